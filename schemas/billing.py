@@ -1,0 +1,133 @@
+"""Invoices (R), payables and supplier payments, as billing publishes them, and its tax profiles."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schemas.model import Dated, Message
+from schemas.values import AccessKey, Amount, Base64, Id, Percent, Problem, Text, Time, Uf
+
+
+class TaxProfileChanged(Dated):
+    """How a store's R is taxed and numbered, from `valid_from` on. Rates are percent."""
+
+    TYPE = "tax_profile.changed.v1"
+    SUBJECT = "store_id"
+
+    store_id: Id
+    series: Annotated[int, Field(ge=0, le=889)]
+    regime: Literal["1", "2", "3"]
+    """CRT: 1 Simples, 2 Simples above the sublimit, 3 normal."""
+    operation: Text = "VENDA DE MERCADORIA ADQUIRIDA DE TERCEIROS ENTREGUE POR CONTA E ORDEM"
+    """natOp; cut to 60 characters in the document."""
+    cfop_family: Annotated[str, Field(pattern=r"^[0-9]{3}$")] = "120"
+    """The CFOP without its first digit, which is 5 within the state and 6 between states."""
+    icms_code: Annotated[str, Field(pattern=r"^[0-9]{2,3}$")]
+    """CST (two digits) or, for CRT 1, CSOSN (three)."""
+    internal_rates: Mapping[Uf, Percent] = {}
+    interstate_rates: Mapping[Uf, Percent] = {}
+    fcp_rates: Mapping[Uf, Percent] = {}
+    pis_code: Annotated[str, Field(pattern=r"^[0-9]{2}$")] = "07"
+    pis_rate: Percent = Decimal(0)
+    cofins_code: Annotated[str, Field(pattern=r"^[0-9]{2}$")] = "07"
+    cofins_rate: Percent = Decimal(0)
+
+
+class InvoiceIssued(Message):
+    """R is authorised: key, protocol and the nfeProc XML."""
+
+    TYPE = "invoice.issued.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    store_id: Id
+    channel_id: Id
+    invoice_id: Id
+    po_ids: tuple[Id, ...]
+    """The POs it bills."""
+    series: int
+    number: int
+    access_key: AccessKey
+    protocol: Id
+    issued_at: Time
+    total: Amount
+    xml: Base64
+
+
+class InvoiceRefused(Message):
+    """SEFAZ rejected R: it is corrected under the same number, or the number is voided."""
+
+    TYPE = "invoice.refused.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    invoice_id: Id
+    series: int
+    number: int
+    problems: tuple[Problem, ...]
+
+
+class PayableOpened(Message):
+    TYPE = "payable.opened.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    po_id: Id
+    po_number: Id
+    supplier_id: Id
+    payable_id: Id
+    access_key: AccessKey | None
+    amount: Amount
+    due: Time
+
+
+class SupplierPaymentOrdered(Message):
+    TYPE = "supplier_payment.ordered.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    po_id: Id
+    supplier_id: Id
+    payable_id: Id
+    amount: Amount
+    ordered_at: Time
+
+
+class SupplierPaymentReported(Message):
+    """The bank's (or the ERP's) word on a payment that was ordered."""
+
+    TYPE = "supplier_payment.reported.v1"
+    SUBJECT = "payable_id"
+
+    payable_id: Id
+    outcome: Literal["settled", "refused"]
+    bank_reference: Id
+    reported_at: Time
+    detail: Annotated[str, Field(max_length=500)] = ""
+
+
+class SupplierPaymentSettled(Message):
+    TYPE = "supplier_payment.settled.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    po_id: Id
+    supplier_id: Id
+    payable_id: Id
+    amount: Amount
+    settled_at: Time
+
+
+class SupplierPaymentRefused(Message):
+    TYPE = "supplier_payment.refused.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    po_id: Id
+    supplier_id: Id
+    payable_id: Id
+    amount: Amount
+    detail: str
+    refused_at: Time

@@ -1,0 +1,133 @@
+"""Channels: how each wants to be told, what it reports, and what it was told."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schemas.model import Dated, Message, Model
+from schemas.values import Base64, Cnpj, Email, Id, Text, Time, Url
+
+Fact = Literal["invoice", "shipment", "delivered"]
+
+
+class ReleaseRule(Model):
+    """When a channel may be told what; the most specific rule wins, `logistics` None fits all."""
+
+    logistics: Id | None = None
+    nf_key: Literal["when_invoiced", "with_tracking"] = "when_invoiced"
+    needs_xml: bool = False
+    tracking: Literal["after_nf", "releases_nf", "not_needed", "from_label"] = "after_nf"
+    delivered_by: Literal["us", "marketplace", "either"] = "us"
+
+
+class ChannelChanged(Dated):
+    """A channel, the route to it and its release rules, from `valid_from` on."""
+
+    TYPE = "channel.changed.v1"
+    SUBJECT = "channel_id"
+
+    channel_id: Id
+    name: Text
+    route: Literal["hub", "direct"]
+    api: Literal["hub", "mercado_livre"]
+    """Which protocol its API speaks."""
+    api_url: Url
+    token_ref: Id
+    """Name of the secret that opens its API; the secret itself never travels."""
+    one_invoice_only: bool = False
+    intermediary_cnpj: Cnpj | None = None
+    intermediary_account: Annotated[str, Field(min_length=2, max_length=60)] | None = None
+    """infIntermed: the marketplace's CNPJ and the seller's name there; None for the own shop."""
+    rules: Annotated[tuple[ReleaseRule, ...], Field(min_length=1)]
+
+
+class Label(Model):
+    carrier: Text
+    tracking_code: Id
+    tracking_url: Url | None = None
+    content_type: Literal["application/pdf", "application/zpl"]
+    content: Base64
+
+
+class ChannelOrderReported(Message):
+    """What a channel says of one of its orders: status, the label it made, the delivery it saw."""
+
+    TYPE = "channel.order_reported.v1"
+    SUBJECT = "channel_order_code"
+
+    channel_id: Id
+    channel_order_code: Id
+    status: Literal["new", "approved", "invoiced", "label_ready", "shipped", "delivered", "cancelled"]
+    occurred_at: Time
+    label: Label | None = None
+
+
+class ChannelUpdated(Message):
+    """The channel confirmed a fact. Told once each."""
+
+    TYPE = "channel.updated.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    channel_id: Id
+    fact: Fact
+    reference: Annotated[str, Field(max_length=200)]
+    """The access key, the tracking code, or the PO delivered."""
+    confirmed_at: Time
+
+
+class ChannelUpdateRefused(Message):
+    TYPE = "channel.update_refused.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    channel_id: Id
+    fact: Fact
+    reference: Annotated[str, Field(max_length=200)]
+    code: Id
+    detail: Annotated[str, Field(max_length=2000)] = ""
+
+
+class LabelAvailable(Message):
+    """The marketplace made the label for an order that its own logistics ship."""
+
+    TYPE = "channel.label_available.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    channel_id: Id
+    label: Label
+    at: Time
+
+
+class DeliveryReported(Message):
+    """The marketplace, whose logistics shipped it, says that the order was delivered."""
+
+    TYPE = "channel.delivery_reported.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    channel_id: Id
+    delivered_at: Time
+
+
+class CustomerNotified(Message):
+    """The customer was mailed about a fact, once."""
+
+    TYPE = "customer.notified.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    fact: Literal["confirmed", "invoiced", "shipped", "delivered"]
+    reference: Annotated[str, Field(max_length=200)]
+    """What tells two mails of one fact apart (a shipment's id); empty where there is only one."""
+    notified_at: Time
+
+
+class Mail(Model):
+    """A mail as it is sent. Both parts say the same."""
+
+    sender: Email
+    recipient: Email
+    subject: Text
+    text: str

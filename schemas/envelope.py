@@ -1,0 +1,118 @@
+"""How a message travels: CloudEvents 1.0 in JSON, one event a body or many of one type (a pack).
+
+https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from functools import cache
+from typing import Annotated, Any, Generic, Literal, TypeVar
+from uuid import UUID
+
+from pydantic import Field, TypeAdapter
+
+from schemas.model import Message, Model
+from schemas.values import Time
+
+EVENT = "application/cloudevents+json"
+PACK = "application/cloudevents-batch+json"
+PACK_EVENTS = 64
+PACK_BYTES = 64 * 1024
+
+D = TypeVar("D", bound=Message)
+Attribute = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f]+$")]
+
+
+class Event(Model, Generic[D]):
+    """One event. `source` and `id` together identify it; ids are whatever strings their source makes."""
+
+    specversion: Literal["1.0"]
+    id: Attribute
+    source: Attribute
+    type: Attribute
+    subject: Attribute
+    time: Time
+    datacontenttype: Literal["application/json"] = "application/json"
+    traceparent: Attribute | None = None
+    correlationid: Attribute | None = None
+    causationid: Attribute | None = None
+    data: D
+
+    @property
+    def ref(self) -> UUID:
+        return reference(self.source, self.id)
+
+
+def reference(source: str, id: str) -> UUID:
+    """The UUID of a `(source, id)` pair: the event's identity in every inbox."""
+    return UUID(bytes=hashlib.blake2b(f"{source}\0{id}".encode(), digest_size=16).digest(), version=8)
+
+
+@cache
+def adapter(model: type[Message]) -> TypeAdapter[Any]:
+    """Validates one event of `model`."""
+    return TypeAdapter(Event[model])  # type: ignore[valid-type]
+
+
+@cache
+def pack_adapter(model: type[Message]) -> TypeAdapter[Any]:
+    """Validates a pack of events of `model`."""
+    return TypeAdapter(list[Event[model]])  # type: ignore[valid-type]
+
+
+def encode(
+    data: Message,
+    *,
+    id: str,
+    source: str,
+    time: datetime,
+    correlation: str | None = None,
+    causation: str | None = None,
+    trace: str | None = None,
+) -> bytes:
+    """One event as JSON. Written by hand: three times as fast as dumping a model that wraps a model."""
+    parts = [
+        f'{{"specversion":"1.0","id":{json.dumps(id)},"source":{json.dumps(source)},"type":"{data.TYPE}",'
+        f'"subject":{json.dumps(data.subject, ensure_ascii=False)},"time":"{time.isoformat()}",'
+        '"datacontenttype":"application/json"'
+    ]
+    extensions = (("correlationid", correlation), ("causationid", causation), ("traceparent", trace))
+    parts += [f',"{name}":{json.dumps(value)}' for name, value in extensions if value]
+    parts.append(f',"data":{data.__pydantic_serializer__.to_json(data, exclude_none=True).decode()}}}')
+    return "".join(parts).encode()
+
+
+def pack(events: Iterable[bytes]) -> list[bytes]:
+    """Bodies of up to 64 events or 64 KiB each, in order; a larger event travels alone, as a pack of one."""
+    bodies: list[bytes] = []
+    waiting: list[bytes] = []
+    size = 0
+    for event in events:
+        if waiting and (len(waiting) == PACK_EVENTS or size + len(event) > PACK_BYTES):
+            bodies.append(b"[" + b",".join(waiting) + b"]")
+            waiting, size = [], 0
+        waiting.append(event)
+        size += len(event) + 1
+    if waiting:
+        bodies.append(b"[" + b",".join(waiting) + b"]")
+    return bodies
+
+
+def slices(body: bytes) -> list[bytes]:
+    """The events of a pack as the very bytes they came as. ValueError: not a JSON array."""
+    text = body.decode()
+    decoder = json.JSONDecoder()
+    position = text.index("[") + 1
+    found: list[bytes] = []
+    while True:
+        while position < len(text) and text[position] in " \t\r\n,":
+            position += 1
+        if position >= len(text):
+            raise ValueError("the pack's array is not closed")
+        if text[position] == "]":
+            return found
+        _, end = decoder.raw_decode(text, position)
+        found.append(text[position:end].encode())
+        position = end

@@ -1,0 +1,30 @@
+"""The two shapes everything in the contract has: a frozen model, and a message."""
+
+from typing import ClassVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+
+class Model(BaseModel):
+    """A frozen value. Unknown fields are forbidden here; consumers decode with `extra="ignore"`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+
+class Message(Model):
+    """What one event says. Its class names its type (also the routing key) and its business key."""
+
+    TYPE: ClassVar[str]
+    """`<subject>.<past-tense fact>.v<major>`"""
+    SUBJECT: ClassVar[str]
+    """Name of the field that identifies what the message is about."""
+
+    @property
+    def subject(self) -> str:
+        return str(getattr(self, self.SUBJECT))
+
+
+class Dated(Message):
+    """Reference data that holds from an instant on."""
+
+    valid_from: AwareDatetime

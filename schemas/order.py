@@ -1,0 +1,235 @@
+"""Orders: what upstream systems say of them, and what order_intake publishes."""
+
+from decimal import Decimal
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from schemas.model import Message, Model
+from schemas.values import (
+    Address,
+    Amount,
+    Cpf,
+    Customer,
+    Email,
+    Gtin,
+    Id,
+    Logistics,
+    Problem,
+    Text,
+    Time,
+    UnitPrice,
+    Units,
+)
+
+Status = Literal[
+    "payment_pending",
+    "payment_slip_expired",
+    "payment_confirmed",
+    "quote_pending",
+    "out_of_stock",
+    "ready_to_order",
+    "supplier_payment_pending",
+    "po_dispatched",
+    "po_acknowledged",
+    "supplier_invoice_received",
+    "invoice_divergent",
+    "awaiting_invoice",
+    "invoiced",
+    "awaiting_shipment",
+    "shipped",
+    "delivery_problem",
+    "delivered",
+    "cancelled",
+    "completed",
+]
+"""The canonical order status."""
+
+
+class Item(Model):
+    line: Annotated[int, Field(ge=1, le=990)]
+    sku: Id
+    name: Text
+    quantity: Units
+    unit_price: UnitPrice
+    discount: Amount = Decimal("0.00")
+    gtin: Gtin | None = None
+
+    @property
+    def total(self) -> Decimal:
+        """BRL, two places: quantity × price less discount."""
+        return (self.quantity * self.unit_price).quantize(Decimal("0.01")) - self.discount
+
+
+Items = Annotated[tuple[Item, ...], Field(min_length=1, max_length=500)]
+
+
+class Payment(Model):
+    """A payment of the customer. `approved_at` is None until the money is there."""
+
+    payment_id: Id
+    method: Literal["pix", "boleto", "credit_card", "debit_card", "marketplace", "other"]
+    amount: Amount
+    approved_at: Time | None = None
+
+
+class OrderPlacedV1(Message):
+    """The first version: customer in flat fields, freight as `shipping_amount`."""
+
+    TYPE = "order.placed.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    store_id: Id
+    channel_id: Id
+    channel_order_code: Id
+    placed_at: Time
+    customer_name: Annotated[str, Field(min_length=2, max_length=60)]
+    customer_document: Cpf
+    customer_email: Email
+    address: Address
+    items: Items
+    shipping_amount: Amount = Decimal("0.00")
+    total: Amount
+    payments: Annotated[tuple[Payment, ...], Field(max_length=20)] = ()
+
+
+class OrderPlaced(Message):
+    """A channel sold something. Paid or not: its approved payments say so."""
+
+    TYPE = "order.placed.v2"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    store_id: Id
+    channel_id: Id
+    channel_order_code: Id
+    placed_at: Time
+    customer: Customer
+    ship_to: Address
+    items: Items
+    freight: Amount = Decimal("0.00")
+    discount: Amount = Decimal("0.00")
+    total: Amount
+    payments: Annotated[tuple[Payment, ...], Field(max_length=20)] = ()
+    logistics: Logistics = Logistics()
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        if len({item.line for item in self.items}) != len(self.items):
+            raise ValueError("two items have the same line number")
+        expected = sum((item.total for item in self.items), Decimal(0)) + self.freight - self.discount
+        if expected != self.total:
+            raise ValueError(f"total is {self.total}, but items + freight - discount make {expected}")
+        return self
+
+    @property
+    def paid(self) -> Decimal:
+        return sum((p.amount for p in self.payments if p.approved_at is not None), Decimal("0.00"))
+
+
+def upcast_placed_v1(old: OrderPlacedV1) -> OrderPlaced:
+    """v1 → v2: the customer becomes an object, shipping_amount becomes freight."""
+    return OrderPlaced(
+        order_id=old.order_id,
+        store_id=old.store_id,
+        channel_id=old.channel_id,
+        channel_order_code=old.channel_order_code,
+        placed_at=old.placed_at,
+        customer=Customer(name=old.customer_name, tax_id=old.customer_document, email=old.customer_email),
+        ship_to=old.address,
+        items=old.items,
+        freight=old.shipping_amount,
+        total=old.total,
+        payments=old.payments,
+    )
+
+
+class OrderAccepted(Message):
+    """The order is in the book. Carries what channel and mails need later."""
+
+    TYPE = "order.accepted.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    store_id: Id
+    channel_id: Id
+    channel_order_code: Id
+    logistics: Logistics
+    customer_name: Text
+    customer_email: Email
+    items: Items
+    total: Amount
+    accepted_at: Time
+
+
+class OrderRefused(Message):
+    """The order cannot be taken; the reasons say why."""
+
+    TYPE = "order.refused.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    store_id: Id
+    channel_id: Id
+    channel_order_code: Id
+    reasons: tuple[Problem, ...]
+
+
+class OrderReady(Message):
+    """Paid, registered in the ERP and free to be fulfilled. Carries all that fulfilment and R need."""
+
+    TYPE = "order.ready.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    store_id: Id
+    channel_id: Id
+    channel_order_code: Id
+    erp_order_number: Id | None
+    placed_at: Time
+    ready_at: Time
+    customer: Customer
+    ship_to: Address
+    items: Items
+    freight: Amount
+    discount: Amount
+    total: Amount
+    payments: tuple[Payment, ...]
+    logistics: Logistics
+
+
+class PoStatus(Model):
+    """Where one PO of the order stands, in the order's own words."""
+
+    po_id: Id
+    po_number: Id | None = None
+    supplier_id: Id | None = None
+    status: Status
+
+
+class OrderStatusChanged(Message):
+    """The canonical status moved: with several POs, the least advanced open one decides."""
+
+    TYPE = "order.status_changed.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    store_id: Id
+    channel_id: Id
+    status: Status
+    previous: Status | None
+    changed_at: Time
+    purchase_orders: tuple[PoStatus, ...] = ()
+
+
+class OrderCompleted(Message):
+    """All delivered, the store's return window over, no case open."""
+
+    TYPE = "order.completed.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    store_id: Id
+    channel_id: Id
+    completed_at: Time

@@ -1,0 +1,169 @@
+"""Purchase orders and shipments, as po_dispatch publishes them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schemas.model import Message, Model
+from schemas.supplier import Terms
+from schemas.values import AccessKey, Amount, Cnpj, Gtin, Id, Ncm, Text, Time, Uf, UnitPrice, Units, Url
+
+
+class PoLine(Model):
+    """One line of a PO: `line` is its number there (nItemPed), `order_line` the customer's."""
+
+    line: Annotated[int, Field(ge=1, le=990)]
+    order_line: int
+    offer_id: Id
+    sku: Id
+    supplier_sku: Id
+    gtin: Gtin | None = None
+    name: Text
+    ncm: Ncm
+    unit: Annotated[str, Field(min_length=1, max_length=6)]
+    quantity: Units
+    unit_cost: UnitPrice
+    total: Amount
+
+
+class Candidate(Model):
+    """An offer that was looked at for a line, and why it won or lost."""
+
+    order_line: int
+    offer_id: Id
+    supplier_id: Id
+    chosen: bool
+    reason: Text
+
+
+class PurchaseOrderCreated(Message):
+    """The PO has its number (at most 15 characters, as xPed allows); it is not sent yet."""
+
+    TYPE = "purchase_order.created.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    store_id: Id
+    po_id: Id
+    po_number: Annotated[str, Field(min_length=1, max_length=15)]
+    order_po_ids: tuple[Id, ...]
+    """All POs that this order has now, this one among them."""
+    supplier_id: Id
+    supplier_cnpj: Cnpj
+    purpose: Literal["sale", "resend"] = "sale"
+    lines: tuple[PoLine, ...]
+    total: Amount
+    terms: Terms
+    ship_to_uf: Uf
+    created_at: Time
+    candidates: tuple[Candidate, ...] = ()
+
+
+class PurchaseOrderSent(Message):
+    TYPE = "purchase_order.sent.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    po_id: Id
+    po_number: Id
+    supplier_id: Id
+    sent_at: Time
+
+
+class PurchaseOrderConfirmed(Message):
+    TYPE = "purchase_order.confirmed.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    po_id: Id
+    po_number: Id
+    supplier_id: Id
+    confirmed_at: Time
+    expected_ship_at: Time | None = None
+
+
+class QuoteNeeded(Message):
+    """Lines of the order have no offer at all."""
+
+    TYPE = "sourcing.quote_needed.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    order_lines: tuple[int, ...]
+    at: Time
+
+
+class OutOfStock(Message):
+    """Lines of the order have offers, but none with stock for it."""
+
+    TYPE = "sourcing.out_of_stock.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    order_lines: tuple[int, ...]
+    at: Time
+
+
+class InvoiceHandedOver(Message):
+    """R (and the label) reached the supplier: it may issue S1 and ship."""
+
+    TYPE = "invoice.handed_over.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    po_id: Id
+    po_number: Id
+    invoice_key: AccessKey
+    handed_over_at: Time
+
+
+class ShipmentDispatched(Message):
+    TYPE = "shipment.dispatched.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    po_id: Id
+    po_number: Id
+    shipment_id: Id
+    carrier: Text
+    tracking_code: Id
+    tracking_url: Url | None = None
+    dispatched_at: Time
+    estimated_delivery: Time | None = None
+
+
+class ShipmentIrregular(Message):
+    """The goods left before R was handed over or S1 matched: an alert beside `shipment.dispatched`."""
+
+    TYPE = "shipment.irregular.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    po_id: Id
+    po_number: Id
+    shipment_id: Id
+    missing: tuple[Literal["invoice_handed_over", "remittance_nf_matched"], ...]
+    at: Time
+
+
+class ShipmentProblemReported(Message):
+    TYPE = "shipment.problem_reported.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    po_id: Id
+    po_number: Id
+    shipment_id: Id
+    detail: str
+    at: Time
+
+
+class ShipmentDelivered(Message):
+    TYPE = "shipment.delivered.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    po_id: Id
+    po_number: Id
+    shipment_id: Id
+    delivered_at: Time

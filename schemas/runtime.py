@@ -1,0 +1,168 @@
+"""What the engine room says: answers of partners, reminders, dead letters and their replay."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from schemas.model import Message
+from schemas.values import Base64, Id, Time
+
+Detail = Annotated[str, Field(max_length=20_000)]
+Attribute = Annotated[str, Field(min_length=1, max_length=255)]
+Key = Annotated[str, Field(min_length=1, max_length=400)]
+
+
+class CallAnswered(Message):
+    """A partner answered a call; `answer` is in our own words (the service's partners.py translated it)."""
+
+    TYPE = "call.answered.v1"
+    SUBJECT = "lane"
+
+    call_id: Id
+    operation: Id
+    partner: Id
+    lane: Key
+    key: Key
+    """The state's key that the call was made for."""
+    generation: int
+    request: Mapping[str, Any]
+    answer: Mapping[str, Any]
+    answered_at: Time
+
+
+class CallExhausted(Message):
+    """A call could not be made within its window, or the partner's answer cannot be dealt with."""
+
+    TYPE = "call.exhausted.v1"
+    SUBJECT = "lane"
+
+    call_id: Id
+    operation: Id
+    partner: Id
+    lane: Key
+    key: Key
+    generation: int
+    request: Mapping[str, Any]
+    error: Detail
+    attempts: int
+    exhausted_at: Time
+
+
+class ReminderDue(Message):
+    """A reminder that a decision set for itself."""
+
+    TYPE = "reminder.due.v1"
+    SUBJECT = "key"
+
+    name: Id
+    key: Key
+    due: Time
+    note: Mapping[str, Any] = {}
+
+
+class DeadLetterRecorded(Message):
+    """An event (or a call) that a service could not handle, with everything one needs to know and to replay it."""
+
+    TYPE = "dead_letter.recorded.v1"
+    SUBJECT = "occurrence"
+
+    occurrence: Id
+    service: Id
+    service_version: Id
+    kind: Literal["event", "call"] = "event"
+    reason: Literal[
+        "undecodable",
+        "invalid",
+        "unknown_type",
+        "unknown_version",
+        "refused",
+        "decision_raised",
+        "not_yet_exhausted",
+        "database_refused",
+        "delivery_limit",
+        "too_old",
+        "call_exhausted",
+    ]
+    error: Detail
+    """What was wrong where: the places in the schema, or the traceback."""
+    event_type: str | None
+    event_source: str | None
+    event_id: str | None
+    event_subject: str | None
+    key: str | None
+    """The key that later events wait behind; None where it holds nobody up."""
+    attempts: int
+    first_at: Time
+    last_at: Time
+    content_type: str | None = None
+    headers: Mapping[str, Any] = {}
+    body: Base64
+    """The original bytes of the event."""
+
+
+class DeadLetterReplayRequested(Message):
+    """control_room to a service: handle this dead event again, then those held behind it, in order."""
+
+    TYPE = "dead_letter.replay_requested.v1"
+    SUBJECT = "occurrence"
+
+    occurrence: Id
+    replay_id: Id
+    key: str | None
+    body: Base64 | None = None
+    """The edited event; None: as it was."""
+
+
+class DeadLetterDiscardRequested(Message):
+    """control_room to a service: skip this dead event and go on with those held behind it."""
+
+    TYPE = "dead_letter.discard_requested.v1"
+    SUBJECT = "occurrence"
+
+    occurrence: Id
+    replay_id: Id
+    key: str | None
+
+
+class DeadLetterResolved(Message):
+    """The dead event was processed (not merely sent), or skipped."""
+
+    TYPE = "dead_letter.resolved.v1"
+    SUBJECT = "occurrence"
+
+    occurrence: Id
+    replay_id: Id
+    service: Id
+    outcome: Literal["handled", "already_handled", "discarded", "called_again"]
+    released: int = 0
+    """How many held events went on."""
+    resolved_at: Time
+
+
+class DeadLetterFailed(Message):
+    """The replay failed. `next_occurrence` is the dead letter it became, None where nothing of it is known."""
+
+    TYPE = "dead_letter.failed.v1"
+    SUBJECT = "occurrence"
+
+    occurrence: Id
+    replay_id: Id
+    service: Id
+    error: Detail
+    next_occurrence: Id | None = None
+    failed_at: Time
+
+
+class DeadLetterActionOrdered(Message):
+    """An engineer's order to control_room: replay or discard these dead letters."""
+
+    TYPE = "dead_letter.action_ordered.v1"
+    SUBJECT = "action_id"
+
+    action_id: Id
+    action: Literal["replay", "discard"]
+    occurrence: Id
+    actor: Annotated[str, Field(min_length=1, max_length=100)]
+    reason: Annotated[str, Field(min_length=1, max_length=1000)]
+    ordered_at: Time

@@ -1,0 +1,199 @@
+"""One connection to the broker: a channel to consume and one to publish. It lives once; its owner makes a new one.
+
+aio-pika's robust mode is not used: it loses consumers after reconnects and publishes can hang in it.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+import aio_pika
+import structlog
+from aiormq.abc import AbstractChannel, DeliveredMessage
+from aiormq.exceptions import AMQPError, DeliveryError
+from pamqp.commands import Basic
+
+from shared.broker.outgoing import NotConfirmed, Outgoing
+
+log = structlog.get_logger()
+
+CONFIRM_SECONDS = 20.0
+OPEN_SECONDS = 10.0
+
+
+class LinkLost(Exception):
+    """The connection or a channel closed, or the broker cancelled the consumer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One AMQP message that was delivered and is not acked yet."""
+
+    tag: int
+    queue: str
+    exchange: str
+    routing_key: str
+    content_type: str
+    headers: dict[str, Any]
+    body: bytes
+    redelivered: bool
+
+    @property
+    def count(self) -> int:
+        """How often it was delivered before, as the quorum queue counts; at least 1 when redelivered."""
+        counted = self.headers.get("x-delivery-count", 0)
+        return max(counted if isinstance(counted, int) else 0, int(self.redelivered))
+
+
+OnDelivery = Callable[[Delivery], None]
+
+
+class Link:
+    """Consumes, publishes and acks on one connection. `lost` is done as soon as any of it is over."""
+
+    def __init__(self, connection: aio_pika.abc.AbstractConnection, reading: AbstractChannel, writing: AbstractChannel):
+        self._connection = connection
+        self._reading = reading
+        self._writing = writing
+        self._tag: str | None = None
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        parts = (("connection", reading.connection), ("consuming channel", reading), ("publishing channel", writing))
+        for name, part in parts:
+            part.closing.add_done_callback(partial(self._closed, name))
+        reading.on_consumer_cancel_callbacks.add(lambda _: self._over("the broker cancelled the consumer"))
+
+    def _closed(self, name: str, closing: "asyncio.Future[Any]") -> None:
+        error = None if closing.cancelled() else closing.exception()
+        self._over(f"{name} closed: {error!r}")
+
+    def _over(self, why: str) -> None:
+        if not self.lost.done():
+            self.lost.set_result(why)
+
+    @property
+    def is_up(self) -> bool:
+        return not self.lost.done()
+
+    async def blocked(self) -> bool:
+        """Whether the broker refuses publishes at the moment (its memory or disk alarm)."""
+        transport = self._connection.transport
+        if transport is None:
+            return False
+        try:
+            async with asyncio.timeout(0.05):
+                await transport.connection.ready()
+        except TimeoutError:
+            return True
+        return False
+
+    async def consume(self, queue: str, prefetch: int, on_delivery: OnDelivery) -> None:
+        """Starts consuming; a consumer started before on this link is cancelled first, its deliveries stay ours."""
+        await self.stop_consuming()
+
+        async def deliver(message: DeliveredMessage) -> None:
+            on_delivery(_delivery(queue, message))
+
+        await self._reading.basic_qos(prefetch_count=prefetch)
+        answer = await self._reading.basic_consume(queue, deliver, timeout=OPEN_SECONDS)
+        self._tag = answer.consumer_tag
+
+    async def consume_also(self, queue: str, on_delivery: OnDelivery) -> None:
+        """Another queue on the same channel, with the prefetch set last."""
+
+        async def deliver(message: DeliveredMessage) -> None:
+            on_delivery(_delivery(queue, message))
+
+        await self._reading.basic_consume(queue, deliver, timeout=OPEN_SECONDS)
+
+    async def stop_consuming(self) -> None:
+        if self._tag is not None and self.is_up:
+            tag, self._tag = self._tag, None
+            await self._reading.basic_cancel(tag, timeout=OPEN_SECONDS)
+
+    async def exists(self, *, exchanges: Sequence[str], queues: Sequence[str]) -> None:
+        """Raises the broker's 404 or 403 for what is missing. Closes the publishing channel when it does."""
+        for exchange in exchanges:
+            await self._writing.exchange_declare(exchange, passive=True, timeout=OPEN_SECONDS)
+        for queue in queues:
+            await self._writing.queue_declare(queue, passive=True, timeout=OPEN_SECONDS)
+
+    async def ack_up_to(self, tag: int) -> None:
+        """Acks every delivery up to `tag`: the caller makes sure that all of them are complete."""
+        await self._reading.basic_ack(tag, multiple=True, wait=False)
+
+    async def give_back(self) -> None:
+        """Hands all unacked deliveries back (RabbitMQ 4.3 and later does not count a nack as a delivery)."""
+        await self._reading.basic_nack(0, multiple=True, requeue=True)
+
+    async def publish(self, messages: Sequence[Outgoing], deadline: float = CONFIRM_SECONDS) -> None:
+        """Sends all and awaits every confirm. NotConfirmed: at least one was nacked, returned, or not confirmed in
+        `deadline` seconds, not counting the time that the broker blocks publishers."""
+        if not messages:
+            return
+        confirms = asyncio.gather(*(self._send(m) for m in messages))
+        try:
+            while not (await asyncio.wait([confirms], timeout=deadline))[0]:
+                if not await self.blocked():
+                    raise NotConfirmed(f"no confirm for {len(messages)} messages within {deadline} s")
+            await confirms
+        except DeliveryError as error:
+            raise NotConfirmed(_explain(error)) from error
+        except (AMQPError, RuntimeError, OSError) as error:
+            raise NotConfirmed(f"channel lost while publishing: {error}") from error
+        finally:
+            confirms.cancel()
+            with contextlib.suppress(BaseException):
+                await confirms
+
+    async def _send(self, message: Outgoing) -> None:
+        send: Any = self._writing.basic_publish  # `wait` (for the socket to drain) is missing in its abstract signature
+        await send(
+            message.body,
+            exchange=message.exchange,
+            routing_key=message.routing_key,
+            mandatory=True,
+            wait=False,
+            properties=Basic.Properties(
+                content_type=message.content_type, delivery_mode=2, message_id=message.message_id
+            ),
+        )
+
+
+def _delivery(queue: str, message: DeliveredMessage) -> Delivery:
+    properties = message.header.properties
+    frame = cast(Basic.Deliver, message.delivery)
+    return Delivery(
+        tag=cast(int, frame.delivery_tag),
+        queue=queue,
+        exchange=frame.exchange or "",
+        routing_key=frame.routing_key or "",
+        content_type=properties.content_type or "",
+        headers=dict(properties.headers or {}),
+        body=message.body,
+        redelivered=bool(frame.redelivered),
+    )
+
+
+def _explain(error: DeliveryError) -> str:
+    frame = error.frame
+    if isinstance(frame, Basic.Return):
+        return f"returned by {frame.exchange!r} for {frame.routing_key!r}: {frame.reply_text}"
+    return f"nacked by the broker: {error}"
+
+
+@asynccontextmanager
+async def open_link(url: str, name: str) -> AsyncIterator[Link]:
+    """A connected link, closed on leaving. Raises what aio-pika raises when the broker is not there."""
+    connection = await aio_pika.connect(url, timeout=OPEN_SECONDS, client_properties={"connection_name": name})
+    try:
+        reading = await (await connection.channel(publisher_confirms=False)).get_underlay_channel()
+        writing = await (await connection.channel(on_return_raises=True)).get_underlay_channel()
+        yield Link(connection, reading, writing)
+    finally:
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(OPEN_SECONDS):
+                await connection.close()

@@ -1,13 +1,14 @@
 """What a service hands to the worker: one literal table from messages, answers and reminders to decisions."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from asyncpg import Connection
+from asyncpg import Connection, Pool
 
 from schemas.decision import Request
 from schemas.model import Message, Model
+from shared.partner.operation import Operation
 
 S = TypeVar("S", bound=Model)
 
@@ -17,6 +18,8 @@ Find = Callable[[Connection, Sequence[Any]], Awaitable[Sequence[str | None]]]
 """Keys of messages that do not carry them, one per message, None where it is not known (yet)."""
 Load = Callable[[Connection, Sequence[str], Sequence[Any]], Awaitable[Sequence[Any]]]
 """What the decisions on these keys and messages need beside their state: one `context.reference` per message."""
+Series = Callable[[Any], Sequence[str]]
+"""Names of the number series that the decision on an event with this reference may take from."""
 SaveRows = Callable[[Connection, Sequence[Model]], Awaitable[None]]
 """Writes the append-only rows of a batch's decisions."""
 
@@ -39,8 +42,7 @@ class Subscription:
     key: Callable[[Any], str] | None = None
     find: Find | None = None
     load: Load | None = None
-    series: Callable[[Any], Sequence[str]] | None = None
-    """Number series that the decision may take from."""
+    series: Series | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Answer:
     exhausted: Decide | None = None
     """`exhausted(state, Exhausted[request], context)`; None: nothing to decide, a person sees the dead letter."""
     load: Load | None = None
-    series: Callable[[Any], Sequence[str]] | None = None
+    series: Series | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Timer:
     aggregate: Aggregate[Any]
     decide: Decide
     load: Load | None = None
-    series: Callable[[Any], Sequence[str]] | None = None
+    series: Series | None = None
 
 
 Subscriptions = tuple[Subscription | Answer | Timer, ...]
@@ -77,7 +79,10 @@ class Service:
 
     name: str
     subscriptions: Subscriptions
-    operations: "tuple[Any, ...]" = ()
-    """What can be asked of partners: `shared.partner.operation.Operation`."""
+    operations: tuple[Operation, ...] = ()
+    """What can be asked of partners."""
     save_rows: SaveRows | None = None
-    settings: Any = field(default=None)
+    queues: tuple[str, ...] = ()
+    """Queues that it consumes beside its own (control_room: the dead letters of every service)."""
+    tasks: tuple[Callable[[Pool], Coroutine[Any, Any, None]], ...] = ()
+    """What runs beside the cycle for the life of the process."""

@@ -1,0 +1,183 @@
+"""From bytes to events. Nothing that anybody publishes may stop the worker: it ends as an event or as a fault."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import ValidationError
+
+from schemas import catalogue, envelope
+from schemas.model import Message
+from shared.broker.link import Delivery
+from shared.worker.incoming import Fault, Incoming, Kept
+
+DELIVERIES = 5
+"""At this delivery a message is dead before it is decoded: it may be what kills the process."""
+
+
+def decode(delivery: Delivery, retention: timedelta) -> list[Incoming]:
+    """The events of a delivery, in order; at least one, even of a body that is rubbish."""
+    fault = _refused(delivery)
+    if fault is not None:
+        return [_unreadable(delivery, fault)]
+    pack = _media_type(delivery) == envelope.PACK
+    model = _model(delivery.routing_key)
+    if model is not None:
+        events = _valid(delivery, model, pack)
+        if events is not None:
+            return [_incoming(e, delivery, i if pack else None, retention) for i, e in enumerate(events)]
+    return list(_one_by_one(delivery, model, pack, retention))
+
+
+def decode_kept(row: Kept, body: bytes) -> Incoming:
+    """An event that the inbox kept, decoded again, however old; `body` may be an edited one."""
+    is_pack = (row.content_type or "").startswith(envelope.PACK)
+    event = Delivery(0, "", "", row.type or "", envelope.PACK if is_pack else envelope.EVENT, {}, body, False)
+    items = decode(event, timedelta(days=36500))
+    item = items[0]
+    if len(items) > 1:
+        item.fault = Fault("undecodable", "a whole pack was kept as one dead letter; publish its events again")
+    elif not row.source.startswith("/unknown/") and (item.source, item.id) != (row.source, row.id):
+        item.fault = item.fault or Fault("invalid", "an edit keeps the event's source and id")
+    item.ref, item.source, item.id = row.ref, row.source, row.id
+    item.kept, item.delivery, item.body = row, None, body
+    return item
+
+
+def _media_type(delivery: Delivery) -> str:
+    return delivery.content_type.partition(";")[0].strip().lower()
+
+
+def _model(routing_key: str) -> type[Message] | None:
+    entry = catalogue.by_type().get(routing_key)
+    return entry.model if entry is not None else None
+
+
+def _refused(delivery: Delivery) -> Fault | None:
+    if delivery.count >= DELIVERIES - 1:
+        return Fault("delivery_limit", f"delivered {delivery.count + 1} times and never completed; not decoded")
+    if _media_type(delivery) not in (envelope.EVENT, envelope.PACK):
+        return Fault(
+            "undecodable",
+            f"content type is {delivery.content_type!r}; publish {envelope.EVENT!r}, or {envelope.PACK!r} for many",
+        )
+    if {"CC", "BCC"} & delivery.headers.keys():
+        return Fault("invalid", "the message carries a CC or BCC header; publish it once for each routing key")
+    return None
+
+
+def _valid(delivery: Delivery, model: type[Message], pack: bool) -> list[envelope.Event[Any]] | None:
+    """All events where all are valid: the usual case, in one go."""
+    try:
+        if pack:
+            events: list[envelope.Event[Any]] = envelope.pack_adapter(model).validate_json(
+                delivery.body, extra="ignore"
+            )
+            return events or None
+        return [envelope.adapter(model).validate_json(delivery.body, extra="ignore")]
+    except ValidationError:
+        return None
+
+
+def _incoming(event: envelope.Event[Any], delivery: Delivery, index: int | None, retention: timedelta) -> Incoming:
+    item = Incoming(
+        ref=event.ref,
+        source=event.source,
+        id=event.id,
+        type=event.type,
+        subject=event.subject,
+        time=event.time,
+        correlation=event.correlationid,
+        trace=event.traceparent,
+        delivery=delivery,
+        index=index,
+    )
+    if event.type != delivery.routing_key:
+        item.fault = Fault("invalid", f"type is {event.type!r} but the routing key is {delivery.routing_key!r}")
+    elif event.time < datetime.now(UTC) - retention and not event.source.startswith("/dropfleet/"):
+        item.fault = Fault(
+            "too_old", f"time is {event.time.isoformat()}; the inbox remembers {retention.days} days only"
+        )
+    else:
+        try:
+            item.data = catalogue.upcast(event.data)
+        except (ValidationError, ValueError) as error:
+            item.fault = Fault("invalid", f"cannot be brought to the newest version: {error}")
+    return item
+
+
+def _one_by_one(
+    delivery: Delivery, model: type[Message] | None, pack: bool, retention: timedelta
+) -> Iterator[Incoming]:
+    try:
+        parsed = json.loads(delivery.body)
+        bodies = envelope.slices(delivery.body) if pack and isinstance(parsed, list) else [delivery.body]
+    except (ValueError, RecursionError) as error:
+        yield _unreadable(delivery, Fault("undecodable", f"not JSON: {error}"))
+        return
+    if pack and not (isinstance(parsed, list) and parsed):
+        yield _unreadable(delivery, Fault("undecodable", "a pack is a JSON array with at least one event"))
+        return
+    for index, (body, loose) in enumerate(zip(bodies, parsed if pack else [parsed], strict=True)):
+        yield _judged(delivery, model, body, loose, index if pack else None, retention)
+
+
+def _judged(
+    delivery: Delivery, model: type[Message] | None, body: bytes, loose: Any, index: int | None, retention: timedelta
+) -> Incoming:
+    """One event, valid, or with the fault that says what is wrong where."""
+    if model is None:
+        return _known_in_part(delivery, loose, body, index, _unknown(delivery.routing_key))
+    try:
+        event = envelope.adapter(model).validate_json(body, extra="ignore")
+    except ValidationError as error:
+        return _known_in_part(delivery, loose, body, index, Fault("invalid", places(error)))
+    return _incoming(event, delivery, index, retention)
+
+
+def _unknown(routing_key: str) -> Fault:
+    newest = catalogue.newest(catalogue.family_of(routing_key))
+    if newest is None:
+        return Fault("unknown_type", f"nobody knows the message type {routing_key!r}")
+    if catalogue.version_of(routing_key) > catalogue.version_of(newest.type):
+        return Fault("unknown_version", f"{routing_key!r} is newer than {newest.type!r}, which is known here", True)
+    return Fault("unknown_type", f"{routing_key!r} is not a version of {newest.type!r} that ever was published")
+
+
+def places(error: ValidationError) -> str:
+    """The errors of a validation, one a line: where, what. Values are left out: they may be personal."""
+    return "\n".join(
+        f"{'.'.join(str(part) for part in problem['loc']) or '(event)'}: {problem['msg']}"
+        for problem in error.errors(include_input=False, include_url=False, include_context=False)[:50]
+    )
+
+
+def _known_in_part(delivery: Delivery, loose: Any, body: bytes, index: int | None, fault: Fault) -> Incoming:
+    """An event with a fault: what its envelope says is taken as far as it says it."""
+    said = loose if isinstance(loose, dict) else {}
+    source, id = _text(said.get("source")), _text(said.get("id"))
+    if not source or not id:
+        source, id = f"/unknown/{delivery.routing_key or 'none'}"[:255], hashlib.sha256(body).hexdigest()
+    return Incoming(
+        ref=envelope.reference(source, id),
+        source=source,
+        id=id,
+        type=delivery.routing_key[:255] or None,
+        subject=_text(said.get("subject")),
+        fault=fault,
+        delivery=delivery,
+        index=index,
+    )
+
+
+def _unreadable(delivery: Delivery, fault: Fault) -> Incoming:
+    return _known_in_part(delivery, None, delivery.body, None, fault)
+
+
+def _text(value: Any) -> str | None:
+    """A string that a database takes, or None."""
+    if not isinstance(value, str) or not value.strip():
+        return None
+    return value.encode(errors="replace").decode().replace("\0", "�")[:255]

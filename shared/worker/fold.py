@@ -1,0 +1,150 @@
+"""Applies the pure decisions of a batch to its states, in order. No I/O: what it yields is saved by `batch`.
+
+A decision that dies holds its key: later events of the key wait behind it, until a replay or a discard
+has dealt with it and with those held behind it, in order.
+"""
+
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID, uuid5
+
+from schemas.decision import Context, Decision, NotYet, Numbers, Refused
+from schemas.model import Message, Model
+from shared.worker.incoming import Fault, Incoming
+from shared.worker.routes import Route, plain
+
+Status = Literal["handled", "waiting", "dead", "held"]
+HOLDING = ("decision_raised", "database_refused")
+"""Reasons for which a dead letter holds its key."""
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of one event."""
+
+    item: Incoming
+    status: Status
+    decision: Decision[Any] | None = None
+    reason: str | None = None
+    error: str | None = None
+    key: str | None = None
+    """The key that it holds or waits behind."""
+    attempt: int = 0
+    due: datetime | None = None
+    occurrence: UUID | None = None
+
+
+@dataclass(slots=True)
+class Fold:
+    """The states of a batch as its events change them."""
+
+    service: str
+    now: datetime
+    ladder: Sequence[float]
+    """Seconds between the tries of an event that needs something that has not come."""
+    states: dict[str, Model | None]
+    """By qualified key; None where there is none yet."""
+    held: dict[str, UUID]
+    """Keys that a dead letter holds, with its ref."""
+    numbers: Numbers = field(default_factory=lambda: Numbers({}))
+    references: dict[int, Any] = field(default_factory=dict)
+    """By `id(item)`: what its route loaded for it."""
+    changed: set[str] = field(default_factory=set)
+    results: list[Result] = field(default_factory=list)
+
+    def add(self, item: Incoming) -> None:
+        """Decides one event."""
+        result = self._judge(item)
+        self.results.append(result)
+        if result.status == "handled" and item.replay is not None and self.held.get(item.key or "") == item.ref:
+            del self.held[item.key or ""]
+        elif result.status == "dead" and result.key is not None:
+            self.held[result.key] = item.ref
+
+    def _judge(self, item: Incoming) -> Result:
+        if item.replay is not None and item.replay.discard and self._is_dead_letter(item):
+            return Result(item, "handled")
+        if item.fault is not None:
+            return self._waits(item, item.fault) if item.fault.may_pass else self._dead(item, item.fault)
+        if item.key is None:
+            return self._waits(item, Fault("not_yet_exhausted", f"nothing is known yet of {item.subject!r}"))
+        holder = self.held.get(item.key)
+        if holder is not None and holder != item.ref:
+            return Result(item, "held", key=item.key, reason="held", error=f"behind {holder}")
+        return self._decide(item, item.route, item.key)
+
+    def _is_dead_letter(self, item: Incoming) -> bool:
+        return item.kept is not None and item.kept.status == "dead"
+
+    def _decide(self, item: Incoming, route: Route, key: str) -> Result:
+        state = self.states.get(key)
+        taken = dict(self.numbers.following)
+        context = Context(self.now, item.cause, self.references.get(id(item)), self.numbers, plain(key))
+        try:
+            outcome = route.decide(state, item.data, context)
+        except Exception:
+            self.numbers.following = taken
+            return self._dead(item, Fault("decision_raised", traceback.format_exc(limit=-12)))
+        match outcome:
+            case Decision():
+                if outcome.state is not None and outcome.state is not state and outcome.state != state:
+                    self.states[key] = outcome.state
+                    self.changed.add(key)
+                return Result(item, "handled", outcome)
+            case NotYet(missing):
+                self.numbers.following = taken
+                return self._waits(item, Fault("not_yet_exhausted", f"needs {missing}, which has not come"))
+            case Refused(code, detail):
+                self.numbers.following = taken
+                return self._dead(item, Fault("refused", f"{code}: {detail}"))
+        self.numbers.following = taken
+        return self._dead(item, Fault("decision_raised", f"the decision returned {type(outcome).__name__}"))
+
+    def _waits(self, item: Incoming, fault: Fault) -> Result:
+        """Waits for its next try, or is dead at the end of the ladder."""
+        attempt = item.attempt + 1
+        if attempt > len(self.ladder):
+            return self._dead(item, fault)
+        due = self.now + timedelta(seconds=self.ladder[attempt - 1])
+        return Result(item, "waiting", reason=fault.reason, error=fault.error, attempt=attempt, due=due)
+
+    def _dead(self, item: Incoming, fault: Fault) -> Result:
+        replay = item.replay.replay_id if item.replay is not None else f"attempt/{item.attempt}"
+        return Result(
+            item,
+            "dead",
+            reason=fault.reason,
+            error=fault.error,
+            key=item.key if fault.reason in HOLDING else None,
+            attempt=item.attempt + 1,
+            occurrence=uuid5(item.ref, f"{self.service}/dead/{replay}"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message that follows from a batch, with what its envelope takes from its cause."""
+
+    message: Message
+    cause: Incoming
+    position: int
+
+
+def messages(results: Sequence[Result]) -> list[Said]:
+    """What the decisions of a batch said, in order."""
+    return [
+        Said(message, result.item, position)
+        for result in results
+        if result.decision is not None
+        for position, message in enumerate(result.decision.events)
+    ]
+
+
+def is_our_own(result: Result) -> bool:
+    """Whether a dead letter speaks against this release, rather than against what somebody sent."""
+    if result.status != "dead":
+        return False
+    return result.reason in HOLDING or (result.reason == "invalid" and result.item.source.startswith("/dropfleet/"))

@@ -1,0 +1,111 @@
+"""One event on its way through the cycle, whatever it came from: a delivery, or a row the inbox kept."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from schemas import envelope
+from schemas.decision import Cause
+from shared.broker.link import Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why an event cannot be decided at all."""
+
+    reason: str
+    error: str
+    may_pass: bool = False
+    """True: waits on the ladder (a newer version that a newer release will know)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An inbox row that is not handled."""
+
+    ref: UUID
+    status: str
+    source: str
+    id: str
+    type: str | None
+    subject: str | None
+    key: str | None
+    attempt: int
+    due: datetime | None
+    occurrence: UUID | None
+    reason: str | None
+    error: str | None
+    first_at: datetime
+    last_at: datetime
+    content_type: str | None
+    headers: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """An order of control_room about one dead letter of this service."""
+
+    occurrence: UUID
+    replay_id: str
+    discard: bool
+    body: bytes | None
+
+
+@dataclass(slots=True)
+class Incoming:
+    """One event, decoded as far as possible. `key` is qualified by its aggregate: `order:ORD-1`."""
+
+    ref: UUID
+    source: str
+    id: str
+    type: str | None
+    subject: str | None
+    fault: Fault | None = None
+    time: datetime | None = None
+    correlation: str | None = None
+    trace: str | None = None
+    data: Any = None
+    """The newest version of what the event says; for answers `Answered` or `Exhausted`."""
+    route: Any = None
+    key: str | None = None
+    delivery: Delivery | None = None
+    index: int | None = None
+    """Position in the delivery's pack; None where the delivery is one event."""
+    kept: Kept | None = None
+    replay: Replay | None = None
+    """Set on the dead event that a replay handles, and on those held behind it."""
+    closes_call: tuple[UUID, int] | None = None
+    """Call id and generation that this answer closes."""
+    body: bytes = field(default=b"", repr=False)
+
+    @property
+    def cause(self) -> Cause:
+        if self.type is None or self.subject is None or self.time is None:
+            raise ValueError("an event that was not decoded causes nothing")
+        return Cause(
+            self.id, self.source, self.type, self.subject, self.time, self.ref, self.correlation or self.id, self.trace
+        )
+
+    @property
+    def raw(self) -> bytes:
+        """The event's very bytes, cut out of its pack."""
+        if self.kept is not None or self.delivery is None:
+            return self.body
+        if self.index is None:
+            return self.delivery.body
+        return envelope.slices(self.delivery.body)[self.index]
+
+    @property
+    def content_type(self) -> str | None:
+        if self.kept is not None:
+            return self.kept.content_type
+        if self.index is not None or self.delivery is None:
+            return envelope.EVENT
+        return self.delivery.content_type
+
+    @property
+    def attempt(self) -> int:
+        """Tries before this one."""
+        return self.kept.attempt if self.kept is not None else 0

@@ -1,0 +1,92 @@
+"""From what decisions said to AMQP messages: enveloped, routed by the catalogue, packed by routing key."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+from uuid import UUID, uuid5
+
+from schemas import catalogue, envelope
+from schemas.model import Message
+from shared.broker.outgoing import Outgoing
+from shared.worker.fold import Said
+
+EVENTS = "fleet.events"
+INBOUND = "fleet.inbound"
+DEAD = "fleet.dead"
+
+
+def source_of(service: str) -> str:
+    return f"/dropfleet/{service}"
+
+
+def exchange_of(message: Message, service: str) -> str:
+    """Where a message is published: facts, commands and dead letters have their own exchanges."""
+    entry = catalogue.by_type()[message.TYPE]
+    match entry.kind:
+        case "inbound":
+            return INBOUND
+        case "fact":
+            return EVENTS
+        case "dead_letter":
+            return DEAD
+    target: Any = getattr(message, "service", None) or (entry.consumers[0] if len(entry.consumers) == 1 else service)
+    return f"fleet.to.{target}"
+
+
+def routing_key_of(message: Message, service: str) -> str:
+    return f"{service}.dead" if catalogue.by_type()[message.TYPE].kind == "dead_letter" else message.TYPE
+
+
+class Outbox:
+    """Collects the messages of one batch. The same cause and position give the same event id, always."""
+
+    def __init__(self, service: str, batch: UUID, now: datetime) -> None:
+        self._service = service
+        self._batch = batch
+        self._now = now
+        self._encoded: list[tuple[str, str, bytes]] = []
+
+    def add_all(self, said: Iterable[Said]) -> None:
+        for one in said:
+            cause = one.cause
+            self.add(
+                one.message,
+                id=str(uuid5(cause.ref, f"{self._service}/{one.position}/{one.message.TYPE}")),
+                correlation=cause.correlation or cause.id,
+                causation=cause.id,
+                trace=cause.trace,
+            )
+
+    def add(
+        self,
+        message: Message,
+        *,
+        id: str,
+        correlation: str | None = None,
+        causation: str | None = None,
+        trace: str | None = None,
+    ) -> None:
+        body = envelope.encode(
+            message,
+            id=id,
+            source=source_of(self._service),
+            time=self._now,
+            correlation=correlation,
+            causation=causation,
+            trace=trace,
+        )
+        self._encoded.append((exchange_of(message, self._service), routing_key_of(message, self._service), body))
+
+    def packed(self) -> list[Outgoing]:
+        """One AMQP message for up to 64 events of a routing key, in the order in which they were said."""
+        by_route = sorted(self._encoded, key=lambda e: e[:2])
+        packs = [
+            (exchange, routing_key, body)
+            for (exchange, routing_key), group in groupby(by_route, key=lambda e: e[:2])
+            for body in envelope.pack(event for _, _, event in group)
+        ]
+        return [
+            Outgoing(exchange, routing_key, envelope.PACK, body, f"{self._batch}/{n}")
+            for n, (exchange, routing_key, body) in enumerate(packs)
+        ]

@@ -1,0 +1,102 @@
+"""Which subscription an event goes to, made once from the service's table."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from schemas.decision import Answered, Decision, Exhausted
+from schemas.runtime import (
+    CallAnswered,
+    CallExhausted,
+    DeadLetterDiscardRequested,
+    DeadLetterReplayRequested,
+    ReminderDue,
+)
+from shared.worker.decode import places
+from shared.worker.incoming import Fault, Incoming
+from shared.worker.subscription import Aggregate, Answer, Decide, Find, Load, Series, Service, Subscription, Timer
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where an event goes: the state it concerns, the decision on it, and what is loaded for it."""
+
+    aggregate: Aggregate[Any]
+    decide: Decide
+    find: Find | None = None
+    load: Load | None = None
+    series: Series | None = None
+
+
+class Routes:
+    """Finds each event's route and key. An event that nothing subscribes to gets a fault."""
+
+    def __init__(self, service: Service) -> None:
+        self._messages = {s.message.TYPE: s for s in service.subscriptions if isinstance(s, Subscription)}
+        self._answers = {a.request.__name__: a for a in service.subscriptions if isinstance(a, Answer)}
+        self._timers = {t.name: t for t in service.subscriptions if isinstance(t, Timer)}
+
+    def assign(self, item: Incoming) -> None:
+        """Sets route, key (unless it must be looked up) and, for answers, the typed data."""
+        try:
+            match item.data:
+                case DeadLetterReplayRequested() | DeadLetterDiscardRequested():
+                    pass
+                case CallAnswered() | CallExhausted():
+                    self._assign_answer(item, item.data)
+                case ReminderDue(name=name, key=key):
+                    self._assign_timer(item, name, key)
+                case _:
+                    self._assign_message(item)
+        except ValidationError as error:
+            item.fault = Fault("invalid", places(error))
+
+    def _assign_message(self, item: Incoming) -> None:
+        subscription = self._messages.get(item.data.TYPE)
+        if subscription is None:
+            item.fault = Fault("unknown_type", f"this service does not subscribe to {item.data.TYPE!r}")
+            return
+        s = subscription
+        item.route = Route(s.aggregate, s.decide, s.find, s.load, s.series)
+        if s.find is None:
+            item.key = qualified(s.aggregate, s.key(item.data) if s.key is not None else item.data.subject)
+
+    def _assign_timer(self, item: Incoming, name: str, key: str) -> None:
+        timer = self._timers.get(name)
+        if timer is None:
+            item.fault = Fault("unknown_type", f"this service has no reminder {name!r}")
+            return
+        item.route = Route(timer.aggregate, timer.decide, None, timer.load, timer.series)
+        item.key = qualified(timer.aggregate, key)
+
+    def _assign_answer(self, item: Incoming, said: CallAnswered | CallExhausted) -> None:
+        answer = self._answers.get(said.operation)
+        if answer is None:
+            item.fault = Fault("unknown_type", f"this service makes no call {said.operation!r}")
+            return
+        request = answer.request.model_validate(said.request, extra="ignore")
+        decide = answer.decide
+        if isinstance(said, CallAnswered):
+            reply = answer.answer.model_validate(said.answer, extra="ignore")
+            item.data = Answered(said.call_id, request, reply, said.answered_at)
+        else:
+            item.data = Exhausted(said.call_id, request, said.error, said.exhausted_at)
+            decide = answer.exhausted or _nothing
+        item.route = Route(answer.aggregate, decide, None, answer.load, answer.series)
+        item.key = qualified(answer.aggregate, said.key)
+        item.closes_call = (UUID(said.call_id), said.generation)
+
+
+def _nothing(state: object, event: object, ctx: object) -> object:
+    return Decision(state)
+
+
+def qualified(aggregate: Aggregate[Any], key: str) -> str:
+    """A state's key with its aggregate, e.g. `order:ORD-1`."""
+    return f"{aggregate.table}:{key}"
+
+
+def plain(key: str) -> str:
+    return key.partition(":")[2]

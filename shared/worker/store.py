@@ -1,0 +1,264 @@
+"""The SQL of the worker cycle: locks, inbox, states, outgoing, reminders, number series. Bulk only."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from asyncpg import Connection, Record
+
+from schemas.model import Model
+from shared.broker.outgoing import Outgoing
+from shared.worker.fold import Result
+from shared.worker.incoming import Kept
+from shared.worker.routes import plain, qualified
+from shared.worker.subscription import Aggregate
+
+
+async def lock_keys(con: Connection, service: str, keys: Iterable[str]) -> None:
+    """Takes the keys' advisory locks until the end of the transaction, in one order everywhere.
+
+    A statement of its own: under READ COMMITTED the next one sees what the lock's last holder committed.
+    """
+    salt = hashlib.blake2b(service.encode(), digest_size=8).digest()
+    hashes = {
+        int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8, salt=salt).digest(), "big", signed=True)
+        for key in keys
+    }
+    await con.execute("select count(pg_advisory_xact_lock(k)) from unnest($1::bigint[]) k", sorted(hashes))
+
+
+async def load_known(con: Connection, refs: Sequence[UUID]) -> set[UUID]:
+    """Those of the events that the inbox has seen."""
+    rows = await con.fetch(
+        "select ref from inbox where ref = any($1::uuid[]) union all select ref from inbox_kept where ref = any($1)",
+        refs,
+    )
+    return {row["ref"] for row in rows}
+
+
+async def load_kept(con: Connection, refs: Sequence[UUID]) -> dict[UUID, str]:
+    """Status and attempt of kept events, as `status/attempt`: what a due row must still be to be handled."""
+    if not refs:
+        return {}
+    rows = await con.fetch("select ref, status, attempt from inbox_kept where ref = any($1::uuid[])", refs)
+    return {row["ref"]: f"{row['status']}/{row['attempt']}" for row in rows}
+
+
+async def load_held_keys(con: Connection, keys: Sequence[str]) -> dict[str, UUID]:
+    """Which of the keys a dead letter holds, with its ref."""
+    rows = await con.fetch("select key, ref from inbox_kept where status = 'dead' and key = any($1::text[])", keys)
+    return {row["key"]: row["ref"] for row in rows}
+
+
+async def load_due(con: Connection, limit: int) -> list[Kept]:
+    """Waiting events whose time has come, oldest first. Not locked: the batch looks again under the key's lock."""
+    rows = await con.fetch(
+        f"select {_KEPT} from inbox_kept where status = 'waiting' and due <= now() order by due, seq limit $1", limit
+    )
+    return [_kept(row) for row in rows]
+
+
+async def load_dead(con: Connection, occurrences: Sequence[UUID]) -> list[Kept]:
+    rows = await con.fetch(
+        f"select {_KEPT} from inbox_kept where status = 'dead' and occurrence = any($1::uuid[])", occurrences
+    )
+    return [_kept(row) for row in rows]
+
+
+async def load_held(con: Connection, keys: Sequence[str]) -> list[Kept]:
+    """The events that wait behind these keys' dead letters, in order of arrival."""
+    rows = await con.fetch(
+        f"select {_KEPT} from inbox_kept where status = 'held' and key = any($1::text[]) order by seq", keys
+    )
+    return [_kept(row) for row in rows]
+
+
+_KEPT = (
+    "ref, status, source, id, type, subject, key, attempt, due, occurrence, reason, error, first_at, last_at, "
+    "content_type, headers, body"
+)
+
+
+def _kept(row: Record) -> Kept:
+    return Kept(*row.values())
+
+
+async def load_states(con: Connection, aggregate: Aggregate[Any], keys: Sequence[str]) -> dict[str, Model]:
+    """States by qualified key; keys without a state are left out."""
+    rows = await con.fetch(f'select key, body from "{aggregate.table}" where key = any($1::text[])', keys)
+    return {qualified(aggregate, row["key"]): aggregate.model.model_validate_json(row["body"]) for row in rows}
+
+
+async def save_states(con: Connection, table: str, states: Mapping[str, Model]) -> None:
+    """Inserts or replaces states, by qualified key."""
+    await con.execute(
+        f'insert into "{table}" as t (key, version, body) '
+        "select k, 1, b from unnest($1::text[], $2::jsonb[]) as s(k, b) order by k "
+        "on conflict (key) do update set version = t.version + 1, body = excluded.body, updated_at = now()",
+        [plain(key) for key in states],
+        [state.__pydantic_serializer__.to_json(state, exclude_none=True).decode() for state in states.values()],
+    )
+
+
+async def save_inbox(con: Connection, refs: Sequence[UUID]) -> None:
+    """Remembers events. Raises UniqueViolationError where another worker was faster with one of them."""
+    await con.execute("insert into inbox (ref) select r from unnest($1::uuid[]) r", refs)
+
+
+async def save_kept(con: Connection, results: Sequence[Result], now: datetime) -> None:
+    """Keeps the events that are not handled, with all that is needed to handle them later."""
+    await con.executemany(
+        "insert into inbox_kept (ref, status, source, id, type, subject, key, attempt, due, occurrence, reason, error, "
+        "first_at, last_at, content_type, headers, body) "
+        "values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, '{}', $15) "
+        "on conflict (ref) do update set status = excluded.status, key = excluded.key, attempt = excluded.attempt, "
+        "due = excluded.due, occurrence = excluded.occurrence, reason = excluded.reason, error = excluded.error, "
+        "last_at = excluded.last_at",
+        [_kept_row(result, now) for result in results],
+    )
+
+
+def _kept_row(result: Result, now: datetime) -> tuple[Any, ...]:
+    item = result.item
+    return (
+        item.ref,
+        result.status,
+        item.source,
+        item.id,
+        item.type,
+        item.subject,
+        result.key,
+        result.attempt,
+        result.due,
+        result.occurrence,
+        result.reason,
+        storable(result.error or ""),
+        now,
+        item.content_type,
+        item.raw,
+    )
+
+
+def storable(text: str) -> str:
+    """A text that PostgreSQL takes: no NUL, no lone surrogate, of bounded length."""
+    return text.encode(errors="replace").decode().replace("\0", "�")[:20_000]
+
+
+async def delete_kept(con: Connection, refs: Sequence[UUID]) -> None:
+    await con.execute("delete from inbox_kept where ref = any($1::uuid[])", refs)
+
+
+async def lock_series(con: Connection, names: Sequence[str]) -> dict[str, int]:
+    """The next number of each series; nobody else takes from it until the end of the transaction."""
+    wanted = sorted(set(names))
+    await con.execute(
+        "insert into number_series (name, following) select n, 1 from unnest($1::text[]) n order by n "
+        "on conflict do nothing",
+        wanted,
+    )
+    rows = await con.fetch(
+        "select name, following from number_series where name = any($1::text[]) order by name for update", wanted
+    )
+    return {row["name"]: row["following"] for row in rows}
+
+
+async def save_series(con: Connection, following: Mapping[str, int]) -> None:
+    await con.execute(
+        "update number_series s set following = n.following "
+        "from unnest($1::text[], $2::bigint[]) as n(name, following) where s.name = n.name",
+        list(following),
+        list(following.values()),
+    )
+
+
+async def save_reminders(con: Connection, reminders: Sequence[tuple[str, str, str, datetime, str, str, UUID]]) -> None:
+    """`(aggregate, key, name, due, note as JSON, correlation, generation)`; the same name of a key is replaced."""
+    await con.executemany(
+        "insert into reminder (aggregate, key, name, due, note, correlation, generation) "
+        "values ($1, $2, $3, $4, $5, $6, $7) on conflict (key, name, aggregate) do update "
+        "set due = excluded.due, note = excluded.note, correlation = excluded.correlation, "
+        "generation = excluded.generation",
+        reminders,
+    )
+
+
+async def delete_reminders(con: Connection, reminders: Sequence[tuple[str, str, str]]) -> None:
+    """`(aggregate, key, name)`."""
+    await con.executemany("delete from reminder where aggregate = $1 and key = $2 and name = $3", reminders)
+
+
+async def take_due_reminders(con: Connection, limit: int) -> list[Record]:
+    """Deletes and returns reminders whose time has come; the caller saves their messages in the same transaction."""
+    return await con.fetch(
+        "delete from reminder r using (select ctid from reminder where due <= now() order by due limit $1 "
+        "for update skip locked) d where r.ctid = d.ctid "
+        "returning r.aggregate, r.key, r.name, r.due, r.note, r.correlation, r.generation",
+        limit,
+    )
+
+
+async def save_outgoing(con: Connection, batch: UUID, messages: Sequence[Outgoing]) -> None:
+    """The batch's messages, exactly as they will be sent: one row."""
+    await con.execute(
+        "insert into outgoing (batch, exchanges, routing_keys, content_types, message_ids, bodies) "
+        "values ($1, $2, $3, $4, $5, $6)",
+        batch,
+        [m.exchange for m in messages],
+        [m.routing_key for m in messages],
+        [m.content_type for m in messages],
+        [m.message_id for m in messages],
+        [m.body for m in messages],
+    )
+
+
+async def delete_outgoing(con: Connection, batches: Sequence[UUID]) -> None:
+    await con.execute("delete from outgoing where batch = any($1::uuid[])", batches)
+
+
+async def load_outgoing(con: Connection, older_than: timedelta, limit: int) -> list[tuple[UUID, list[Outgoing]]]:
+    """Batches that nobody is known to have sent, oldest first."""
+    rows = await con.fetch(
+        "select batch, exchanges, routing_keys, content_types, message_ids, bodies from outgoing "
+        "where at <= now() - $1::interval order by at limit $2",
+        older_than,
+        limit,
+    )
+    return [
+        (
+            row["batch"],
+            [
+                Outgoing(*parts)
+                for parts in zip(
+                    row["exchanges"],
+                    row["routing_keys"],
+                    row["content_types"],
+                    row["bodies"],
+                    row["message_ids"],
+                    strict=True,
+                )
+            ],
+        )
+        for row in rows
+    ]
+
+
+async def load_sizes(con: Connection) -> Record:
+    """What the metrics show: outgoing rows, kept events by status, bytes of the inbox."""
+    row = await con.fetchrow(
+        "select (select count(*) from outgoing) as outgoing, "
+        "(select count(*) from inbox_kept where status = 'waiting') as waiting, "
+        "(select count(*) from inbox_kept where status = 'dead') as dead, "
+        "(select count(*) from inbox_kept where status = 'held') as held, "
+        "(select coalesce(sum(pg_total_relation_size(inhrelid)), 0)::bigint from pg_inherits "
+        " where inhparent = 'inbox'::regclass) as inbox_bytes, "
+        "(select count(*) from partner_call where status in ('pending', 'leased')) as calls"
+    )
+    assert row is not None
+    return row
+
+
+async def maintain_inbox(con: Connection, keep: int) -> None:
+    """Makes the partitions of the coming weeks and drops those older than `keep` weeks."""
+    await con.execute("select inbox_partitions(8, $1)", keep)

@@ -1,0 +1,125 @@
+"""Runs batches in the database, whatever it answers: waits while it is away, finds the event it will not take."""
+
+from collections import deque
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from shared import metrics
+from shared.backoff import Backoff
+from shared.health import Health
+from shared.worker import store
+from shared.worker.batch import Batch, Desk, Handling, refuse
+from shared.worker.fold import Result, is_our_own
+from shared.worker.trouble import Trouble, diagnose, sqlstate
+
+log = structlog.get_logger()
+
+
+class NotSetUp(Exception):
+    """The database refuses the service itself: wrong role, or a migration is missing."""
+
+
+class Transactor:
+    """Handles batches one after the other. Counts the dead letters running, which may pause the worker."""
+
+    def __init__(self, desk: Desk, pool: asyncpg.Pool, health: Health, pause_after: int) -> None:
+        self._desk = desk
+        self._pool = pool
+        self._health = health
+        self._pause_after = pause_after
+        self.dead_running = 0
+        self.sent: deque[UUID] = deque()
+        """Batches whose messages are confirmed: their outgoing rows go with the next batch's transaction."""
+
+    @property
+    def paused(self) -> bool:
+        return self.dead_running >= self._pause_after
+
+    async def handle(self, batch: Batch) -> list[Batch]:
+        """The batch as it was committed, in one or, where an event had to be singled out, several parts."""
+        try:
+            await self._until_done(batch)
+            return [batch]
+        except (asyncpg.PostgresError, asyncpg.DataError) as error:
+            if len(batch.items) == 1:
+                refuse(batch.items[0], error)
+                await self._until_done(batch)
+                return [batch]
+            log.warning("batch.split", events=len(batch.items), sqlstate=sqlstate(error), error=str(error))
+        parts: list[Batch] = []
+        for item in batch.items:
+            if self.paused:
+                batch.left.append(item)
+                continue
+            parts += await self.handle(Batch([item]))
+        if batch.left and parts:
+            parts[-1].left = batch.left
+        return parts
+
+    async def _until_done(self, batch: Batch) -> None:
+        """Tries until the database has taken it. Raises only what singles out an event, and NotSetUp."""
+        backoff = Backoff(longest=5.0)
+        races = 0
+        while True:
+            try:
+                return await self._once(batch)
+            except Exception as error:
+                match diagnose(error):
+                    case Trouble.AWAY:
+                        await self._wait(error, backoff)
+                    case Trouble.RACE if races < 5:
+                        races += 1
+                    case Trouble.SETUP:
+                        raise NotSetUp(f"{sqlstate(error)}: {error}") from error
+                    case _:
+                        raise
+
+    async def _once(self, batch: Batch) -> None:
+        sent = list(self.sent)
+        async with self._pool.acquire() as con:
+            limit = 1 if self.paused else self._pause_after - self.dead_running
+            await Handling(self._desk, con, batch, sent, limit).run()
+        for _ in sent:
+            self.sent.popleft()
+        self._health.ready("database")
+        for result in batch.results:
+            self._count(result)
+
+    async def _wait(self, error: BaseException, backoff: Backoff) -> None:
+        state = sqlstate(error)
+        metrics.DATABASE_RETRIES.labels(state).inc()
+        self._health.not_ready("database", f"{state}: {error}")
+        log.warning("database.away", sqlstate=state, error=str(error), failures=backoff.failures + 1)
+        await backoff.wait()
+
+    def _count(self, result: Result) -> None:
+        metrics.EVENTS.labels(result.status).inc()
+        if result.status == "dead":
+            metrics.DEAD_LETTERS.labels(result.reason).inc()
+        if result.status == "handled":
+            self.dead_running = 0
+        elif is_our_own(result):
+            self.dead_running += 1
+        if result.status != "handled":
+            item = result.item
+            log.warning(
+                f"event.{result.status}",
+                reason=result.reason,
+                type=item.type,
+                id=item.id,
+                key=item.key,
+                attempt=result.attempt,
+                occurrence=str(result.occurrence) if result.occurrence else None,
+            )
+
+    async def flush(self) -> None:
+        """Deletes the outgoing rows of confirmed batches while no batch comes that would."""
+        if not self.sent:
+            return
+        sent = list(self.sent)
+        async with self._pool.acquire() as con:
+            await store.delete_outgoing(con, sent)
+        for _ in sent:
+            self.sent.popleft()

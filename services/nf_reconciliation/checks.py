@@ -7,6 +7,7 @@ suppliers' systems switch on them. What is only worth a remark comes from `sale_
 import unicodedata
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Literal
 
 from schemas import access_key
@@ -81,6 +82,11 @@ def sale_warnings(doc: Document) -> list[Problem]:
     if doc.cites:
         return []
     return [Problem(code="s1_not_cited", where="ide/NFref", detail="the S2 cites no remessa; S1 follows after R")]
+
+
+def payable(doc: Document) -> Decimal:
+    """What an S2 makes us owe: the sum of its duplicatas, or vNF when it has none."""
+    return sum((duplicata.amount for duplicata in doc.duplicatas), Decimal(0)) or doc.totals.document
 
 
 def key_problems(doc: Document) -> list[Problem]:

@@ -101,7 +101,11 @@ def _schema_problems(root: etree._Element) -> tuple[Problem, ...]:
 
 def _place(root: etree._Element, entry: Any) -> str:
     """XPath with the elements' names; libxml2 writes `*` for every element of a default namespace."""
-    found = root.getroottree().xpath(entry.path) if entry.path else []
+    prefixes = {prefix: uri for prefix, uri in root.nsmap.items() if prefix}
+    try:
+        found = root.getroottree().xpath(entry.path or "/", namespaces=prefixes)
+    except etree.XPathError:  # a prefix declared further down
+        found = []
     if not isinstance(found, list) or not found or not isinstance(found[0], etree._Element):
         return entry.path or "/"
     steps = []

@@ -10,7 +10,7 @@ import pytest
 from schemas.purchase_order import PoLine
 from schemas.supplier import Tolerance
 from schemas.values import Problem
-from services.nf_reconciliation.checks import document_problems, kind_of, remittance_problems, sale_warnings
+from services.nf_reconciliation.checks import document_problems, kind_of, payable, remittance_problems, sale_warnings
 from services.nf_reconciliation.document import read
 from services.nf_reconciliation.document_fields import Document, Line
 from services.nf_reconciliation.line_checks import (
@@ -156,6 +156,13 @@ def test_cfop_of_the_sale_follows_the_three_states(
     wrong = doc.lines[0].model_copy(update={"cfop": ("5" if cfop[0] == "6" else "6") + cfop[1:]})
     found = sale_problems(doc.model_copy(update={"lines": (wrong,)}), delivery_uf=delivery_uf)
     assert codes(found) == ["wrong_cfop_scope"]
+
+
+def test_payable_is_the_sum_of_the_duplicatas_or_else_the_total() -> None:
+    doc = sale()
+    first = doc.duplicatas[0].model_copy(update={"amount": Decimal("10.00")})
+    assert payable(doc.model_copy(update={"duplicatas": (first, first)})) == Decimal("20.00")
+    assert payable(doc.model_copy(update={"duplicatas": ()})) == doc.totals.document
 
 
 def test_plain_sale_cfop_is_the_wrong_family() -> None:

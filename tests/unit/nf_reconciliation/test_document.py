@@ -2,13 +2,19 @@
 
 import json
 from decimal import Decimal
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from schemas.supplier import Tolerance
+from services.nf_reconciliation.checks import authority_problems, key_problems
 from services.nf_reconciliation.document import MAX_BYTES, read
 from services.nf_reconciliation.document_fields import Document, Unreadable
+from services.nf_reconciliation.line_checks import total_problems
 from tests.unit.nf_builders import ISSUED_AT, PO_CREATED_AT, sale_xml, sold_line
 
 SAMPLES = Path(str(files("nfelib.nfe") / "samples" / "v4_0"))
@@ -22,6 +28,11 @@ def document(xml: bytes) -> Document:
     found = read(xml)
     assert isinstance(found, Document), found
     return found
+
+
+@cache
+def sale_xml_once() -> bytes:
+    return sale_xml()
 
 
 def codes(xml: bytes) -> list[str]:
@@ -68,6 +79,28 @@ def test_known_sample_has_its_fields() -> None:
     assert found.text.startswith(";CONTROLE")
     assert found.protocol is not None
     assert (found.protocol.status, found.protocol.number) == ("100", "141170000487910")
+
+
+@pytest.mark.parametrize("path", [path for path in REAL if path.stem.startswith("351808")], ids=lambda path: path.stem)
+def test_real_sample_passes_the_checks_of_key_authority_and_sums(path: Path) -> None:
+    found = document(path.read_bytes())
+    totals = found.totals
+    assert key_problems(found) == []
+    assert authority_problems(found, environment="1") == []
+    agreed = {name: amount for name, amount in totals if name not in ("products", "discount", "document")}
+    assert (
+        total_problems(totals, found.lines, Tolerance(), agreed | {"products": totals.products - totals.discount}) == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("stem", "where"),
+    [("26180875335849000115", {"ide/cDV"}), ("41170706117473000150", {"ide/tpEmis", "ide/cDV"}),
+     ("nfe_reforma_tributaria", {"ide/dhEmi", "emit"})],
+)  # fmt: skip
+def test_sample_that_was_edited_after_its_key_was_made_is_caught(stem: str, where: set[str]) -> None:
+    [path] = [path for path in REAL if path.stem.startswith(stem)]
+    assert {problem.where for problem in key_problems(document(path.read_bytes()))} == where
 
 
 def test_document_survives_json() -> None:
@@ -157,6 +190,35 @@ def test_schema_violation_says_where_and_why() -> None:
     wheres = {problem.where.partition(": ")[2] for problem in found.problems}
     assert wheres == {"/nfeProc/NFe/infNFe/det/prod/CFOP", "/nfeProc/NFe/infNFe/det[2]/prod/CFOP"}
     assert all("CFOP" in problem.detail and "{http" not in problem.detail for problem in found.problems)
+
+
+def test_violation_in_a_prefixed_document_says_where_too() -> None:
+    text = sale_xml().decode().replace("<CFOP>5119</CFOP>", "<CFOP>X</CFOP>")
+    text = text.replace("<prod>", '<q:prod xmlns:q="http://www.portalfiscal.inf.br/nfe">').replace(
+        "</prod>", "</q:prod>"
+    )
+    found = read(text.encode())
+    assert isinstance(found, Unreadable)
+    assert {problem.code for problem in found.problems} == {"schema_violation"}
+    assert all("prod" in problem.where for problem in found.problems)
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_document_with_bytes_knocked_about_is_read_or_refused_but_never_raises(data: st.DataObject) -> None:
+    xml = bytearray(sale_xml_once())
+    for _ in range(data.draw(st.integers(1, 4))):
+        start = data.draw(st.integers(0, len(xml) - 1))
+        xml[start : start + data.draw(st.integers(0, 30))] = data.draw(st.binary(max_size=12))
+    found = read(bytes(xml))
+    assert isinstance(found, Document) or found.problems
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_refused_with_a_problem(xml: bytes) -> None:
+    found = read(xml)
+    assert isinstance(found, Unreadable)
+    assert found.problems
 
 
 def test_digits_of_another_script_are_refused_as_data() -> None:

@@ -1,27 +1,39 @@
-"""CPF and CNPJ; CNPJs are alphanumeric since July 2026 (same arithmetic)."""
+"""CPF and CNPJ check digits. CNPJs are alphanumeric since July 2026 (IN RFB 2.229/2024), with the same arithmetic.
+
+Only ASCII counts: the patterns name their characters, so other scripts' digits and a trailing newline are refused.
+"""
 
 import re
+from itertools import cycle
 
 CNPJ = re.compile(r"[0-9A-Z]{12}[0-9]{2}")
 CPF = re.compile(r"[0-9]{11}")
 
 
-def _digit(text: str, weights: tuple[int, ...]) -> str:
-    rest = sum((ord(c) - 48) * w for c, w in zip(text, weights, strict=True)) % 11
+def modulo_11(text: str, highest_weight: int) -> str:
+    """Check digit of `text`: values (code point − 48) weighted 2 … `highest_weight`, over and over, from the right."""
+    weights = cycle(range(2, highest_weight + 1))
+    rest = sum((ord(character) - 48) * weight for character, weight in zip(reversed(text), weights, strict=False)) % 11
     return "0" if rest < 2 else str(11 - rest)
 
 
-_CNPJ = (6, 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2)
+def cnpj_check_digits(first12: str) -> str:
+    """The two digits that complete a CNPJ's first twelve characters."""
+    first = modulo_11(first12, 9)
+    return first + modulo_11(first12 + first, 9)
+
+
+def cpf_check_digits(first9: str) -> str:
+    """The two digits that complete a CPF's first nine."""
+    first = modulo_11(first9, 11)
+    return first + modulo_11(first9 + first, 11)
 
 
 def is_valid_cnpj(text: str) -> bool:
-    if CNPJ.fullmatch(text) is None or len(set(text)) == 1:
-        return False
-    return _digit(text[:12], _CNPJ[1:]) == text[12] and _digit(text[:13], _CNPJ) == text[13]
+    """Fourteen characters without punctuation, capitals only; one digit repeated is nobody's CNPJ."""
+    return CNPJ.fullmatch(text) is not None and len(set(text)) > 1 and cnpj_check_digits(text[:12]) == text[12:]
 
 
 def is_valid_cpf(text: str) -> bool:
-    if CPF.fullmatch(text) is None or len(set(text)) == 1:
-        return False
-    first = _digit(text[:9], tuple(range(10, 1, -1)))
-    return first == text[9] and _digit(text[:10], tuple(range(11, 1, -1))) == text[10]
+    """Eleven digits without punctuation; one digit repeated passes the arithmetic but is nobody's CPF."""
+    return CPF.fullmatch(text) is not None and len(set(text)) > 1 and cpf_check_digits(text[:9]) == text[9:]

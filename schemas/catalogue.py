@@ -44,9 +44,12 @@ class Entry:
 
 
 def _inbound(
-    model: type[Message], *consumers: str, by: str = UPSTREAM, upcast: Callable[[Any], Message] | None = None
+    model: type[Message],
+    *consumers: str,
+    by: tuple[str, ...] = (UPSTREAM,),
+    upcast: Callable[[Any], Message] | None = None,
 ) -> Entry:
-    return Entry(model, "inbound", (by,), consumers, upcast)
+    return Entry(model, "inbound", by, consumers, upcast)
 
 
 def _fact(model: type[Message], producer: str, *consumers: str) -> Entry:
@@ -59,19 +62,19 @@ def _command(model: type[Message], producers: tuple[str, ...], consumers: tuple[
 
 CATALOGUE: tuple[Entry, ...] = (
     _inbound(order.OrderPlacedV1, INTAKE, upcast=order.upcast_placed_v1),
-    _inbound(order.OrderPlaced, INTAKE),
-    _inbound(payment.PaymentApproved, INTAKE),
+    _inbound(order.OrderPlaced, INTAKE, by=(UPSTREAM, CHANNEL)),
+    _inbound(payment.PaymentApproved, INTAKE, by=(UPSTREAM, CHANNEL)),
     _inbound(store.StoreChanged, *CONSUMERS),
     _inbound(supplier.SupplierChanged, DISPATCH, NF, BILLING),
     _inbound(supplier.OfferChanged, DISPATCH, NF),
     _inbound(billing.TaxProfileChanged, BILLING),
     _inbound(channel.ChannelChanged, BILLING, CHANNEL),
-    _inbound(supplier.SupplierPoConfirmed, DISPATCH, by=GATEWAY),
-    _inbound(supplier.SupplierNfIssued, NF, by=GATEWAY),
-    _inbound(supplier.SupplierShipped, DISPATCH, by=GATEWAY),
-    _inbound(supplier.CarrierReported, DISPATCH, by=GATEWAY),
-    _inbound(billing.SupplierPaymentReported, BILLING, by=GATEWAY),
-    _inbound(channel.ChannelOrderReported, CHANNEL, by=GATEWAY),
+    _inbound(supplier.SupplierPoConfirmed, DISPATCH, by=(GATEWAY,)),
+    _inbound(supplier.SupplierNfIssued, NF, by=(GATEWAY,)),
+    _inbound(supplier.SupplierShipped, DISPATCH, by=(GATEWAY,)),
+    _inbound(supplier.CarrierReported, DISPATCH, by=(GATEWAY,)),
+    _inbound(billing.SupplierPaymentReported, BILLING, by=(GATEWAY,)),
+    _inbound(channel.ChannelOrderReported, CHANNEL, by=(GATEWAY, CHANNEL)),
     _fact(order.OrderAccepted, INTAKE, CHANNEL),
     _fact(order.OrderRefused, INTAKE, CHANNEL),
     _fact(order.OrderReady, INTAKE, DISPATCH, BILLING),

@@ -68,11 +68,13 @@ create table partner_call (
     uncertain boolean not null default false,
     error text,
     answer jsonb,
+    occurrence uuid,
     finished_at timestamptz,
     correlation text,
     traceparent text
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 create index partner_call_lane on partner_call (partner, lane, seq) where status in ('pending', 'leased');
+create unique index partner_call_occurrence on partner_call (occurrence) where occurrence is not null;
 create index partner_call_due on partner_call (due) where status = 'pending';
 
 -- One row per partner, changed in place by every call: rate limit and circuit, shared by the replicas.

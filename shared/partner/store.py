@@ -101,13 +101,13 @@ async def close_calls(con: Connection, calls: Sequence[tuple[UUID, int]]) -> Non
     )
 
 
-async def load_waiting_partners(con: Connection) -> list[str]:
-    """Partners with a call that is due, or whose lease ran out."""
+async def load_waiting_partners(con: Connection) -> list[tuple[str, str]]:
+    """Partners with a call that is due, or whose lease ran out, each with one of the operations."""
     rows = await con.fetch(
-        "select distinct partner from partner_call where (status = 'pending' and due <= now()) "
-        "or (status = 'leased' and lease_until < now())"
+        "select partner, min(operation) as operation from partner_call where (status = 'pending' and due <= now()) "
+        "or (status = 'leased' and lease_until < now()) group by partner"
     )
-    return [row["partner"] for row in rows]
+    return [(row["partner"], row["operation"]) for row in rows]
 
 
 async def lease_calls(con: Connection, partner: str, limit: int, lease: timedelta, token: UUID) -> list[Leased]:

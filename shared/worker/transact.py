@@ -8,6 +8,7 @@ import structlog
 
 from shared import metrics
 from shared.backoff import Backoff
+from shared.database import connection
 from shared.health import Health
 from shared.worker import store
 from shared.worker.batch import Batch, Desk, Handling, refuse
@@ -78,7 +79,7 @@ class Transactor:
 
     async def _once(self, batch: Batch) -> None:
         sent = list(self.sent)
-        async with self._pool.acquire() as con:
+        async with connection(self._pool) as con:
             limit = 1 if self.paused else self._pause_after - self.dead_running
             await Handling(self._desk, con, batch, sent, limit).run()
         for _ in sent:
@@ -119,7 +120,7 @@ class Transactor:
         if not self.sent:
             return
         sent = list(self.sent)
-        async with self._pool.acquire() as con:
+        async with connection(self._pool) as con:
             await store.delete_outgoing(con, sent)
         for _ in sent:
             self.sent.popleft()

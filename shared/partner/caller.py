@@ -1,0 +1,203 @@
+"""Makes the calls that decisions asked for: leased, oldest first per lane, each partner on its own.
+
+An answer is stored on the call's row together with the message that tells the service, in one transaction.
+"""
+
+import asyncio
+import contextlib
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from time import perf_counter
+from typing import Any
+from uuid import UUID, uuid4, uuid5
+
+import aiohttp
+import structlog
+from asyncpg import Pool
+from pydantic import ValidationError
+
+from schemas.model import Model
+from shared import metrics
+from shared.backoff import jittered
+from shared.broker.outgoing import Outgoing
+from shared.database import connection
+from shared.partner import gate, store
+from shared.partner.errors import Rejected, Unavailable, Uncertain
+from shared.partner.operation import Attempt, Operation, Policy
+from shared.partner.report import answered, exhausted
+from shared.worker.store import delete_outgoing, save_outgoing, storable
+from shared.worker.trouble import diagnose
+
+log = structlog.get_logger()
+
+Send = Callable[[list[Outgoing]], Awaitable[bool]]
+
+LONGEST_WAIT = 60.0
+"""Seconds between two tries of one call, at most."""
+POLL = 0.5
+
+
+class Caller:
+    """Leases due calls and makes them. `wake` is set when a batch has made new ones."""
+
+    def __init__(
+        self, service: str, version: str, operations: tuple[Operation, ...], pool: Pool, send: Send, wake: asyncio.Event
+    ) -> None:
+        self._service = service
+        self._version = version
+        self._operations = {o.name: o for o in operations}
+        self._pool = pool
+        self._send = send
+        self._wake = wake
+        self._running: dict[str, set[asyncio.Task[None]]] = {}
+        self._stop = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`; then waits for the calls under way."""
+        if not self._operations:
+            await stop.wait()
+            return
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+            while not stop.is_set():
+                try:
+                    started = await self._start_due(session)
+                except Exception as error:
+                    log.warning("calls.not_leased", error=str(error), exc_info=diagnose(error) is None)
+                    started = 0
+                if not started:
+                    await self._sleep(stop)
+            await asyncio.gather(*(t for tasks in self._running.values() for t in tasks), return_exceptions=True)
+
+    async def _sleep(self, stop: asyncio.Event) -> None:
+        waits = [asyncio.ensure_future(self._wake.wait()), asyncio.ensure_future(stop.wait())]
+        await asyncio.wait(waits, timeout=POLL, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        self._wake.clear()
+
+    async def _start_due(self, session: aiohttp.ClientSession) -> int:
+        """Leases what each partner has room for and starts it; how many calls were started."""
+        started = 0
+        async with connection(self._pool) as con:
+            for partner, operation in await store.load_waiting_partners(con):
+                policy = self._policy(operation)
+                room = policy.concurrency - len(self._running.get(partner, ()))
+                if room <= 0:
+                    continue
+                lease = timedelta(seconds=policy.timeout * 2 + 10)
+                calls = await gate.lease(con, partner, policy, room, lease, uuid4())
+                for call in calls:
+                    self._start(partner, self._make(session, call))
+                started += len(calls)
+        return started
+
+    def _policy(self, operation: str) -> Policy:
+        """A partner's operations share one policy."""
+        known = self._operations.get(operation)
+        return known.policy if known is not None else Policy()
+
+    def _start(self, partner: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._running.setdefault(partner, set()).add(task)
+
+        def finished(done: asyncio.Task[None]) -> None:
+            self._running[partner].discard(done)
+            self._wake.set()
+            if not done.cancelled() and (error := done.exception()) is not None:
+                log.error("call.not_stored", partner=partner, error=str(error), exc_info=error)
+
+        task.add_done_callback(finished)
+
+    async def _make(self, session: aiohttp.ClientSession, call: store.Leased) -> None:
+        """One try, and what came of it."""
+        operation = self._operations.get(call.operation)
+        if operation is None:
+            await self._store_exhausted(call, f"this release makes no call {call.operation!r}")
+            return
+        started = perf_counter()
+        outcome, error, retry_after = "answered", "", None
+        try:
+            answer = await self._try(session, operation, call)
+            await self._store_answer(call, answer)
+            await self._note(call.partner, up=True)
+        except Unavailable as problem:
+            outcome, error, retry_after = "unavailable", str(problem), problem.retry_after
+        except (Uncertain, TimeoutError) as problem:
+            outcome, error = "uncertain", str(problem) or "timed out"
+        except Rejected as problem:
+            outcome, error = "rejected", str(problem)
+        except Exception as problem:
+            if diagnose(problem) is not None and not isinstance(problem, OSError):
+                raise  # the database: the lease runs out and the call is made again
+            outcome, error = "failed", traceback.format_exc(limit=-8)
+        metrics.CALLS.labels(call.partner, call.operation, outcome).inc()
+        metrics.CALL_SECONDS.labels(call.partner).observe(perf_counter() - started)
+        if outcome != "answered":
+            log.warning(
+                "call.failed", outcome=outcome, partner=call.partner, operation=call.operation, call=str(call.id)
+            )
+            await self._settle(call, operation.policy, outcome, error, retry_after)
+
+    async def _try(self, session: aiohttp.ClientSession, operation: Operation, call: store.Leased) -> Model:
+        attempt = Attempt(session, str(call.id), call.attempt, call.created_at)
+        try:
+            request = operation.request.model_validate_json(call.request, extra="ignore")
+        except ValidationError as error:
+            raise Rejected(f"the stored request does not fit {call.operation}: {error}") from error
+        async with asyncio.timeout(operation.policy.timeout):
+            if call.uncertain and operation.query is not None and operation.policy.uncertain == "query":
+                found = await operation.query(request, attempt)
+                if found is not None:
+                    return found
+            return await operation.send(request, attempt)
+
+    async def _settle(
+        self, call: store.Leased, policy: Policy, outcome: str, error: str, retry_after: float | None
+    ) -> None:
+        """Tries again later, or gives up: at once where trying again cannot help."""
+        uncertain = call.uncertain or outcome == "uncertain"
+        now = datetime.now(UTC)
+        if outcome in ("unavailable", "uncertain"):
+            await self._note(call.partner, up=False)
+        hopeless = outcome in ("rejected", "failed") or (outcome == "uncertain" and policy.uncertain == "stop")
+        if hopeless or now >= call.exhaust_at:
+            await self._store_exhausted(call, f"{outcome}: {error}")
+            return
+        wait = max(jittered(call.attempt, 0.25, LONGEST_WAIT), retry_after or 0.0)
+        async with connection(self._pool) as con:
+            due = now + timedelta(seconds=wait)
+            await store.save_retry(con, call, due, storable(error), uncertain)
+            if retry_after is not None:
+                await store.save_next_at(con, call.partner, due)
+
+    async def _note(self, partner: str, *, up: bool) -> None:
+        async with connection(self._pool) as con:
+            await gate.note(con, partner, up)
+
+    async def _store_answer(self, call: store.Leased, answer: Model) -> None:
+        batch = uuid4()
+        messages = answered(self._service, batch, call, answer, datetime.now(UTC))
+        async with connection(self._pool) as con, con.transaction():
+            if not await store.save_answer(con, call, answer.model_dump_json()):
+                log.warning("call.lease_lost", call=str(call.id), partner=call.partner)
+                return
+            await save_outgoing(con, batch, messages)
+        await self._send_saved(batch, messages)
+
+    async def _store_exhausted(self, call: store.Leased, error: str) -> None:
+        batch, now = uuid4(), datetime.now(UTC)
+        occurrence = uuid5(call.id, f"exhausted/{call.generation}")
+        messages = exhausted(self._service, self._version, batch, call, storable(error), occurrence, now)
+        async with connection(self._pool) as con, con.transaction():
+            if not await store.save_exhausted(con, call, storable(error), occurrence):
+                return
+            await save_outgoing(con, batch, messages)
+        log.error("call.exhausted", partner=call.partner, operation=call.operation, call=str(call.id))
+        await self._send_saved(batch, messages)
+
+    async def _send_saved(self, batch: UUID, messages: list[Outgoing]) -> None:
+        if await self._send(messages):
+            with contextlib.suppress(Exception):  # the sweeper sends it again, which is harmless
+                async with connection(self._pool) as con:
+                    await delete_outgoing(con, [batch])

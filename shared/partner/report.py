@@ -1,0 +1,79 @@
+"""What the caller says: a partner's answer, or that a call is exhausted."""
+
+import base64
+import json
+from datetime import datetime
+from uuid import UUID, uuid5
+
+from schemas.model import Model
+from schemas.runtime import CallAnswered, CallExhausted, DeadLetterRecorded
+from shared.broker.outgoing import Outgoing
+from shared.partner.store import Leased
+from shared.worker.outbox import Outbox
+
+
+def answered(service: str, batch: UUID, call: Leased, answer: Model, now: datetime) -> list[Outgoing]:
+    outbox = Outbox(service, batch, now)
+    message = CallAnswered(
+        call_id=str(call.id),
+        operation=call.operation,
+        partner=call.partner,
+        lane=call.lane,
+        key=call.key,
+        generation=call.generation,
+        request=json.loads(call.request),
+        answer=answer.model_dump(mode="json"),
+        answered_at=now,
+    )
+    _add(outbox, message, call, "answered")
+    return outbox.packed()
+
+
+def exhausted(
+    service: str, version: str, batch: UUID, call: Leased, error: str, occurrence: UUID, now: datetime
+) -> list[Outgoing]:
+    """To the service, which may have something to decide, and to the dead letters, where a person sees it."""
+    outbox = Outbox(service, batch, now)
+    message = CallExhausted(
+        call_id=str(call.id),
+        operation=call.operation,
+        partner=call.partner,
+        lane=call.lane,
+        key=call.key,
+        generation=call.generation,
+        request=json.loads(call.request),
+        error=error,
+        attempts=call.attempt,
+        exhausted_at=now,
+    )
+    _add(outbox, message, call, "exhausted")
+    letter = DeadLetterRecorded(
+        occurrence=str(occurrence),
+        service=service,
+        service_version=version,
+        kind="call",
+        reason="call_exhausted",
+        error=error,
+        event_type=call.operation,
+        event_source=call.partner,
+        event_id=str(call.id),
+        event_subject=call.key,
+        key=None,
+        attempts=call.attempt,
+        first_at=call.created_at,
+        last_at=now,
+        content_type="application/json",
+        body=base64.b64encode(call.request.encode()).decode(),
+    )
+    outbox.add(letter, id=str(occurrence), correlation=call.correlation, causation=str(call.id), trace=call.trace)
+    return outbox.packed()
+
+
+def _add(outbox: Outbox, message: CallAnswered | CallExhausted, call: Leased, what: str) -> None:
+    outbox.add(
+        message,
+        id=str(uuid5(call.id, f"{what}/{call.generation}")),
+        correlation=call.correlation,
+        causation=str(call.id),
+        trace=call.trace,
+    )

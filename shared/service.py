@@ -1,0 +1,108 @@
+"""Runs one service as a process: health, database, worker, caller; SIGTERM ends it in order."""
+
+import asyncio
+import contextlib
+import signal
+from importlib.metadata import PackageNotFoundError, version
+
+import asyncpg
+import structlog
+import uvloop
+
+from shared import logs
+from shared.broker.check import check_own_part
+from shared.broker.difference import TopologyWrong
+from shared.database import StoppedWaiting, open_pool
+from shared.health import Health, serving
+from shared.partner.caller import Caller
+from shared.settings import Runtime
+from shared.worker.batch import Desk
+from shared.worker.routes import Routes
+from shared.worker.subscription import Service
+from shared.worker.worker import Worker
+
+log = structlog.get_logger()
+
+
+def run(service: Service, runtime: Runtime) -> None:
+    """Until SIGTERM or SIGINT. What has begun is finished within the grace period."""
+    logs.configure(service.name, runtime.log_level, runtime.log_format)
+    uvloop.run(_main(service, runtime))
+
+
+async def _main(service: Service, runtime: Runtime) -> None:
+    stop = asyncio.Event()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sign, stop.set)
+    await serve(service, runtime, stop)
+
+
+async def serve(service: Service, runtime: Runtime, stop: asyncio.Event, health: Health | None = None) -> None:
+    """The service, until `stop`. In a function of its own so that tests run it in their loop."""
+    health = health or Health()
+    async with serving(health, runtime.health_host, runtime.health_port):
+        main = asyncio.create_task(_with_database(service, runtime, stop, health))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([main, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        log.info("service.stopping")
+        try:
+            async with asyncio.timeout(runtime.grace_seconds):
+                await main
+        except TimeoutError:
+            log.error("service.grace_over", seconds=runtime.grace_seconds)
+        log.info("service.stopped")
+
+
+async def _with_database(service: Service, runtime: Runtime, stop: asyncio.Event, health: Health) -> None:
+    with contextlib.suppress(StoppedWaiting):
+        async with open_pool(runtime.database_url, service.name, health, stop) as pool:
+            await _work(service, runtime, stop, health, pool)
+
+
+async def _work(service: Service, runtime: Runtime, stop: asyncio.Event, health: Health, pool: asyncpg.Pool) -> None:
+    release = release_version()
+    desk = Desk(service, Routes(service), release, runtime.ladder_seconds)
+
+    async def check() -> None:
+        wrong = await check_own_part(runtime.amqp_url, service.name, runtime.management_url)
+        if wrong:
+            raise TopologyWrong(wrong)
+
+    worker = Worker(desk, pool, runtime, health, check)
+    made_calls = asyncio.Event()
+    caller = Caller(service.name, release, service.operations, pool, worker.send, made_calls)
+    beside = [
+        asyncio.create_task(task)
+        for task in (
+            worker.tick(),
+            worker.maintain(),
+            _pass_on(worker.saved, worker.due, made_calls),
+            *(task(pool) for task in service.tasks),
+        )
+    ]
+    calling = asyncio.create_task(caller.run(stop))
+    try:
+        await worker.run(stop)
+        await calling
+    finally:
+        for task in (*beside, calling):
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*beside, calling, return_exceptions=True)
+
+
+async def _pass_on(saved: asyncio.Event, *others: asyncio.Event) -> None:
+    """Wakes those who wait for what a batch has saved."""
+    while True:
+        await saved.wait()
+        saved.clear()
+        for other in others:
+            other.set()
+
+
+def release_version() -> str:
+    try:
+        return version("dropfleet")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,244 @@
+"""One session with the broker: from a fresh connection until it is lost or the worker stops.
+
+    CONNECTING → CAREFUL → OPEN → (DRAINING) → OVER
+                     ↘______________↗
+
+CAREFUL: one delivery at a time, because what comes first may be what killed the process before us; each
+close counts as a delivery of all that was prefetched. The first fresh delivery opens the full prefetch.
+Three loops overlap: the next batch is decoded and the last one is sent while one is in the database.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Coroutine, Iterable
+from datetime import timedelta
+from enum import Enum
+from time import perf_counter
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from shared import metrics
+from shared.broker.link import Delivery, Link, LinkLost
+from shared.settings import Runtime
+from shared.worker.batch import Batch, Desk, Stage
+from shared.worker.decode import decode, decode_kept
+from shared.worker.incoming import Incoming, Kept
+from shared.worker.transact import Transactor
+from shared.worker.watermark import Watermark
+
+log = structlog.get_logger()
+
+
+class State(Enum):
+    CONNECTING = "connecting"
+    CAREFUL = "careful"
+    OPEN = "open"
+    DRAINING = "draining"
+    OVER = "over"
+
+
+class Session:
+    """Consumes, handles, publishes and acks on one link. `offer` adds due events that the inbox kept."""
+
+    def __init__(self, desk: Desk, link: Link, transactor: Transactor, runtime: Runtime, saved: asyncio.Event) -> None:
+        self._desk = desk
+        self._link = link
+        self._transactor = transactor
+        self._runtime = runtime
+        self._retention = timedelta(days=runtime.retention_days)
+        self._saved = saved
+        """Set after each batch that made calls or reminders: somebody waits to carry them on."""
+        self._waiting: deque[Delivery | Kept] = deque()
+        self._waiting_bytes = 0
+        self._arrived = asyncio.Event()
+        self._offered: set[UUID] = set()
+        self._decoded: asyncio.Queue[Batch] = asyncio.Queue(maxsize=1)
+        self._committed: asyncio.Queue[Batch] = asyncio.Queue(maxsize=1)
+        self._watermark = Watermark()
+        self._stop = asyncio.Event()
+        self.state = State.CONNECTING
+        self._enter(State.CONNECTING)
+
+    def _enter(self, state: State) -> None:
+        metrics.SESSION.labels(self.state.value).set(0)
+        metrics.SESSION.labels(state.value).set(1)
+        self.state = state
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`: then what is in the database is sent and acked. Raises what ended it otherwise."""
+        await self._consume(State.CAREFUL)
+        loops = [asyncio.create_task(loop()) for loop in (self._take, self._handle, self._send)]
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            ends: list[asyncio.Future[Any]] = [*loops, stopping, self._link.lost]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for loop in loops:
+                if loop.done():
+                    loop.result()
+            if not self._link.is_up:
+                raise LinkLost(self._link.lost.result())
+            await self._drain(loops)
+        finally:
+            self._enter(State.OVER)
+            for task in (*loops, stopping):
+                task.cancel()
+            await asyncio.gather(*loops, stopping, return_exceptions=True)
+
+    async def _consume(self, state: State) -> None:
+        prefetch = 1 if state is State.CAREFUL else self._runtime.prefetch
+        await self._link.consume(self._desk.service.name, prefetch, self._on_delivery)
+        for queue in self._desk.service.queues:
+            await self._link.consume_also(queue, self._on_delivery)
+        self._enter(state)
+
+    async def _drain(self, loops: list["asyncio.Task[None]"]) -> None:
+        """Stops taking, finishes the batch in the database, publishes, acks, gives the rest back."""
+        self._enter(State.DRAINING)
+        taking, handling, sending = loops
+        await self._link.stop_consuming()
+        taking.cancel()
+        self._stop.set()
+        await handling
+        await self._committed.join()
+        sending.cancel()
+        with contextlib.suppress(Exception):
+            await self._link.give_back()
+
+    def _on_delivery(self, delivery: Delivery) -> None:
+        self._waiting.append(delivery)
+        self._waiting_bytes += len(delivery.body)
+        self._arrived.set()
+
+    def offer(self, rows: Iterable[Kept]) -> None:
+        """Adds kept events that are due, unless they are on their way already."""
+        for row in rows:
+            if row.ref not in self._offered:
+                self._offered.add(row.ref)
+                self._waiting.append(row)
+                self._arrived.set()
+
+    @property
+    def idle(self) -> bool:
+        return not self._waiting and self._decoded.empty() and self._committed.empty()
+
+    async def _take(self) -> None:
+        """Decodes what waits into batches: one event when idle, up to the limit under load."""
+        while True:
+            await self._arrived.wait()
+            await self._adapt()
+            batch = self._next_batch()
+            if batch is not None:
+                await self._decoded.put(batch)
+
+    async def _adapt(self) -> None:
+        """Opens the prefetch at the first fresh delivery, narrows it while too many bytes wait."""
+        first = self._waiting[0] if self._waiting else None
+        fresh = isinstance(first, Delivery) and first.count == 0
+        if self._waiting_bytes > self._runtime.prefetch_bytes and self.state is State.OPEN:
+            log.warning("session.narrowed", bytes=self._waiting_bytes)
+            await self._consume(State.CAREFUL)
+        elif fresh and self.state is State.CAREFUL and self._waiting_bytes <= self._runtime.prefetch_bytes // 2:
+            await self._consume(State.OPEN)
+
+    def _next_batch(self) -> Batch | None:
+        items: list[Incoming] = []
+        one_by_one = False
+        while self._waiting and len(items) < self._runtime.batch_events and not one_by_one:
+            first = self._waiting[0]
+            one_by_one = isinstance(first, Delivery) and first.count > 0
+            if one_by_one and items:
+                return Batch(items)
+            self._waiting.popleft()
+            items += self._opened(first)
+        if not self._waiting:
+            self._arrived.clear()
+        return Batch(items, one_by_one=one_by_one) if items else None
+
+    def _opened(self, waiting: Delivery | Kept) -> list[Incoming]:
+        if isinstance(waiting, Kept):
+            items = [decode_kept(waiting, waiting.body)]
+        else:
+            self._waiting_bytes -= len(waiting.body)
+            items = decode(waiting, self._retention)
+            self._watermark.taken(waiting.tag, len(items))
+        for item in items:
+            if item.fault is None:
+                self._desk.routes.assign(item)
+        return items
+
+    async def _handle(self) -> None:
+        """Brings batches into the database, in order. Pauses after many dead letters running."""
+        while not self._stop.is_set():
+            batch = await self._or_stop(self._decoded.get())
+            while batch is not None and batch.items and not self._stop.is_set():
+                await self._wait_while_paused()
+                batch = await self._handle_some(batch)
+
+    async def _handle_some(self, batch: Batch) -> Batch | None:
+        """Handles the batch, or its first event only where caution is due; what is left of it."""
+        careful = batch.one_by_one or self._transactor.paused
+        now = Batch(batch.items[:1] if careful else batch.items)
+        rest = batch.items[1:] if careful else []
+        started = perf_counter()
+        for part in await self._transactor.handle(now):
+            self._report(part, perf_counter() - started)
+            rest = part.left + rest
+            await self._committed.put(part)
+        return Batch(rest, one_by_one=batch.one_by_one) if rest else None
+
+    async def _wait_while_paused(self) -> None:
+        metrics.PAUSED.set(self._transactor.paused)
+        if self._transactor.paused:
+            log.error("worker.paused", dead_running=self._transactor.dead_running, probe_in=self._runtime.pause_seconds)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._runtime.pause_seconds):
+                    await self._stop.wait()
+
+    def _report(self, batch: Batch, seconds: float) -> None:
+        if batch.made_calls or batch.made_reminders:
+            self._saved.set()
+        metrics.BATCH_EVENTS.observe(len(batch.items))
+        metrics.BATCH_SECONDS.labels("database").observe(seconds)
+        outcomes: dict[str, int] = {"duplicate": batch.duplicates} if batch.duplicates else {}
+        for result in batch.results:
+            outcomes[result.status] = outcomes.get(result.status, 0) + 1
+        log.info("batch.handled", events=len(batch.items), database_ms=round(seconds * 1000, 1), **outcomes)
+
+    async def _send(self) -> None:
+        """Publishes what batches said, then acks what is complete. Nowhere else is anything acked."""
+        while True:
+            batch = await self._committed.get()
+            started = perf_counter()
+            await self._link.publish(batch.outgoing, self._runtime.confirm_seconds)
+            batch.stage = Stage.SENT
+            if batch.outgoing:
+                self._transactor.sent.append(batch.id)
+            await self._ack(batch)
+            metrics.BATCH_SECONDS.labels("publish").observe(perf_counter() - started)
+            self._committed.task_done()
+
+    async def _ack(self, batch: Batch) -> None:
+        left = {id(item) for item in batch.left}
+        up_to = None
+        for item in batch.items:
+            if item.kept is not None:
+                self._offered.discard(item.ref)
+            elif item.delivery is not None and id(item) not in left:
+                up_to = self._watermark.done(item.delivery.tag) or up_to
+        if up_to is not None:
+            await self._link.ack_up_to(up_to)
+        batch.stage = Stage.ACKED
+
+    async def _or_stop(self, getting: Coroutine[Any, Any, Batch]) -> Batch | None:
+        """What is awaited, or None when the session stops first."""
+        task = asyncio.create_task(getting)
+        stop = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait([task, stop], return_when=asyncio.FIRST_COMPLETED)
+            return task.result() if task.done() else None
+        finally:
+            task.cancel()
+            stop.cancel()

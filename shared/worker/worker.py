@@ -1,0 +1,162 @@
+"""The worker: sessions one after the other, and what runs beside them (due events, reminders, sweeper, metrics)."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import asyncpg
+import structlog
+
+from shared import metrics
+from shared.backoff import Backoff
+from shared.broker.link import Link, open_link
+from shared.broker.outgoing import NotConfirmed, Outgoing
+from shared.database import connection
+from shared.health import Health
+from shared.settings import Runtime
+from shared.worker import reminders, store
+from shared.worker.batch import Desk
+from shared.worker.session import Session
+from shared.worker.transact import NotSetUp, Transactor
+from shared.worker.trouble import diagnose
+
+log = structlog.get_logger()
+
+CheckOwnPart = Callable[[], Awaitable[None]]
+
+
+class Worker:
+    """Supervises. Nothing in it waits for ever, and whatever ends a session, the next one begins."""
+
+    def __init__(self, desk: Desk, pool: asyncpg.Pool, runtime: Runtime, health: Health, check: CheckOwnPart) -> None:
+        self._desk = desk
+        self._pool = pool
+        self._runtime = runtime
+        self._health = health
+        self._check = check
+        self._transactor = Transactor(desk, pool, health, runtime.pause_after)
+        self._link: Link | None = None
+        self._session: Session | None = None
+        self.saved = asyncio.Event()
+        """A batch made calls or reminders."""
+        self.due = asyncio.Event()
+        health.not_ready("broker", "not connected yet")
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Sessions until `stop`."""
+        backoff = Backoff()
+        while not stop.is_set():
+            try:
+                async with open_link(self._runtime.amqp_url, self._desk.service.name) as link:
+                    await self._run_session(link, stop, backoff)
+            except NotSetUp as error:
+                self._health.not_ready("setup", f"the database refuses this service: {error}")
+                log.error("worker.not_set_up", error=str(error), hint="run `fleet migrate`; is the role right?")
+            except Exception as error:
+                self._health.not_ready("broker", f"{type(error).__name__}: {error}")
+                log.warning("session.lost", error=f"{type(error).__name__}: {error}", exc_info=diagnose(error) is None)
+            metrics.SESSIONS_LOST.inc(0 if stop.is_set() else 1)
+            if not stop.is_set():
+                await first(stop.wait(), backoff.wait())
+
+    async def _run_session(self, link: Link, stop: asyncio.Event, backoff: Backoff) -> None:
+        await self._check()
+        self._session = Session(self._desk, link, self._transactor, self._runtime, self.saved)
+        self._link = link
+        running = asyncio.create_task(self._session.run(stop))
+        try:
+            await self._sweep(timedelta(seconds=2))
+            self._health.ready("broker")
+            self._health.ready("setup")
+            backoff.reset()
+            log.info("session.up")
+            await running
+        finally:
+            self._link = self._session = None
+            running.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await running
+
+    async def send(self, messages: list[Outgoing]) -> bool:
+        """Publishes now if there is a session. False: the messages' outgoing row stays, for the sweeper."""
+        if self._link is None:
+            return False
+        try:
+            await self._link.publish(messages, self._runtime.confirm_seconds)
+        except NotConfirmed as error:
+            log.warning("publish.not_confirmed", error=str(error))
+            return False
+        return True
+
+    async def tick(self) -> None:
+        """Every second, and when reminders were set: due events and reminders; now and then the sweeper."""
+        count = 0
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await self.due.wait()
+            self.due.clear()
+            count += 1
+            try:
+                await self._carry_on(count)
+            except Exception as error:
+                if diagnose(error) is None:
+                    log.exception("tick.failed")
+                else:
+                    log.warning("tick.failed", error=str(error))
+
+    async def _carry_on(self, count: int) -> None:
+        if self._session is None:
+            return
+        async with connection(self._pool) as con:
+            if not self._transactor.paused:
+                self._session.offer(await store.load_due(con, self._runtime.batch_events))
+        self._health.waiting_for["paused"] = "too many dead letters running" if self._transactor.paused else None
+        await reminders.carry_on(self._pool, self._desk.service.name, self.send)
+        if self._session.idle:
+            await self._transactor.flush()
+        if count % 5 == 0:
+            await self._sweep(timedelta(seconds=self._runtime.sweep_seconds))
+        if count % 15 == 0:
+            await self._measure()
+
+    async def _sweep(self, older_than: timedelta) -> None:
+        """Sends outgoing rows that nobody is known to have sent: their incoming message may never come back."""
+        async with connection(self._pool) as con:
+            rows = await store.load_outgoing(con, older_than, 20)
+        mine = set(self._transactor.sent)
+        for batch, messages in rows:
+            if batch not in mine and await self.send(messages):
+                log.info("outgoing.swept", batch=str(batch), messages=len(messages))
+                async with connection(self._pool) as con:
+                    await store.delete_outgoing(con, [batch])
+
+    async def _measure(self) -> None:
+        async with connection(self._pool) as con:
+            sizes = await store.load_sizes(con)
+        metrics.OUTGOING.set(sizes["outgoing"])
+        metrics.INBOX_BYTES.set(sizes["inbox_bytes"])
+        metrics.CALLS_OPEN.set(sizes["calls"])
+        for status in ("waiting", "dead", "held"):
+            metrics.KEPT.labels(status).set(sizes[status])
+
+    async def maintain(self) -> None:
+        """Makes and drops the inbox's partitions, at start and every hour."""
+        while True:
+            try:
+                async with connection(self._pool) as con:
+                    await store.maintain_inbox(con, max(1, self._runtime.retention_days // 7))
+            except Exception as error:
+                log.warning("maintenance.failed", error=f"{type(error).__name__}: {error}")
+            await asyncio.sleep(3600)
+
+
+async def first(*waits: Awaitable[object]) -> None:
+    """Returns when one of them has; the others are cancelled."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()

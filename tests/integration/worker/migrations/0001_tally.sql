@@ -1,0 +1,6 @@
+create table tally (
+    key text primary key,
+    version int not null,
+    body jsonb not null,
+    updated_at timestamptz not null default now()
+);

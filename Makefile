@@ -1,0 +1,27 @@
+ORDERS ?= 100
+BIN := .venv/bin
+
+help:  ## What can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+demo: venv  ## Run the whole fleet on ORDERS=100 orders and check how each one ends
+	$(BIN)/fleet demo --orders $(ORDERS)
+
+test: check  ## Lint, types, import contracts and all tests, on private servers
+	$(BIN)/python -m pytest
+
+check: venv  ## Lint, types and import contracts only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:  ## Stop the private servers; remove them, the caches and the environment
+	@test ! -x $(BIN)/python || $(BIN)/python -m deploy.local.clean
+	rm -rf .venv .stack .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+venv:
+	@python3 deploy/bootstrap.py
+
+.PHONY: help demo test check clean venv

@@ -78,7 +78,7 @@ class PayableOpened(Message):
     po_number: Id
     supplier_id: Id
     payable_id: Id
-    access_key: AccessKey | None
+    access_key: AccessKey | None = None
     amount: Amount
     due: Time
 

@@ -66,8 +66,8 @@ class SupplierNfDiverged(Message):
 
     access_key: AccessKey
     supplier_id: Id
-    order_id: Id | None
-    po_number: Id | None
+    order_id: Id | None = None
+    po_number: Id | None = None
     problems: tuple[Problem, ...]
 
 
@@ -78,7 +78,7 @@ class SupplierNfRefused(Message):
     SUBJECT = "supplier_id"
 
     supplier_id: Id
-    access_key: str | None
+    access_key: str | None = None
     problems: tuple[Problem, ...]
 
 
@@ -103,8 +103,8 @@ class RemittanceNfDiverged(Message):
 
     access_key: AccessKey
     supplier_id: Id
-    order_id: Id | None
-    po_number: Id | None
+    order_id: Id | None = None
+    po_number: Id | None = None
     problems: tuple[Problem, ...]
 
 

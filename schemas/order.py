@@ -186,7 +186,7 @@ class OrderReady(Message):
     store_id: Id
     channel_id: Id
     channel_order_code: Id
-    erp_order_number: Id | None
+    erp_order_number: Id | None = None
     placed_at: Time
     ready_at: Time
     customer: Customer
@@ -218,7 +218,7 @@ class OrderStatusChanged(Message):
     store_id: Id
     channel_id: Id
     status: Status
-    previous: Status | None
+    previous: Status | None = None
     changed_at: Time
     purchase_orders: tuple[PoStatus, ...] = ()
 

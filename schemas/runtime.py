@@ -86,11 +86,11 @@ class DeadLetterRecorded(Message):
     ]
     error: Detail
     """What was wrong where: the places in the schema, or the traceback."""
-    event_type: str | None
-    event_source: str | None
-    event_id: str | None
-    event_subject: str | None
-    key: str | None
+    event_type: str | None = None
+    event_source: str | None = None
+    event_id: str | None = None
+    event_subject: str | None = None
+    key: str | None = None
     """The key that later events wait behind; None where it holds nobody up."""
     attempts: int
     first_at: Time
@@ -109,7 +109,7 @@ class DeadLetterReplayRequested(Message):
 
     occurrence: Id
     replay_id: Id
-    key: str | None
+    key: str | None = None
     body: Base64 | None = None
     """The edited event; None: as it was."""
 
@@ -122,7 +122,7 @@ class DeadLetterDiscardRequested(Message):
 
     occurrence: Id
     replay_id: Id
-    key: str | None
+    key: str | None = None
 
 
 class DeadLetterResolved(Message):

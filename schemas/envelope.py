@@ -47,7 +47,7 @@ class Event(Model, Generic[D]):
 
 def reference(source: str, id: str) -> UUID:
     """The UUID of a `(source, id)` pair: the event's identity in every inbox."""
-    return UUID(bytes=hashlib.blake2b(f"{source}\0{id}".encode(), digest_size=16).digest(), version=8)
+    return UUID(bytes=hashlib.blake2b(f"{source}\0{id}".encode(), digest_size=16).digest())
 
 
 @cache

@@ -1,4 +1,4 @@
-"""A worker on a real broker and a real database, with decisions of the test's own: what the cycle does, seen from outside.
+"""A worker on a real broker and a real database, with decisions of the test's own, seen from outside.
 
 It runs under the name of a real service, because queues and rights derive from the catalogue.
 """
@@ -22,6 +22,7 @@ from schemas.decision import Context, Decision, Outcome
 from schemas.model import Message, Model
 from schemas.order import OrderCompleted
 from schemas.payment import PaymentApproved
+from shared import logs
 from shared.broker.apply import apply
 from shared.health import Health
 from shared.migrate import migrate, service_url
@@ -31,6 +32,7 @@ from shared.worker.subscription import Aggregate, Service, Subscription
 from tests.conftest import VirtualHost
 
 NAME = "order_intake"
+logs.configure(NAME, "error", "text")
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 

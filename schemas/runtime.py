@@ -107,6 +107,7 @@ class DeadLetterReplayRequested(Message):
     TYPE = "dead_letter.replay_requested.v1"
     SUBJECT = "occurrence"
 
+    service: Id
     occurrence: Id
     replay_id: Id
     key: str | None = None
@@ -120,6 +121,7 @@ class DeadLetterDiscardRequested(Message):
     TYPE = "dead_letter.discard_requested.v1"
     SUBJECT = "occurrence"
 
+    service: Id
     occurrence: Id
     replay_id: Id
     key: str | None = None

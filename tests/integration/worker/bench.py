@@ -86,6 +86,7 @@ class Bench:
     connection: aio_pika.abc.AbstractConnection
     inbound: AbstractExchange
     channel: aio_pika.abc.AbstractChannel
+    probe: aio_pika.abc.AbstractQueue
     facts: list[dict[str, Any]] = field(default_factory=list)
     dead: list[dict[str, Any]] = field(default_factory=list)
     health: Health = field(default_factory=Health)
@@ -168,9 +169,9 @@ async def bench_on(vhost: VirtualHost, database: str) -> AsyncIterator[Bench]:
     connection = await aio_pika.connect(vhost.amqp_url)
     channel = await connection.channel()
     inbound = await channel.get_exchange("fleet.inbound", ensure=False)
-    bench = Bench(vhost, database, service_url(database, NAME, "secret"), connection, inbound, channel)
     watching = await connection.channel()
     seen = await watching.declare_queue("", exclusive=True)
+    bench = Bench(vhost, database, service_url(database, NAME, "secret"), connection, inbound, channel, seen)
     await seen.bind("fleet.events", "#")
     await seen.consume(collect(bench.facts), no_ack=True)
     letters = await watching.get_queue(f"{NAME}.dead", ensure=False)

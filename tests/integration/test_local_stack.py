@@ -7,7 +7,7 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -23,6 +23,15 @@ from deploy.local.stack import Addresses, NotOurs, Stack, running, start
 from tests.conftest import VirtualHost
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def private(stack: Stack) -> Iterator[None]:
+    """These tests start servers of their own, also where `stack` stands for real ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AMQP_URL", "MANAGEMENT_URL", "DATABASE_URL"):
+            patch.delenv(f"FLEET_{name}", raising=False)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,13 @@ from shared.worker.incoming import Fault, Incoming, Kept
 
 DELIVERIES = 5
 """At this delivery a message is dead before it is decoded: it may be what kills the process."""
+CAREFUL_FROM = 3
+"""From this delivery on a message is handled alone. The second one is what every restart and lost connection brings;
+a message that kills the process comes a third time, with those that were prefetched beside it, and then dies alone."""
+
+
+def is_suspect(delivery: Delivery) -> bool:
+    return delivery.count >= CAREFUL_FROM - 1
 
 
 def decode(delivery: Delivery, retention: timedelta) -> list[Incoming]:

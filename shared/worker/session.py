@@ -4,7 +4,7 @@
                      ↘______________↗
 
 CAREFUL: one delivery at a time, because what comes first may be what killed the process before us; each
-close counts as a delivery of all that was prefetched. The first fresh delivery opens the full prefetch.
+close counts as a delivery of all that was prefetched. The first harmless delivery opens the full prefetch.
 Three loops overlap: the next batch is decoded and the last one is sent while one is in the database.
 """
 
@@ -24,7 +24,7 @@ from shared import metrics
 from shared.broker.link import Delivery, Link, LinkLost
 from shared.settings import Runtime
 from shared.worker.batch import Batch, Desk, Stage
-from shared.worker.decode import decode, decode_kept
+from shared.worker.decode import decode, decode_kept, is_suspect
 from shared.worker.incoming import Incoming, Kept
 from shared.worker.transact import Transactor
 from shared.worker.watermark import Watermark
@@ -134,13 +134,13 @@ class Session:
                 await self._decoded.put(batch)
 
     async def _adapt(self) -> None:
-        """Opens the prefetch at the first fresh delivery, narrows it while too many bytes wait."""
+        """Opens the prefetch at the first harmless delivery, narrows it while too many bytes wait."""
         first = self._waiting[0] if self._waiting else None
-        fresh = isinstance(first, Delivery) and first.count == 0
+        harmless = isinstance(first, Delivery) and not is_suspect(first)
         if self._waiting_bytes > self._runtime.prefetch_bytes and self.state is State.OPEN:
             log.warning("session.narrowed", bytes=self._waiting_bytes)
             await self._consume(State.CAREFUL)
-        elif fresh and self.state is State.CAREFUL and self._waiting_bytes <= self._runtime.prefetch_bytes // 2:
+        elif harmless and self.state is State.CAREFUL and self._waiting_bytes <= self._runtime.prefetch_bytes // 2:
             await self._consume(State.OPEN)
 
     def _next_batch(self) -> Batch | None:
@@ -148,7 +148,7 @@ class Session:
         one_by_one = False
         while self._waiting and len(items) < self._runtime.batch_events and not one_by_one:
             first = self._waiting[0]
-            one_by_one = isinstance(first, Delivery) and first.count > 0
+            one_by_one = isinstance(first, Delivery) and is_suspect(first)
             if one_by_one and items:
                 return Batch(items)
             self._waiting.popleft()

@@ -1,6 +1,5 @@
 """Runs batches in the database, whatever it answers: waits while it is away, finds the event it will not take."""
 
-from collections import deque
 from uuid import UUID
 
 import asyncpg
@@ -31,7 +30,7 @@ class Transactor:
         self._health = health
         self._pause_after = pause_after
         self.dead_running = 0
-        self.sent: deque[UUID] = deque()
+        self.sent: list[UUID] = []
         """Batches whose messages are confirmed: their outgoing rows go with the next batch's transaction."""
 
     @property
@@ -82,8 +81,7 @@ class Transactor:
         async with connection(self._pool) as con:
             limit = 1 if self.paused else self._pause_after - self.dead_running
             await Handling(self._desk, con, batch, sent, limit).run()
-        for _ in sent:
-            self.sent.popleft()
+        self._forget(sent)
         self._health.ready("database")
         for result in batch.results:
             self._count(result)
@@ -115,6 +113,9 @@ class Transactor:
                 occurrence=str(result.occurrence) if result.occurrence else None,
             )
 
+    def _forget(self, sent: list[UUID]) -> None:
+        self.sent = [batch for batch in self.sent if batch not in sent]
+
     async def flush(self) -> None:
         """Deletes the outgoing rows of confirmed batches while no batch comes that would."""
         if not self.sent:
@@ -122,5 +123,4 @@ class Transactor:
         sent = list(self.sent)
         async with connection(self._pool) as con:
             await store.delete_outgoing(con, sent)
-        for _ in sent:
-            self.sent.popleft()
+        self._forget(sent)

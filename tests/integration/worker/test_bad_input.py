@@ -20,7 +20,7 @@ CASES = [
     ("empty body", b"", {}, "undecodable", "not JSON"),
     ("nested too deep", b"[" * 100_000, {}, "undecodable", "not JSON"),
     ("wrong envelope", b'{"hello": 1}', {}, "invalid", "specversion: Field required"),
-    ("a list as an event", b"[1, 2]", {}, "invalid", "valid dictionary"),
+    ("a list as an event", b"[1, 2]", {}, "invalid", "should be an object"),
     ("wrong content type", event(payment()), {"content_type": "text/plain"}, "undecodable", "text/plain"),
     ("empty pack", b"[]", {"content_type": envelope.PACK}, "undecodable", "at least one event"),
     ("schema violation", wrong(amount="12,50"), {}, "invalid", "data.amount: Value error, money is"),

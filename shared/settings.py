@@ -4,7 +4,7 @@ import sys
 from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 T = TypeVar("T", bound=BaseSettings)
 
@@ -46,10 +46,14 @@ class Runtime(BaseSettings):
 
 def read(settings: type[T], **overrides: Any) -> T:
     """The settings, or the end of the process with the names of the variables that are missing or wrong."""
+    prefix = settings.model_config.get("env_prefix", "")
     try:
         return settings(**overrides)
+    except SettingsError as error:
+        field = str(error).partition('"')[2].partition('"')[0]
+        sys.stderr.write(f"{prefix}{field}".upper() + " is wrong: it must be JSON\n")
+        raise SystemExit(78) from error  # EX_CONFIG
     except ValidationError as error:
-        prefix = settings.model_config.get("env_prefix", "")
         for problem in error.errors():
             name = f"{prefix}{'_'.join(str(part) for part in problem['loc'])}".upper()
             what = "is not set" if problem["type"] == "missing" else f"is wrong: {problem['msg']}"

@@ -1,0 +1,81 @@
+"""`fleet publish FILE…`: upstream events from files, validated against the catalogue before any of them is sent."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Annotated
+from uuid import uuid4
+
+import typer
+from aiormq.exceptions import AMQPError
+
+from deploy.console import failing_clearly, out, show_json
+from deploy.settings import PublishSettings
+from deploy.upstream import Checked, read_events
+from schemas.envelope import EVENT
+from shared.broker.link import Link, open_link
+from shared.broker.outgoing import NotConfirmed, Outgoing
+from shared.broker.topology import INBOUND
+from shared.settings import read
+
+CHUNK = 500
+"""Events whose confirms are awaited together."""
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="JSON: a CloudEvent or an array; - is stdin.")]
+Skip = Annotated[bool, typer.Option("--skip-invalid", help="Publish the valid ones all the same.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Validate only.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+
+class Unreachable(Exception):
+    """The broker does not answer, or does not know the user."""
+
+
+def publish(files: Files, skip_invalid: Skip = False, dry_run: DryRun = False, json: Json = False) -> None:
+    """Validate events and publish them to fleet.inbound. Exit code 1 when any is invalid; then none is published."""
+    checked = [event for file in files for event in read_events(file)]
+    problems = [f"{event.place}: {problem}" for event in checked for problem in event.problems]
+    valid = [event for event in checked if not event.problems]
+    sent = 0 if dry_run or (problems and not skip_invalid) else _send(valid)
+    if json:
+        show_json({"published": sent, "valid": len(valid), "invalid": len(checked) - len(valid), "problems": problems})
+    else:
+        sys.stderr.writelines(f"{problem}\n" for problem in problems)
+        out.print(f"{len(valid)} valid, {len(checked) - len(valid)} invalid, {sent} published to {INBOUND}")
+    raise typer.Exit(1 if problems else 0)
+
+
+def _send(events: Sequence[Checked]) -> int:
+    if not events:
+        return 0
+    settings = read(PublishSettings)
+    with failing_clearly(NotConfirmed, Unreachable):
+        asyncio.run(_publish(settings.amqp_url, events))
+    return len(events)
+
+
+async def _publish(url: str, events: Sequence[Checked]) -> None:
+    """In chunks, each confirmed before the next. NotConfirmed says how far it came."""
+    async with _link(url) as link:
+        for start in range(0, len(events), CHUNK):
+            try:
+                await link.publish([_message(event) for event in events[start : start + CHUNK]])
+            except NotConfirmed as error:
+                raise NotConfirmed(f"{start} of {len(events)} events are confirmed, then: {error}") from error
+
+
+def _message(event: Checked) -> Outgoing:
+    return Outgoing(INBOUND, event.type, EVENT, event.body, uuid4().hex)
+
+
+@asynccontextmanager
+async def _link(url: str) -> AsyncIterator[Link]:
+    """Raises Unreachable where the broker does not answer or does not know the user."""
+    async with AsyncExitStack() as stack:
+        try:
+            link = await stack.enter_async_context(open_link(url, "fleet publish"))
+        except (AMQPError, OSError, ValueError) as error:
+            place = url.rpartition("@")[2].removeprefix("amqp://")
+            raise Unreachable(f"no broker takes us at {place} (FLEET_AMQP_URL): {error}") from error
+        yield link

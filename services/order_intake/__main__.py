@@ -52,7 +52,7 @@ SUBSCRIPTIONS: Subscriptions = (
 
 
 def service(settings: Settings) -> Service:
-    return Service("order_intake", SUBSCRIPTIONS, operations(settings), settings=settings)
+    return Service("order_intake", SUBSCRIPTIONS, operations(settings))
 
 
 def main() -> None:

@@ -1,16 +1,20 @@
 """The ERP: the only place that knows how it calls a sales order's fields."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
+from pydantic import ValidationError
+
+from schemas.model import Model
 from schemas.order import Item
-from schemas.values import Id
 from services.order_intake.settings import Settings
 from services.order_intake.state import CompletedMarked, MarkCompleted, RegisterSalesOrder, SalesOrderRegistered
 from shared.partner.errors import Rejected
 from shared.partner.http import Reply, request
 from shared.partner.operation import Attempt, Operation, Policy
+
+M = TypeVar("M", bound=Model)
 
 # After an uncertain outcome the ERP is asked first: it finds an order by our id. Marking twice changes nothing.
 REGISTER = Policy(timeout=10.0, concurrency=8, uncertain="query")
@@ -24,7 +28,7 @@ class Erp:
     async def register(self, asked: RegisterSalesOrder, attempt: Attempt) -> SalesOrderRegistered:
         """Raises Unavailable, Uncertain, Rejected."""
         reply = await request(attempt, "POST", f"{self.url}/pedidos-venda", json=_sales_order(asked))
-        return SalesOrderRegistered(number=_number(reply.expect(201).json()))
+        return _read(SalesOrderRegistered, reply.expect(201).json())
 
     async def find(self, asked: RegisterSalesOrder, attempt: Attempt) -> SalesOrderRegistered | None:
         """Whether the ERP has the order. Raises Unavailable, Uncertain, Rejected."""
@@ -32,13 +36,13 @@ class Erp:
         found = (await request(attempt, "GET", url)).expect(200).json()
         if not isinstance(found, list):
             raise Rejected(f"answered with something else than a list of sales orders: {str(found)[:200]}")
-        return SalesOrderRegistered(number=_number(found[0])) if found else None
+        return _read(SalesOrderRegistered, found[0]) if found else None
 
     async def mark_completed(self, asked: MarkCompleted, attempt: Attempt) -> CompletedMarked:
         """Raises Unavailable, Uncertain, Rejected."""
         url = f"{self.url}/pedidos-venda/{quote(asked.number, safe='')}/situacao"
         reply: Reply = await request(attempt, "POST", url, json={"situacao": "concluido"})
-        return CompletedMarked(number=_number(reply.expect(200).json()))
+        return _read(CompletedMarked, reply.expect(200).json())
 
 
 def operations(settings: Settings) -> tuple[Operation, ...]:
@@ -72,9 +76,9 @@ def _item(item: Item) -> dict[str, Any]:
     }
 
 
-def _number(answer: Any) -> Id:
-    """Rejected: the ERP's answer names no number."""
-    number = answer.get("numero") if isinstance(answer, dict) else None
-    if not isinstance(number, str) or not number:
-        raise Rejected(f"answered without the order's number: {str(answer)[:200]}")
-    return number
+def _read(model: type[M], answer: Any) -> M:
+    """The order's number out of an answer. Rejected: it names none that we could keep."""
+    try:
+        return model.model_validate({"number": answer["numero"]})
+    except (TypeError, KeyError, ValidationError) as error:
+        raise Rejected(f"answered without a usable order number: {str(answer)[:200]}") from error

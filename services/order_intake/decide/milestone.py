@@ -121,7 +121,8 @@ def on_shipment_problem_reported(order: Order | None, event: ShipmentProblemRepo
 
 
 def on_shipment_delivered(order: Order | None, event: ShipmentDelivered, ctx: Ctx) -> Decision[Order]:
-    return _shipment(order, event.po_id, event.shipment_id, ctx, delivered_at=event.delivered_at)
+    """A carrier's clock may be ahead: the return window starts no later than when the delivery was heard of."""
+    return _shipment(order, event.po_id, event.shipment_id, ctx, delivered_at=min(event.delivered_at, ctx.now))
 
 
 def _shipment(order: Order | None, po_id: str, shipment_id: str, ctx: Ctx, **times: datetime) -> Decision[Order]:

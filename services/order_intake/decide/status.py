@@ -47,7 +47,8 @@ MAIN: frozenset[Status] = frozenset(
 """What every order that completes goes through: published even when a later fact was heard of first.
 
 Not among them: `po_acknowledged` (a supplier may answer a PO with its invoice; it is published where all POs were
-confirmed), `supplier_invoice_received` (only while an S2 covers a part) and all that go wrong or wait.
+confirmed), `supplier_invoice_received` (only while an S2 covers a part) and all that go wrong or wait. Goods that left
+too early pass through `awaiting_shipment` too: here lateness of a message looks the same, `shipment.irregular` tells.
 """
 
 RANK: dict[Status, int] = {status: rank for rank, status in enumerate(LINE)}

@@ -204,3 +204,16 @@ async def test_payment_is_reported_settled_once_and_signed(partner: Partner) -> 
     await partner.post("/pagamentos", form | {"referencia": "pay-2"}, "call-2")
     _, _, second = await asyncio.wait_for(partner.gateway.calls.get(), 5)
     assert json.loads(second)["data"]["payable_id"] == "pay-2", "the first was reported only once"
+
+
+@pytest.mark.parametrize("answer", [{}, [], {"numero": None}, {"numero": " SO1"}, "SO1"])
+async def test_answer_without_a_usable_number_is_rejected(answer: Any) -> None:
+    async def created(request: web.Request) -> web.Response:
+        return web.json_response(answer, status=201)
+
+    app = web.Application()
+    app.router.add_post("/pedidos-venda", created)
+    async with TestServer(app) as server, ClientSession() as session:
+        asked = Erp(str(server.make_url("")).rstrip("/"))
+        with pytest.raises(Rejected, match="number"):
+            await asked.register(sales_order(), Attempt(session, "call-1", 1, datetime.now(UTC)))

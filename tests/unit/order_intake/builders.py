@@ -22,6 +22,7 @@ from schemas.purchase_order import (
     ShipmentDispatched,
     ShipmentProblemReported,
 )
+from schemas.store import StoreChanged
 from schemas.timeline import Timeline
 from services.order_intake import decide
 from services.order_intake.state import Order, RegisterSalesOrder, SalesOrderRegistered
@@ -156,10 +157,10 @@ DECISIONS: dict[type[Any], Callable[..., Any]] = {
 }
 
 
-def decision_on(order: Order | None, event: Any, *, now: datetime = NOW, **store: Any) -> Any:
-    """What is decided on `event`; `store` overrides the store's settings."""
+def decision_on(order: Order | None, event: Any, *, now: datetime = NOW + timedelta(days=2), **store: Any) -> Any:
+    """What is decided on `event`, by default when all of the above has happened; `store` overrides its settings."""
     message = event if isinstance(event, Message) else None
-    timeline = Timeline(versions=(store_changed(**store),))
+    timeline = Timeline[StoreChanged](versions=(store_changed(**store),))
     return DECISIONS[type(event)](order, event, context(message, now=now, reference_data=timeline))
 
 

@@ -1,6 +1,6 @@
 """The order itself: placed, paid, registered, ready, completed."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
 from schemas.decision import Answered, Call, Decision, NotYet, Refused, Reminder
@@ -134,6 +134,13 @@ def test_last_delivery_starts_the_return_window() -> None:
     order, _ = b.told(*SHIPPED)
     decision = b.decision_on(order, b.delivered())
     assert decision.reminders == [Reminder("complete", b.hours(20) + timedelta(days=7))]
+
+
+def test_delivery_dated_in_the_future_counts_from_when_it_was_heard_of() -> None:
+    order, _ = b.told(*SHIPPED, return_window_days=0)
+    never = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
+    decision = b.decision_on(order, b.delivered(delivered_at=never), now=b.hours(30))
+    assert decision.reminders == [Reminder("complete", b.hours(30))]
 
 
 def test_return_window_of_zero_days_ends_with_the_delivery() -> None:

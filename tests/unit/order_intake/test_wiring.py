@@ -3,12 +3,14 @@
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from schemas.catalogue import CATALOGUE
 from services.order_intake.__main__ import SUBSCRIPTIONS, order_of_divergence, service
 from services.order_intake.settings import Settings
 from shared.settings import read
 from shared.worker.subscription import Answer, Subscription
+from tests.builders import CUSTOMER, order_placed
 from tests.unit.order_intake import builders as b
 
 
@@ -36,3 +38,8 @@ def test_missing_erp_url_stops_the_start_with_the_variables_name(
     with pytest.raises(SystemExit):
         read(Settings)
     assert "FLEET_ERP_URL is not set" in capsys.readouterr().err
+
+
+def test_customer_name_with_a_control_character_is_invalid_and_reaches_no_decision() -> None:
+    with pytest.raises(ValidationError):
+        order_placed(customer=CUSTOMER | {"name": "Maria\tda Silva"})

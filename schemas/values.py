@@ -123,7 +123,7 @@ class Address(Model):
 
 
 class Customer(Model):
-    name: Annotated[str, Field(min_length=2, max_length=60)]
+    name: Annotated[str, Field(min_length=2, max_length=60, pattern=r"^[^\x00-\x1f]*$")]
     tax_id: TaxId
     email: Email
     phone: Annotated[str, Field(pattern=r"^[0-9]{6,14}$")] | None = None

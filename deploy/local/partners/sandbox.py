@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
+from aiohttp.typedefs import Middleware
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -115,7 +116,7 @@ class Sandbox:
         if self._session is not None:
             await self._session.close()
 
-    def middleware(self, partner: str) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+    def middleware(self, partner: str) -> Middleware:
         """Injects the partner's faults around its handlers; for `web.Application(middlewares=[…])`."""
 
         @web.middleware

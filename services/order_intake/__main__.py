@@ -1,0 +1,63 @@
+"""The composition root of order_intake: `python -m services.order_intake`."""
+
+from schemas import billing, channel, nota_fiscal, order, payment, purchase_order, store
+from schemas.timeline import Timeline, keep
+from services.order_intake import decide
+from services.order_intake.partners import operations
+from services.order_intake.settings import Settings
+from services.order_intake.state import CompletedMarked, MarkCompleted, Order, RegisterSalesOrder, SalesOrderRegistered
+from services.order_intake.store import load_stores
+from shared.service import run
+from shared.settings import Runtime, read
+from shared.worker.subscription import Aggregate, Answer, Service, Subscription, Subscriptions, Timer
+
+ORDER = Aggregate("sales_order", Order)
+STORE = Aggregate("store", Timeline[store.StoreChanged])
+
+
+def order_of_divergence(event: nota_fiscal.SupplierNfDiverged) -> str:
+    """Its order; its own key where it could not be attributed to one (then nothing is kept of it)."""
+    return event.order_id or event.access_key
+
+
+SUBSCRIPTIONS: Subscriptions = (
+    Subscription(store.StoreChanged, STORE, keep),
+    Subscription(order.OrderPlaced, ORDER, decide.on_order_placed, load=load_stores),
+    Subscription(payment.PaymentApproved, ORDER, decide.on_payment_approved),
+    Answer(RegisterSalesOrder, SalesOrderRegistered, ORDER, decide.on_sales_order_registered),
+    Subscription(purchase_order.QuoteNeeded, ORDER, decide.on_quote_needed),
+    Subscription(purchase_order.OutOfStock, ORDER, decide.on_out_of_stock),
+    Subscription(purchase_order.PurchaseOrderCreated, ORDER, decide.on_purchase_order_created),
+    Subscription(purchase_order.PurchaseOrderSent, ORDER, decide.on_purchase_order_sent),
+    Subscription(purchase_order.PurchaseOrderConfirmed, ORDER, decide.on_purchase_order_confirmed),
+    Subscription(nota_fiscal.SupplierNfMatched, ORDER, decide.on_supplier_nf_matched),
+    Subscription(nota_fiscal.SupplierNfDiverged, ORDER, decide.on_supplier_nf_diverged, key=order_of_divergence),
+    Subscription(billing.InvoiceIssued, ORDER, decide.on_invoice_issued),
+    Subscription(purchase_order.InvoiceHandedOver, ORDER, decide.on_invoice_handed_over),
+    Subscription(nota_fiscal.RemittanceNfMatched, ORDER, decide.on_remittance_nf_matched),
+    Subscription(purchase_order.ShipmentDispatched, ORDER, decide.on_shipment_dispatched),
+    Subscription(purchase_order.ShipmentProblemReported, ORDER, decide.on_shipment_problem_reported),
+    Subscription(purchase_order.ShipmentDelivered, ORDER, decide.on_shipment_delivered),
+    Timer("complete", ORDER, decide.on_return_window_over),
+    Answer(MarkCompleted, CompletedMarked, ORDER, decide.on_completed_in_erp),
+    Subscription(billing.InvoiceRefused, ORDER, decide.on_noted),
+    Subscription(billing.PayableOpened, ORDER, decide.on_noted),
+    Subscription(billing.SupplierPaymentOrdered, ORDER, decide.on_noted),
+    Subscription(billing.SupplierPaymentSettled, ORDER, decide.on_noted),
+    Subscription(billing.SupplierPaymentRefused, ORDER, decide.on_noted),
+    Subscription(channel.ChannelUpdated, ORDER, decide.on_noted),
+    Subscription(channel.ChannelUpdateRefused, ORDER, decide.on_noted),
+    Subscription(channel.CustomerNotified, ORDER, decide.on_noted),
+)
+
+
+def service(settings: Settings) -> Service:
+    return Service("order_intake", SUBSCRIPTIONS, operations(settings))
+
+
+def main() -> None:
+    run(service(read(Settings)), read(Runtime))
+
+
+if __name__ == "__main__":
+    main()

@@ -67,7 +67,7 @@ def _placed(random: Random, place: int, seed: int, at: datetime, paid: Paid) -> 
         order_id=order_id,
         store_id=channel,
         channel_id=channel,
-        channel_order_code=f"{channel[:3].upper()}-{seed}-{place:06d}",
+        channel_order_code=_code(channel, place, seed),
         placed_at=at - timedelta(minutes=5),
         customer=_customer(random, order_id, company=place % 10 == 9),
         ship_to=_address(random),
@@ -138,7 +138,12 @@ def _payments(
 def _logistics(channel: str, place: int, seed: int) -> Logistics:
     if channel != MERCADO_LIVRE:
         return Logistics()
-    return Logistics(type="me2", shipment_id=f"4{seed}{place:06d}", label_by="channel")
+    return Logistics(type="me2", shipment_id=_code(channel, place, seed), label_by="channel")
+
+
+def _code(channel: str, place: int, seed: int) -> str:
+    """The channel's code of the order; the sandbox's Mercado Livre knows the shipment by it too."""
+    return f"{channel[:3].upper()}-{seed}-{place:06d}"
 
 
 def _customer(random: Random, order_id: str, *, company: bool) -> Customer:

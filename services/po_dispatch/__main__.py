@@ -1,7 +1,5 @@
 """Composition root: `python -m services.po_dispatch`."""
 
-from shared.service import run
-
 from schemas.billing import InvoiceIssued, SupplierPaymentRefused, SupplierPaymentSettled
 from schemas.channel import DeliveryReported, LabelAvailable
 from schemas.nota_fiscal import RemittanceNfDiverged, RemittanceNfMatched, SupplierNfMatched, SupplierNfRefused
@@ -23,6 +21,7 @@ from services.po_dispatch.state import (
     SendPurchaseOrder,
     Sourcing,
 )
+from shared.service import run
 from shared.settings import Runtime, read
 from shared.worker.subscription import Aggregate, Answer, Service, Subscription, Subscriptions, Timer
 

@@ -1,0 +1,95 @@
+"""What the sandbox's suppliers take over HTTP: the shapes of a PO and of an invoice that is handed over."""
+
+import base64
+import binascii
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Literal
+
+from lxml import etree
+from pydantic import BaseModel, ConfigDict, Field
+
+from deploy.local.partners.documents import SoldLine
+from schemas.values import Address, Company
+
+_NFE = {"nfe": "http://www.portalfiscal.inf.br/nfe"}
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class OrderedLine(_Shape):
+    line: int
+    supplier_sku: str
+    gtin: str | None = None
+    name: str
+    ncm: str
+    unit: str = "UN"
+    quantity: int
+    unit_cost: Decimal
+
+    def sold(self, number: str) -> SoldLine:
+        return SoldLine(
+            po_number=number,
+            po_line=self.line,
+            sku=self.supplier_sku,
+            name=self.name,
+            ncm=self.ncm,
+            quantity=Decimal(self.quantity),
+            unit_price=self.unit_cost,
+            gtin=self.gtin,
+            unit=self.unit,
+        )
+
+
+class Recipient(_Shape):
+    name: str
+    tax_id: str
+    phone: str | None = None
+
+
+class SupplierOrder(_Shape):
+    number: str = Field(min_length=1, max_length=15)
+    purpose: Literal["sale", "resend"]
+    lines: tuple[OrderedLine, ...] = Field(min_length=1)
+    ship_to: Address
+    recipient: Recipient
+    buyer: Company
+
+    def sold(self) -> list[SoldLine]:
+        return [line.sold(self.number) for line in self.lines]
+
+
+class ShippingLabel(_Shape):
+    carrier: str
+    tracking_code: str
+    tracking_url: str | None = None
+    content_type: str
+    content: str
+
+
+class HandedOverInvoice(_Shape):
+    access_key: str
+    xml: str
+    label: ShippingLabel | None = None
+
+
+def invoice_date(invoice: HandedOverInvoice, buyer: Company) -> date:
+    """The day R was issued. ValueError: its XML is not the authorised NF of that key by the PO's buyer."""
+    try:
+        content = base64.b64decode(invoice.xml, validate=True)
+        root = etree.fromstring(content, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False))
+    except (binascii.Error, etree.XMLSyntaxError) as error:
+        raise ValueError(f"not XML in base64: {error}") from error
+    issuer = root.findtext(".//nfe:emit/nfe:CNPJ", "", _NFE)
+    keys = {
+        "protNFe/infProt/chNFe": root.findtext("nfe:protNFe/nfe:infProt/nfe:chNFe", "", _NFE),
+        "infNFe/@Id": next((inf.get("Id", "")[3:] for inf in root.iterfind(".//nfe:infNFe", _NFE)), ""),
+    }
+    for place, key in keys.items():
+        if key != invoice.access_key:
+            raise ValueError(f"{place} is {key!r}, not {invoice.access_key}")
+    if issuer != buyer.cnpj:
+        raise ValueError(f"issued by {issuer!r}, ordered by {buyer.cnpj}")
+    return datetime.fromisoformat(root.findtext(".//nfe:ide/nfe:dhEmi", "", _NFE)).date()

@@ -1,0 +1,180 @@
+"""The demo's world: what upstream systems publish to `fleet.inbound`. First the reference data, then orders.
+
+Everything is a message model, in the order in which it is to be published; whoever publishes gives the ids.
+Three channels sell for one seller: its own shop, Magalu through a hub, Mercado Livre (ME2) directly.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
+
+from deploy.local import world_orders
+from deploy.local.world_data import (
+    FCP_RATES,
+    INTERNAL_RATES,
+    PARTS,
+    SELLER,
+    SUPPLIERS,
+    TWELVE_PERCENT,
+    Part,
+    SupplierFacts,
+)
+from deploy.local.world_orders import MAGALU, MERCADO_LIVRE, OWN_SHOP
+from schemas.billing import TaxProfileChanged
+from schemas.channel import ChannelChanged, ReleaseRule
+from schemas.model import Message
+from schemas.store import StoreChanged
+from schemas.supplier import OfferChanged, SupplierChanged, Terms, Tolerance
+from schemas.values import Uf
+
+SINCE = datetime(2026, 1, 1, tzinfo=UTC)
+STOCK = 1_000_000
+PARTNERS_WITH_SECRETS = (
+    *(supplier.supplier_id for supplier in SUPPLIERS),
+    "erp",
+    "carrier",
+    OWN_SHOP,
+    MAGALU,
+    MERCADO_LIVRE,
+)
+"""Names that `FLEET_SECRETS` must have: who signs callbacks, and the tokens of the channels' APIs."""
+
+_STORES = ((OWN_SHOP, "Estrada Boa"), (MAGALU, "Estrada Boa no Magalu"), (MERCADO_LIVRE, "Estrada Boa no ML"))
+
+
+def reference_data(base_url: str) -> list[Message]:
+    """Stores, tax profiles, channels, suppliers and offers, for sandbox partners under `base_url`."""
+    return [
+        *stores(),
+        *tax_profiles(),
+        *channels(base_url),
+        *(supplier_changed(facts, base_url) for facts in SUPPLIERS),
+        *offers(),
+    ]
+
+
+def orders(n: int, seed: int, *, at: datetime | None = None) -> list[Message]:
+    """`n` orders placed at `at` (default: now) with their payments, the same for the same seed and `at`."""
+    return world_orders.orders(n, seed, at or datetime.now(UTC))
+
+
+def stores() -> list[StoreChanged]:
+    """Store and channel have the same id. No return window, so that a delivered order completes at once."""
+    return [
+        StoreChanged(
+            valid_from=SINCE,
+            store_id=store_id,
+            name=name,
+            seller=SELLER,
+            invoice_per="order" if store_id == MERCADO_LIVRE else "po",
+            return_window_days=0,
+            mail_sender=f"pedidos@{store_id}.example.com",
+        )
+        for store_id, name in _STORES
+    ]
+
+
+def tax_profiles() -> list[TaxProfileChanged]:
+    """Normal regime, ICMS in full, PIS and COFINS non-cumulative; a series for each store."""
+    return [
+        TaxProfileChanged(
+            valid_from=SINCE,
+            store_id=store_id,
+            series=series,
+            regime="3",
+            icms_code="00",
+            internal_rates=INTERNAL_RATES,
+            interstate_rates={uf: _interstate_rate(uf) for uf in INTERNAL_RATES if uf != SELLER.address.uf},
+            fcp_rates=FCP_RATES,
+            pis_code="01",
+            pis_rate=Decimal("1.65"),
+            cofins_code="01",
+            cofins_rate=Decimal("7.6"),
+        )
+        for series, (store_id, _) in enumerate(_STORES, 1)
+    ]
+
+
+def channels(base_url: str) -> list[ChannelChanged]:
+    """DOMAIN §7: the default, one held until tracking, and Mercado Livre ME2 direct with the XML."""
+    return [
+        ChannelChanged(
+            valid_from=SINCE,
+            channel_id=OWN_SHOP,
+            name="Loja própria",
+            route="hub",
+            api="hub",
+            api_url=f"{base_url}/hub",
+            token_ref=OWN_SHOP,
+            rules=(ReleaseRule(),),
+        ),
+        ChannelChanged(
+            valid_from=SINCE,
+            channel_id=MAGALU,
+            name="Magalu",
+            route="hub",
+            api="hub",
+            api_url=f"{base_url}/hub",
+            token_ref=MAGALU,
+            intermediary_cnpj="47960950000121",
+            intermediary_account="estrada-boa",
+            rules=(ReleaseRule(nf_key="with_tracking", tracking="releases_nf"),),
+        ),
+        ChannelChanged(
+            valid_from=SINCE,
+            channel_id=MERCADO_LIVRE,
+            name="Mercado Livre",
+            route="direct",
+            api="mercado_livre",
+            api_url=f"{base_url}/mercado-livre",
+            token_ref=MERCADO_LIVRE,
+            one_invoice_only=True,
+            intermediary_cnpj="03007331000141",
+            intermediary_account="ESTRADABOA",
+            rules=(
+                ReleaseRule(needs_xml=True),
+                ReleaseRule(logistics="me2", needs_xml=True, tracking="from_label", delivered_by="marketplace"),
+            ),
+        ),
+    ]
+
+
+def supplier_changed(facts: SupplierFacts, base_url: str) -> SupplierChanged:
+    return SupplierChanged(
+        valid_from=SINCE,
+        supplier_id=facts.supplier_id,
+        company=facts.company,
+        api_url=f"{base_url}/suppliers/{facts.supplier_id}",
+        secret_ref=facts.supplier_id,
+        priority=facts.priority,
+        terms=Terms(kind="on_s2", days=facts.terms_days),
+        tolerance=Tolerance(absolute=Decimal("0.05"), percent=Decimal("0.5")),
+        own_make=facts.own_make,
+    )
+
+
+def offers() -> Sequence[OfferChanged]:
+    """Every part is offered by both suppliers of its family, so that there is a choice to make and explain."""
+    return [_offer(facts, part) for facts in SUPPLIERS for part in PARTS if part.family == facts.family]
+
+
+def _offer(facts: SupplierFacts, part: Part) -> OfferChanged:
+    cost = (part.cost * (100 + facts.markup) / 100).quantize(Decimal("0.0001"), ROUND_HALF_UP)
+    return OfferChanged(
+        valid_from=SINCE,
+        offer_id=f"{facts.supplier_id}:{part.sku}",
+        supplier_id=facts.supplier_id,
+        sku=part.sku,
+        supplier_sku=f"{facts.supplier_id[:2].upper()}{part.gtin_stem[-6:]}",
+        gtin=world_orders.gtin(part),
+        name=part.name,
+        ncm=part.ncm,
+        cost=cost,
+        stock=STOCK,
+        lead_time_days=facts.lead_time_days,
+        ufs=facts.ufs,
+    )
+
+
+def _interstate_rate(uf: Uf) -> Decimal:
+    return Decimal(12) if uf in TWELVE_PERCENT else Decimal(7)

@@ -1,0 +1,13 @@
+create table fulfilment (
+    key text primary key,
+    version int not null,
+    body jsonb not null,
+    updated_at timestamptz not null default now(),
+    po_numbers text[] generated always as
+        (texts(jsonb_path_query_array(body, '$.purchase_orders[*].number'))) stored,
+    tracking_codes text[] generated always as
+        (texts(jsonb_path_query_array(body, '$.purchase_orders[*].shipments[*].tracking_code'))) stored
+);
+
+create index fulfilment_by_po_number on fulfilment using gin (po_numbers);
+create index fulfilment_by_tracking_code on fulfilment using gin (tracking_codes);

@@ -1,0 +1,79 @@
+"""Lookups over generated columns and the reference data, on a real PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+import services.po_dispatch
+from schemas.model import Model
+from schemas.timeline import Timeline
+from services.po_dispatch import store
+from services.po_dispatch.decide import shipping
+from services.po_dispatch.state import Fulfilment
+from shared.migrate import migrate, service_url
+from shared.worker.store import save_states
+from tests.unit.po_dispatch import builders as b
+
+MIGRATIONS = Path(services.po_dispatch.__file__).parent / "migrations"
+
+
+@pytest.fixture
+async def con(database: str) -> AsyncIterator[asyncpg.Connection]:
+    """As the service's own role."""
+    await asyncio.to_thread(migrate, database, "po_dispatch", [MIGRATIONS], "secret")
+    connection = await asyncpg.connect(service_url(database, "po_dispatch", "secret"))
+    yield connection
+    await connection.close()
+
+
+async def save(con: asyncpg.Connection, table: str, **states: Model) -> None:
+    await save_states(con, table, {f"{table}:{key}": state for key, state in states.items()})
+
+
+async def test_po_number_finds_its_order_once_the_erp_gave_it(con: asyncpg.Connection) -> None:
+    await save(con, "fulfilment", one=b.purchased())
+    assert await store.find_by_po_number(con, [b.confirmed("PC1")]) == [None]
+    await save(con, "fulfilment", one=b.created())
+    found = await store.find_by_po_number(con, [b.confirmed("PC2"), b.confirmed("PC9"), b.shipped("PC1")])
+    assert found == ["one", None, "one"]
+
+
+async def test_tracking_code_finds_its_order_and_the_latest_where_it_was_used_again(con: asyncpg.Connection) -> None:
+    left = b.state(shipping.on_shipped(b.created(), b.shipped(), b.context()))
+    assert await store.find_by_tracking_code(con, [b.carrier_reported()]) == [None]
+    await save(con, "fulfilment", old=left)
+    await save(con, "fulfilment", new=left)
+    assert await store.find_by_tracking_code(con, [b.carrier_reported(), b.carrier_reported("T-X")]) == ["new", None]
+
+
+async def test_saved_fulfilment_comes_back_as_it_was(con: asyncpg.Connection) -> None:
+    left = b.state(shipping.on_shipped(b.created(), b.shipped(), b.context()))
+    await save(con, "fulfilment", one=left)
+    assert Fulfilment.model_validate_json(await con.fetchval("select body from fulfilment")) == left
+
+
+async def test_sourcing_has_each_orders_own_offers_and_their_suppliers(con: asyncpg.Connection) -> None:
+    reference = b.sourcing(*b.TWO_SUPPLIERS, b.offer_changed("other", "Z"))
+    assert reference.store is not None
+    await save(con, "store", shop=reference.store)
+    await save(con, "supplier", **dict(reference.suppliers))
+    await save(con, "offer", **{f"o{n}": offer for n, offer in enumerate(reference.offers)})
+    orders = [b.order_ready(), b.order_ready(items=(b.item(1, "Z"),)), b.order_ready(store_id="unknown")]
+    first, second, third = await store.load_sourcing(con, ["1", "2", "3"], orders)
+    assert [offer.versions[0].offer_id for offer in first.offers] == ["farol:A", "norte:B"]
+    assert first.store == reference.store
+    assert {"farol", "norte"} <= set(first.suppliers)
+    assert [offer.versions[0].offer_id for offer in second.offers] == ["other:Z"]
+    assert third.store is None
+
+
+async def test_offer_is_found_by_the_sku_of_any_of_its_versions(con: asyncpg.Connection) -> None:
+    versions = (b.offer_changed(), b.offer_changed(sku="NEW", offer_id="farol:A", valid_from=b.NOW + timedelta(1)))
+    await save(con, "offer", one=Timeline(versions=versions))
+    for sku in ("A", "NEW"):
+        [found] = await store.load_sourcing(con, ["1"], [b.order_ready(items=(b.item(1, sku),))])
+        assert len(found.offers) == 1

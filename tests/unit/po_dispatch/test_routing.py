@@ -1,0 +1,97 @@
+"""Which supplier delivers what, and why."""
+
+from decimal import Decimal
+
+from services.po_dispatch.routing import EXACT_SETS, Routing, Source, route
+from services.po_dispatch.state import OrderLine
+from tests.unit.po_dispatch.builders import offer_changed, supplier_changed
+
+
+def line(number: int, sku: str, quantity: int = 1) -> OrderLine:
+    return OrderLine(line=number, sku=sku, quantity=quantity)
+
+
+def source(supplier_id: str, sku: str, priority: int = 100, **offer: object) -> Source:
+    return Source(offer_changed(supplier_id, sku, **offer), supplier_changed(supplier_id, priority=priority))
+
+
+def chosen(routing: Routing) -> dict[int, str]:
+    return {number: found.offer.supplier_id for number, found in routing.chosen.items()}
+
+
+def reasons(routing: Routing) -> dict[str, str]:
+    return {candidate.offer_id: candidate.reason for candidate in routing.candidates}
+
+
+def test_one_supplier_for_all_beats_two_better_ones() -> None:
+    sources = [source("x", "A", 1), source("y", "B", 1), source("z", "A", 50), source("z", "B", 50)]
+    routing = route([line(1, "A"), line(2, "B")], sources, "SP")
+    assert chosen(routing) == {1: "z", 2: "z"}
+    assert reasons(routing)["x:A"] == "would need more shipments, or a supplier of less priority for another line"
+
+
+def test_priority_beats_cost_and_cost_beats_lead_time() -> None:
+    by_priority = route([line(1, "A")], [source("x", "A", 1, cost=Decimal(90)), source("y", "A", 2)], "SP")
+    assert chosen(by_priority) == {1: "x"}
+    assert reasons(by_priority)["y:A"] == "supplier priority 2, the chosen one's is 1"
+    by_cost = route(
+        [line(1, "A")], [source("x", "A", cost=Decimal(9), lead_time_days=9), source("y", "A", cost=Decimal(10))], "SP"
+    )
+    assert chosen(by_cost) == {1: "x"}
+    assert reasons(by_cost)["y:A"] == "cost 10, the chosen one's is 9"
+    by_days = route([line(1, "A")], [source("x", "A", lead_time_days=3), source("y", "A", lead_time_days=2)], "SP")
+    assert chosen(by_days) == {1: "y"}
+    assert reasons(by_days)["x:A"] == "lead time 3 day(s), the chosen one's is 2"
+
+
+def test_offer_that_cannot_deliver_explains_itself() -> None:
+    sources = [
+        source("x", "A", ufs=("RJ",)),
+        source("y", "A", stock=1),
+        source("z", "A", active=False),
+        Source(offer_changed("w", "A"), None),
+        source("v", "A"),
+    ]
+    found = reasons(route([line(1, "A", 2)], sources, "SP"))
+    assert found["x:A"] == "does not deliver to SP"
+    assert found["y:A"] == "stock 1, needed 2"
+    assert found["z:A"] == "not active"
+    assert found["w:A"] == "supplier unknown"
+    assert found["v:A"].startswith("best of 1 shipment")
+
+
+def test_line_that_nobody_delivers_there_lacks_an_offer_and_one_without_stock_lacks_stock() -> None:
+    sources = [source("x", "A", ufs=("RJ",)), source("x", "B", stock=0), source("x", "C")]
+    routing = route([line(1, "A"), line(2, "B"), line(3, "C")], sources, "SP")
+    assert (dict(routing.chosen), routing.without_offer, routing.without_stock) == ({}, (1,), (2,))
+
+
+def test_two_lines_of_one_sku_do_not_take_more_than_the_offer_has() -> None:
+    sources = [source("x", "A", 1, stock=5), source("y", "A", 2, stock=5)]
+    assert chosen(route([line(1, "A", 3), line(2, "A", 4)], sources, "SP")) == {1: "y", 2: "x"}
+    short = route([line(1, "A", 3), line(2, "A", 4)], sources[:1], "SP")
+    assert (dict(short.chosen), short.without_stock) == ({}, (1,))
+
+
+def test_one_shipment_names_the_lines_that_the_best_single_supplier_lacks() -> None:
+    sources = [source("x", "A"), source("x", "B"), source("y", "C")]
+    routing = route([line(1, "A"), line(2, "B"), line(3, "C")], sources, "SP", one_shipment=True)
+    assert (dict(routing.chosen), routing.without_stock) == ({}, (3,))
+
+
+def test_candidates_are_bounded_and_the_winner_is_among_them() -> None:
+    routing = route([line(1, "A")], [source(f"s{n:03d}", "A", 500 - n) for n in range(60)], "SP")
+    assert len(routing.candidates) == 20
+    assert [c.offer_id for c in routing.candidates if c.chosen] == ["s059:A"]
+
+
+def test_many_suppliers_of_which_none_has_all_are_served_greedily() -> None:
+    """So many that the sets of three could not all be looked at."""
+    lines = [line(n, f"K{n}") for n in range(1, 7)]
+    sources = [source(f"s{n:03d}", f"K{n % 6 + 1}") for n in range(60)]
+    sources += [source("big", f"K{n}", 900) for n in range(1, 5)]
+    assert 61 * 60 // 2 <= EXACT_SETS < 61 * 60 * 59 // 6
+    routing = route(lines, sources, "SP")
+    assert len(routing.chosen) == 6
+    assert {n: s for n, s in chosen(routing).items() if n <= 4} == dict.fromkeys(range(1, 5), "big")
+    assert len(set(chosen(routing).values())) == 3

@@ -1,7 +1,5 @@
 """The composition root of billing: `python -m services.billing`."""
 
-from shared.service import run
-
 from schemas import billing, channel, nota_fiscal, order, purchase_order, store, supplier
 from schemas.timeline import Timeline, keep
 from services.billing import decide
@@ -18,6 +16,7 @@ from services.billing.state import (
     SupplierPaymentTaken,
 )
 from services.billing.store import find_bills, load_references, save_rows
+from shared.service import run
 from shared.settings import Runtime, read
 from shared.worker.subscription import Aggregate, Answer, Service, Subscription, Subscriptions
 

@@ -67,7 +67,7 @@ async def _load(con: Connection, table: str, model: type[V], ids: Iterable[str |
     wanted = list({id for id in ids if id})
     if not wanted:
         return {}
-    rows = await con.fetch(f'select key, body from "{table}" where key = any($1::text[])', wanted)  # noqa: S608
+    rows = await con.fetch(f'select key, body from "{table}" where key = any($1::text[])', wanted)
     return {row["key"]: Timeline[model].model_validate_json(row["body"]) for row in rows}  # type: ignore[valid-type]
 
 

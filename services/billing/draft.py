@@ -16,7 +16,7 @@ from schemas.order import Item, OrderReady
 from schemas.purchase_order import PoLine
 from schemas.store import StoreChanged
 from schemas.values import Uf
-from services.billing.apportion import ZERO, Share, apportion, divide, line_shares, unit_price
+from services.billing.apportion import ZERO, Share, divide, line_shares, unit_price
 from services.billing.document_fields import (
     Intermediary,
     InvoiceDocument,
@@ -28,6 +28,7 @@ from services.billing.document_fields import (
     Shipper,
 )
 from services.billing.invoice_arithmetic import access_key
+from services.billing.invoice_parties import intermediary, other_shippers, payments, receiver
 from services.billing.reference import Reference
 from services.billing.state import Bill, PurchaseOrder
 from services.billing.tax_profile import cfop, item_tax
@@ -35,8 +36,6 @@ from services.billing.tax_profile import cfop, item_tax
 MOST_ITEMS = 990
 EMISSION = "1"
 """tpEmis: normal."""
-METHODS = {"pix": "17", "boleto": "15", "credit_card": "03", "debit_card": "04", "marketplace": "99", "other": "99"}
-"""tPag."""
 HOURS_FROM_UTC = {"AC": -5, "AM": -4, "MS": -4, "MT": -4, "RO": -4, "RR": -4}
 """The other states keep Brasília's time, three hours behind UTC."""
 
@@ -78,7 +77,7 @@ class Draft:
             shipper=self.shippers[0],
             intermediary=self.intermediary,
             order_code=self.order.channel_order_code[:60],
-            text=_others(self.shippers[1:]),
+            text=other_shippers(self.shippers[1:]),
         )
 
 
@@ -146,10 +145,10 @@ def _draft(
             items=tuple(item for item, _ in items),
             total=total,
             issuer=Issuer(regime=profile.regime, **dict(store.seller)),
-            receiver=_receiver(order),
-            payments=_payments(order, total),
+            receiver=receiver(order),
+            payments=payments(order, total),
             shippers=tuple(shippers),
-            intermediary=_intermediary(channel),
+            intermediary=intermediary(channel),
         )
     except ValidationError as error:
         return Refused("invoice_cannot_be_written", str(error))
@@ -212,49 +211,4 @@ def _item(item: Item, line: PoLine, source: NfLine, share: Share, code: str, tax
         discount=share.discount,
         freight=share.freight,
         tax=tax,
-    )
-
-
-def _payments(order: OrderReady, total: Decimal) -> tuple[Payment, ...]:
-    """How the customer paid this R: its total over the approved payments, by amount."""
-    approved = [p for p in order.payments if p.approved_at is not None and p.amount]
-    if not approved or not total:
-        return (Payment(method="90", amount=ZERO),)
-    parts = zip(approved, apportion(total, [p.amount for p in approved]), strict=True)
-    return tuple(
-        Payment(
-            method=METHODS[payment.method],
-            amount=part,
-            description=("Marketplace" if payment.method == "marketplace" else "Outros")
-            if METHODS[payment.method] == "99"
-            else None,
-        )
-        for payment, part in parts
-        if part
-    )
-
-
-def _receiver(order: OrderReady) -> Receiver:
-    customer = order.customer
-    return Receiver(
-        tax_id=customer.tax_id,
-        name=customer.name,
-        address=order.ship_to,
-        email=customer.email if len(customer.email) <= 60 else None,
-        phone=customer.phone,
-    )
-
-
-def _intermediary(channel: ChannelChanged) -> Intermediary | None:
-    if channel.intermediary_cnpj is None or channel.intermediary_account is None:
-        return None
-    return Intermediary(cnpj=channel.intermediary_cnpj, seller_id=channel.intermediary_account)
-
-
-def _others(shippers: Sequence[Shipper]) -> str:
-    """Who else ships, where one R bills several suppliers: the layout has a place for one only."""
-    return " ".join(
-        f"Remetida tambem por {s.name}, CNPJ {s.cnpj}, IE {s.state_registration}, {s.address.street}, "
-        f"{s.address.number}, {s.address.district}, {s.address.city}/{s.address.uf}, CEP {s.address.postal_code}."
-        for s in shippers
     )

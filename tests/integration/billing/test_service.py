@@ -192,7 +192,7 @@ async def until(condition: Callable[[], Awaitable[bool]], world: World, seconds:
 
 
 async def test_orders_in_any_order_end_invoiced_paid_and_balanced_while_sefaz_loses_answers(world: World) -> None:
-    world.sandbox.faults["sefaz"].lost_answer = 0.3
+    world.sandbox.faults["sefaz"].lost_answer = 0.5
     messages = [m for n in range(ORDERS) for m in await order_messages(world, f"order-{n}")]
     random.shuffle(messages)
     reference = (

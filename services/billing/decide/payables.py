@@ -1,0 +1,182 @@
+"""What suppliers are owed: opened when S2 matches, paid through the ERP, settled when the bank says so."""
+
+from datetime import datetime, timedelta
+
+from schemas.billing import (
+    PayableOpened,
+    SupplierPaymentOrdered,
+    SupplierPaymentRefused,
+    SupplierPaymentReported,
+    SupplierPaymentSettled,
+)
+from schemas.decision import Answered, Call, Context, Decision, Outcome, Refused, unchanged
+from schemas.nota_fiscal import Installment, SupplierNfMatched
+from schemas.purchase_order import PurchaseOrderCreated
+from services.billing import ledger
+from services.billing.apportion import apportion
+from services.billing.reference import Reference
+from services.billing.state import (
+    Bill,
+    OrderSupplierPayment,
+    Payable,
+    PayableStatus,
+    PurchaseOrder,
+    SupplierPaymentTaken,
+)
+
+
+def opened(bill: Bill, ctx: Context[Reference]) -> tuple[Payable, ...]:
+    """A payable for each duplicata of each S2 that has none yet; a PO that is not known yet has none."""
+    known = {(payable.po_id, payable.access_key) for payable in bill.payables}
+    return tuple(
+        payable
+        for po in bill.purchase_orders
+        for nf in po.supplier_nfs
+        if po.created is not None and (po.po_id, nf.access_key) not in known
+        for payable in _payables(po.created, nf, ctx)
+    )
+
+
+def _payables(po: PurchaseOrderCreated, nf: SupplierNfMatched, ctx: Context[Reference]) -> tuple[Payable, ...]:
+    """What is owed for this PO's part, in the parts that the duplicatas have; without them by the supplier's terms."""
+    due = nf.issued_at + timedelta(days=0 if po.terms.kind == "prepaid" else po.terms.days)
+    duplicatas = nf.installments or (Installment(number="1", due=due, amount=nf.payable),)
+    amounts = apportion(nf.payable, [duplicata.amount for duplicata in duplicatas])
+    return tuple(
+        Payable(
+            payable_id=str(ctx.id(f"payable/{po.po_id}/{nf.access_key}/{position}")),
+            po_id=po.po_id,
+            supplier_id=po.supplier_id,
+            supplier_cnpj=po.supplier_cnpj,
+            access_key=nf.access_key,
+            amount=amount,
+            due=duplicata.due,
+        )
+        for position, (duplicata, amount) in enumerate(zip(duplicatas, amounts, strict=True), 1)
+        if amount
+    )
+
+
+def payable_opened(bill: Bill, payable: Payable) -> PayableOpened:
+    po = bill.purchase_order(payable.po_id).created
+    assert po is not None, "payables are opened for known POs"
+    return PayableOpened(
+        order_id=bill.order_id,
+        po_id=payable.po_id,
+        po_number=po.po_number,
+        supplier_id=payable.supplier_id,
+        payable_id=payable.payable_id,
+        access_key=payable.access_key,
+        amount=payable.amount,
+        due=payable.due,
+    )
+
+
+def ordered(bill: Bill) -> tuple[Bill, tuple[Call, ...]]:
+    """Payments of open payables go to the ERP; on delivery terms once delivered. Without an ERP a person pays."""
+    calls: list[Call] = []
+    if bill.order is None or bill.order.erp_order_number is None:
+        return bill, ()
+    for payable in bill.payables:
+        due = _payment_due(bill.purchase_order(payable.po_id), payable)
+        if payable.status is not PayableStatus.OPEN or due is None:
+            continue
+        calls.append(
+            Call(
+                "erp",
+                OrderSupplierPayment(
+                    payable_id=payable.payable_id,
+                    supplier_cnpj=payable.supplier_cnpj,
+                    amount=payable.amount,
+                    due=due,
+                ),
+            )
+        )
+        bill = bill.with_payable(payable.model_copy(update={"status": PayableStatus.ORDERING}))
+    return bill, tuple(calls)
+
+
+def _payment_due(po: PurchaseOrder, payable: Payable) -> datetime | None:
+    """When it is to be paid; None where that is not known yet."""
+    if po.created is None or po.created.terms.kind != "on_delivery":
+        return payable.due
+    return po.delivered_at and po.delivered_at + timedelta(days=po.created.terms.days)
+
+
+def on_supplier_payment_taken(
+    bill: Bill | None, event: Answered[OrderSupplierPayment, SupplierPaymentTaken], ctx: Context[None]
+) -> Outcome[Bill]:
+    """The ERP took the payment order; the bank may have reported on it before this answer is seen."""
+    payable = _payable(bill, event.request.payable_id)
+    if bill is None or payable is None:
+        return Refused("unknown_payable", event.request.payable_id)
+    if payable.erp_number is not None:
+        return unchanged(bill)
+    status = PayableStatus.ORDERED if payable.status is PayableStatus.ORDERING else payable.status
+    fact = SupplierPaymentOrdered(
+        order_id=bill.order_id,
+        po_id=payable.po_id,
+        supplier_id=payable.supplier_id,
+        payable_id=payable.payable_id,
+        amount=payable.amount,
+        ordered_at=event.answered_at,
+    )
+    known = payable.model_copy(update={"status": status, "erp_number": event.answer.erp_number})
+    return Decision(bill.with_payable(known), events=[fact])
+
+
+def on_supplier_payment_reported(
+    bill: Bill | None, event: SupplierPaymentReported, ctx: Context[None]
+) -> Outcome[Bill]:
+    """Settled or refused by the bank. A refused payment may be settled later, never the other way round."""
+    payable = _payable(bill, event.payable_id)
+    if bill is None or payable is None:
+        return Refused("unknown_payable", event.payable_id)
+    match payable.status, event.outcome:
+        case PayableStatus.SETTLED, "settled":
+            return unchanged(bill)
+        case PayableStatus.SETTLED, "refused":
+            return unchanged(bill) if _earlier(event, payable) else Refused("payment_settled_before", event.payable_id)
+        case _, "settled":
+            return _settled(bill, payable, event)
+        case PayableStatus.REFUSED, _:
+            return unchanged(bill)
+        case _:
+            return _payment_refused(bill, payable, event)
+
+
+def _settled(bill: Bill, payable: Payable, event: SupplierPaymentReported) -> Decision[Bill]:
+    known = payable.model_copy(update={"status": PayableStatus.SETTLED, "settled_at": event.reported_at, "detail": ""})
+    fact = SupplierPaymentSettled(
+        order_id=bill.order_id,
+        po_id=payable.po_id,
+        supplier_id=payable.supplier_id,
+        payable_id=payable.payable_id,
+        amount=payable.amount,
+        settled_at=event.reported_at,
+    )
+    paid = ledger.supplier_paid(bill.order_id, payable.payable_id, payable.amount, event.reported_at)
+    return Decision(bill.with_payable(known), events=[fact], rows=[paid])
+
+
+def _payment_refused(bill: Bill, payable: Payable, event: SupplierPaymentReported) -> Decision[Bill]:
+    known = payable.model_copy(update={"status": PayableStatus.REFUSED, "detail": event.detail})
+    fact = SupplierPaymentRefused(
+        order_id=bill.order_id,
+        po_id=payable.po_id,
+        supplier_id=payable.supplier_id,
+        payable_id=payable.payable_id,
+        amount=payable.amount,
+        detail=event.detail,
+        refused_at=event.reported_at,
+    )
+    return Decision(bill.with_payable(known), events=[fact])
+
+
+def _payable(bill: Bill | None, payable_id: str) -> Payable | None:
+    return next((p for p in bill.payables if p.payable_id == payable_id), None) if bill else None
+
+
+def _earlier(event: SupplierPaymentReported, payable: Payable) -> bool:
+    """Whether this refusal came late: the bank refused first and settled then."""
+    return payable.settled_at is not None and event.reported_at <= payable.settled_at

@@ -1,0 +1,214 @@
+"""What each R of a bill will say, before it has a number: what could keep it from being written shows here."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+
+from pydantic import ValidationError
+
+from schemas.access_key import CODE_BY_UF, control_code
+from schemas.billing import TaxProfileChanged
+from schemas.channel import ChannelChanged
+from schemas.decision import NotYet, Refused, later
+from schemas.nota_fiscal import NfLine
+from schemas.order import Item, OrderReady
+from schemas.purchase_order import PoLine
+from schemas.store import StoreChanged
+from schemas.values import Uf
+from services.billing.apportion import ZERO, Share, divide, line_shares, unit_price
+from services.billing.document_fields import (
+    Intermediary,
+    InvoiceDocument,
+    InvoiceItem,
+    Issuer,
+    ItemTax,
+    Payment,
+    Receiver,
+    Shipper,
+)
+from services.billing.invoice_arithmetic import access_key
+from services.billing.invoice_parties import intermediary, other_shippers, payments, receiver
+from services.billing.reference import Reference
+from services.billing.state import Bill, PurchaseOrder
+from services.billing.tax_profile import cfop, item_tax
+
+MOST_ITEMS = 990
+EMISSION = "1"
+"""tpEmis: normal."""
+HOURS_FROM_UTC = {"AC": -5, "AM": -4, "MS": -4, "MT": -4, "RO": -4, "RR": -4}
+"""The other states keep Brasília's time, three hours behind UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """R without its number."""
+
+    po_ids: tuple[str, ...]
+    order: OrderReady
+    store: StoreChanged
+    profile: TaxProfileChanged
+    items: tuple[InvoiceItem, ...]
+    total: Decimal
+    issuer: Issuer
+    receiver: Receiver
+    payments: tuple[Payment, ...]
+    shippers: tuple[Shipper, ...]
+    intermediary: Intermediary | None
+
+    def numbered(self, number: int, invoice_id: str, now: datetime) -> InvoiceDocument:
+        """The document with its key. The time is the issuer's, and its month is the key's."""
+        uf = self.issuer.address.uf
+        issued_at = now.replace(microsecond=0).astimezone(timezone(timedelta(hours=HOURS_FROM_UTC.get(uf, -3))))
+        code = control_code(invoice_id, number)
+        return InvoiceDocument(
+            series=self.profile.series,
+            number=number,
+            code=code,
+            access_key=access_key(
+                CODE_BY_UF[uf], issued_at, self.issuer.cnpj, self.profile.series, number, EMISSION, code
+            ),
+            issued_at=issued_at,
+            nature=self.profile.operation,
+            issuer=self.issuer,
+            receiver=self.receiver,
+            items=self.items,
+            payments=self.payments,
+            shipper=self.shippers[0],
+            intermediary=self.intermediary,
+            order_code=self.order.channel_order_code[:60],
+            text=other_shippers(self.shippers[1:]),
+        )
+
+
+def drafts(bill: Bill, reference: Reference, now: datetime) -> tuple[Draft, ...] | NotYet | Refused:
+    """The R that can be issued now. NotYet: reference data that they need has not come."""
+    order = bill.order
+    billed = {po_id for invoice in bill.invoices for po_id in invoice.po_ids}
+    if order is None or not any(po.supplied and po.po_id not in billed for po in bill.purchase_orders):
+        return ()
+    if reference.store is None:
+        return later("store.changed")
+    if reference.channel is None:
+        return later("channel.changed")
+    store, channel = reference.store.current(now), reference.channel.current(now)
+    groups = list(_ready(bill, per_order=channel.one_invoice_only or store.invoice_per == "order"))
+    if groups and reference.tax_profile is None:
+        return later("tax_profile.changed")
+    made: list[Draft] = []
+    for group in groups:
+        assert reference.tax_profile is not None
+        draft = _draft(bill, order, group, store, channel, reference.tax_profile.current(now), reference, now)
+        if not isinstance(draft, Draft):
+            return draft
+        made.append(draft)
+    return tuple(made)
+
+
+def _ready(bill: Bill, per_order: bool) -> Iterable[tuple[PurchaseOrder, ...]]:
+    """What each R bills. Shares need all POs of the order, so none is ready before all of them are known."""
+    pos = tuple(bill.purchase_order(po_id) for po_id in bill.sale_po_ids)
+    if not pos or any(po.created is None for po in pos):
+        return
+    billed = {po_id for invoice in bill.invoices for po_id in invoice.po_ids}
+    if not per_order:
+        yield from ((po,) for po in pos if po.supplied and po.po_id not in billed)
+    elif not billed and all(po.supplied for po in pos):
+        yield pos
+
+
+def _draft(
+    bill: Bill,
+    order: OrderReady,
+    pos: Sequence[PurchaseOrder],
+    store: StoreChanged,
+    channel: ChannelChanged,
+    profile: TaxProfileChanged,
+    reference: Reference,
+    now: datetime,
+) -> Draft | NotYet | Refused:
+    shippers: list[Shipper] = []
+    for supplier_id in dict.fromkeys(po.created.supplier_id for po in pos if po.created is not None):
+        if (supplier := reference.suppliers.get(supplier_id)) is None:
+            return later(f"supplier.changed of {supplier_id}")
+        shippers.append(Shipper(**dict(supplier.current(now).company)))
+    try:
+        items = _items(bill, order, pos, profile, store.seller.address.uf)
+        if not isinstance(items, tuple):
+            return items
+        total = sum((share.total for _, share in items), ZERO)
+        return Draft(
+            po_ids=tuple(po.po_id for po in pos),
+            order=order,
+            store=store,
+            profile=profile,
+            items=tuple(item for item, _ in items),
+            total=total,
+            issuer=Issuer(regime=profile.regime, **dict(store.seller)),
+            receiver=receiver(order),
+            payments=payments(order, total),
+            shippers=tuple(shippers),
+            intermediary=intermediary(channel),
+        )
+    except ValidationError as error:
+        return Refused("invoice_cannot_be_written", str(error))
+
+
+def _items(
+    bill: Bill, order: OrderReady, pos: Sequence[PurchaseOrder], profile: TaxProfileChanged, seller: Uf
+) -> tuple[tuple[InvoiceItem, Share], ...] | NotYet | Refused:
+    ordered = {item.line: item for item in order.items}
+    shares = _shares(bill, order)
+    found: list[tuple[InvoiceItem, Share]] = []
+    for po in pos:
+        for line in po.created.lines if po.created else ():
+            if (item := ordered.get(line.order_line)) is None:
+                return Refused(
+                    "unknown_order_line", f"PO {po.po_id} supplies line {line.order_line}, which nobody ordered"
+                )
+            source = _source(po, line)
+            tax = item_tax(profile, source.origin, seller, order.ship_to.uf)
+            if isinstance(tax, NotYet):
+                return tax
+            share = shares[po.po_id, line.line]
+            found.append((_item(item, line, source, share, cfop(profile, seller, order.ship_to.uf), tax), share))
+    if len(found) > MOST_ITEMS:
+        return Refused("too_many_items", f"R takes {MOST_ITEMS} items, these POs have {len(found)}")
+    return tuple(found)
+
+
+def _shares(bill: Bill, order: OrderReady) -> dict[tuple[str, int], Share]:
+    """What each PO line has of the order. What no PO supplies (yet) keeps its part too."""
+    by_line: dict[int, list[tuple[str, PoLine]]] = {}
+    for po_id in bill.sale_po_ids:
+        created = bill.purchase_order(po_id).created
+        for line in created.lines if created else ():
+            by_line.setdefault(line.order_line, []).append((po_id, line))
+    shares: dict[tuple[str, int], Share] = {}
+    for item, share in zip(order.items, line_shares(order.items, order.freight, order.discount), strict=True):
+        parts = by_line.get(item.line, [])
+        quantities = [line.quantity for _, line in parts]
+        divided = divide(share, [*quantities, max(item.quantity - sum(quantities), 0)])
+        shares.update({(po_id, line.line): part for (po_id, line), part in zip(parts, divided, strict=False)})
+    return shares
+
+
+def _source(po: PurchaseOrder, line: PoLine) -> NfLine:
+    """The S2 line that R repeats the goods of: the first by access key, where several cover it."""
+    return next(found for nf in po.supplier_nfs for found in nf.lines if found.po_line == line.line)
+
+
+def _item(item: Item, line: PoLine, source: NfLine, share: Share, code: str, tax: ItemTax) -> InvoiceItem:
+    return InvoiceItem(
+        sku=item.sku[:60],
+        gtin=source.gtin or line.gtin or item.gtin,
+        description=item.name,
+        ncm=source.ncm,
+        cfop=code,
+        unit=line.unit,
+        quantity=Decimal(line.quantity),
+        unit_price=unit_price(share.goods, line.quantity, item.unit_price),
+        discount=share.discount,
+        freight=share.freight,
+        tax=tax,
+    )

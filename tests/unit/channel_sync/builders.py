@@ -279,7 +279,8 @@ class Order:
         return [(r.fact, r.reference) for r in self.requests if isinstance(r, SendMail)]
 
     def why(self, fact: Any, reference: str) -> str:
-        telling = self.state and self.state.telling(fact, reference)
+        assert self.state is not None
+        telling = self.state.telling(fact, reference)
         assert telling is not None
         return telling.why
 

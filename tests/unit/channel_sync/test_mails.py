@@ -1,5 +1,7 @@
 """What the customer reads."""
 
+from typing import Any
+
 import pytest
 
 from schemas.channel import Mail
@@ -16,7 +18,7 @@ def sale() -> Sale:
     return order.sale
 
 
-def shipment(**fields: object) -> Shipment:
+def shipment(**fields: Any) -> Shipment:
     order = b.Order().hear(b.accepted(), b.dispatched(**fields)).state
     assert order is not None
     return order.shipments[0]

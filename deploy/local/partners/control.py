@@ -1,13 +1,13 @@
 """The sandbox's own pages: what partners did, what goes wrong on purpose, and whether it is there."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Annotated, Any
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from deploy.local.partners.sandbox import Sandbox
+from deploy.local.partners.sandbox import Faults, Sandbox
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -37,10 +37,10 @@ class Control:
         return web.json_response(effects, dumps=_dumps)
 
     async def all_faults(self, request: web.Request) -> web.Response:
-        return web.json_response({name: asdict(self._sandbox.faults[name]) for name in sorted(self._partners)})
+        return web.json_response({name: _shown(self._sandbox.faults[name]) for name in sorted(self._partners)})
 
     async def faults(self, request: web.Request) -> web.Response:
-        return web.json_response(asdict(self._sandbox.faults[self._partner(request)]))
+        return web.json_response(_shown(self._sandbox.faults[self._partner(request)]))
 
     async def set_faults(self, request: web.Request) -> web.Response:
         partner = self._partner(request)
@@ -51,7 +51,7 @@ class Control:
         faults = self._sandbox.faults[partner]
         for name, value in ordered.model_dump().items():
             setattr(faults, name, value)
-        return web.json_response(asdict(faults))
+        return web.json_response(_shown(faults))
 
     async def health(self, request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
@@ -69,6 +69,12 @@ class Control:
             web.put("/_sandbox/faults/{partner}", self.set_faults),
             web.get("/healthz", self.health),
         ]
+
+
+def _shown(faults: Faults) -> dict[str, Any]:
+    """As they are set, and how often each was really injected."""
+    shown = {field.name: getattr(faults, field.name) for field in fields(faults)}
+    return shown | {"injected": dict(faults.injected)}
 
 
 def _dumps(value: Any) -> str:

@@ -26,9 +26,8 @@ class FaultsOrdered(BaseModel):
 
 
 class Control:
-    def __init__(self, sandbox: Sandbox, partners: frozenset[str]) -> None:
+    def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        self._partners = partners
 
     async def effects(self, request: web.Request) -> web.Response:
         """All effects; `?partner=` narrows it down."""
@@ -37,7 +36,7 @@ class Control:
         return web.json_response(effects, dumps=_dumps)
 
     async def all_faults(self, request: web.Request) -> web.Response:
-        return web.json_response({name: _shown(self._sandbox.faults[name]) for name in sorted(self._partners)})
+        return web.json_response({name: _shown(self._sandbox.faults[name]) for name in sorted(self._sandbox.partners)})
 
     async def faults(self, request: web.Request) -> web.Response:
         return web.json_response(_shown(self._sandbox.faults[self._partner(request)]))
@@ -57,8 +56,8 @@ class Control:
         return web.json_response({"status": "ok"})
 
     def _partner(self, request: web.Request) -> str:
-        if (partner := request.match_info["partner"]) not in self._partners:
-            raise web.HTTPNotFound(text=f"no partner {partner}; there are {', '.join(sorted(self._partners))}")
+        if (partner := request.match_info["partner"]) not in self._sandbox.partners:
+            raise web.HTTPNotFound(text=f"no partner {partner}; there are {', '.join(sorted(self._sandbox.partners))}")
         return partner
 
     def routes(self) -> list[web.RouteDef]:

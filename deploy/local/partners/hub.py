@@ -1,16 +1,16 @@
 """The sandbox's hub: a queue of orders, and what sellers tell it about each.
 
-| request                       | answer                                              | effect `operation`, key          |
-| ----------------------------- | --------------------------------------------------- | -------------------------------- |
-| GET /queue/orders             | 200 one order, given again unless confirmed; or 204 |                                  |
-| DELETE /queue/orders/{code}   | 204; 404 when it was not given                      |                                  |
-| POST /orders/{code}/invoice   | 201, 422                                            | `invoice`, `<code>/<NF key>`     |
-| POST /orders/{code}/shipments | 201, 422                                            | `shipments`, `<code>/<tracking>` |
-| POST /orders/{code}/delivery  | 201, 422                                            | `delivery`, `<code>/<trackings>` |
-| POST /orders/{code}/cancel    | 201                                                 | `cancel`, `<code>/`              |
-| POST …/shipment_exception     | 201                                                 | `shipment_exception`, `<code>/`  |
-| GET /orders/{code}            | 200                                                 |                                  |
-| POST /queue/orders            | 201; a customer buys (the sandbox's own)            |                                  |
+| request                       | answer                                     | effect `operation`, key          |
+| ----------------------------- | ------------------------------------------ | -------------------------------- |
+| GET /queue/orders             | 200 one order until it is confirmed; or 204 |                                  |
+| DELETE /queue/orders/{code}   | 204; 404 when it was not given             |                                  |
+| POST /orders/{code}/invoice   | 201, 422                                   | `invoice`, `<code>/<NF key>`     |
+| POST /orders/{code}/shipments | 201, 422                                   | `shipments`, `<code>/<tracking>` |
+| POST /orders/{code}/delivery  | 201, 422                                   | `delivery`, `<code>/<trackings>` |
+| POST /orders/{code}/cancel    | 201                                        | `cancel`, `<code>/`              |
+| POST …/shipment_exception     | 201                                        | `shipment_exception`, `<code>/`  |
+| GET /orders/{code}            | 200                                        |                                  |
+| POST /queue/orders            | 201; a customer buys (sandbox only)        |                                  |
 
 `X-User-Token` must be one of the secrets. Orders that the hub did not sell through its queue it knows too: the demo's
 upstream publishes them directly. What comes twice under two idempotency keys is done twice, as a real hub would.

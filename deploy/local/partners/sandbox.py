@@ -62,6 +62,8 @@ class Sandbox:
         self.pace = pace
         """seconds between what a partner is asked and what it does next"""
         self.faults: dict[str, Faults] = defaultdict(Faults)
+        self.partners = set(secrets)
+        """names under which faults are injected: in a middleware, or in call backs"""
         self.effects: dict[tuple[str, str, str], Effect] = {}
         self._parcels: dict[str, Callable[[], Awaitable[None]] | None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -142,6 +144,7 @@ class Sandbox:
     def middleware(self, partner: str) -> Middleware:
         """Injects the partner's faults around its handlers; for `web.Application(middlewares=[…])`."""
 
+        self.partners.add(partner)
         free_at: dict[str, float] = defaultdict(float)
 
         def too_fast(request: web.Request, rate: float) -> bool:

@@ -24,10 +24,9 @@ class Serving:
 
 
 def assemble(sandbox: Sandbox, partners: Mapping[str, CreateApp], mailboxes: smtp.Mailboxes) -> web.Application:
-    """`partners`: URL prefix without the slash, which is also the partner's name for faults → its application."""
-    named = frozenset({*partners, smtp.NAME, *sandbox.secrets})
+    """`partners`: URL prefix without the slash → its application."""
     app = web.Application()
-    app.add_routes([*Control(sandbox, named).routes(), web.get("/mail", mailboxes.list_mails)])
+    app.add_routes([*Control(sandbox).routes(), web.get("/mail", mailboxes.list_mails)])
     for name, create in partners.items():
         app.add_subapp(f"/{name}", create(sandbox))
     return app

@@ -38,6 +38,9 @@ class Mailboxes:
     sandbox: Sandbox
     mails: list[Received] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.sandbox.partners.add(NAME)
+
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """aiosmtpd calls it when a mail's text has arrived."""
         faults = self.sandbox.faults[NAME]
@@ -80,9 +83,7 @@ def _shown(mail: Received) -> dict[str, Any]:
     return shown
 
 
-async def start(mailboxes: Mailboxes, host: str, port: int) -> asyncio.Server:
-    """Listens for SMTP; port 0 takes a free one."""
+async def start(handler: Any, host: str, port: int) -> asyncio.Server:
+    """Listens for SMTP and gives the mails to an aiosmtpd handler; port 0 takes a free one."""
     loop = asyncio.get_running_loop()
-    return await loop.create_server(
-        lambda: SMTP(mailboxes, enable_SMTPUTF8=True, loop=loop, ident="sandbox"), host, port
-    )
+    return await loop.create_server(lambda: SMTP(handler, enable_SMTPUTF8=True, loop=loop, ident="sandbox"), host, port)

@@ -70,7 +70,7 @@ async def test_references_come_from_the_acceptance_or_from_the_order_accepted_be
         b.dispatched(order_id="order-3"),
         b.accepted(order_id="order-4", channel_id="unknown", store_id="unknown"),
     ]
-    found = await load_references(con, [m.order_id for m in messages], messages)
+    found = await load_references(con, [m.subject for m in messages], messages)
     names = [
         (
             reference.channel and reference.channel.current(b.NOW).channel_id,

@@ -36,7 +36,13 @@ async def test_faults_are_set_shown_and_take_effect(partners: Partners) -> None:
 
 @pytest.mark.parametrize(
     ("partner", "body", "status"),
-    [("hbu", {}, 404), ("hub", {"eror": 1.0}, 400), ("hub", {"error": 2}, 400), ("hub", "no", 400)],
+    [
+        ("hbu", {}, 404),
+        ("suppliers", {}, 404),
+        ("hub", {"eror": 1.0}, 400),
+        ("hub", {"error": 2}, 400),
+        ("hub", "no", 400),
+    ],
 )
 async def test_faults_that_would_inject_nothing_are_refused(
     partners: Partners, partner: str, body: object, status: int

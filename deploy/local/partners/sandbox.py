@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import logging
 import random
 import time
 from collections import defaultdict
@@ -14,6 +15,7 @@ from typing import Any
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 from aiohttp.typedefs import Middleware
 
+_log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -31,6 +33,8 @@ class Faults:
     """longest time before an answer"""
     duplicate_callback: float = 0.0
     """sends a callback twice"""
+    rate: float | None = None
+    """calls per second that each endpoint takes; what is above it is answered 429. None: no limit"""
     injected: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     """how often each fault was really injected"""
 
@@ -58,7 +62,10 @@ class Sandbox:
         self.pace = pace
         """seconds between what a partner is asked and what it does next"""
         self.faults: dict[str, Faults] = defaultdict(Faults)
+        self.partners = set(secrets)
+        """names under which faults are injected: in a middleware, or in call backs"""
         self.effects: dict[tuple[str, str, str], Effect] = {}
+        self._parcels: dict[str, Callable[[], Awaitable[None]] | None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._session: ClientSession | None = None
 
@@ -76,7 +83,25 @@ class Sandbox:
         """Runs something in the background (a callback, the next step of a supplier)."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a partner's next step failed", exc_info=error)
+
+    def labelled(self, tracking_code: str, carry: Callable[[], Awaitable[None]]) -> None:
+        """A marketplace made this label: its own logistics carry the parcel, and `carry` reports its delivery."""
+        self._parcels.setdefault(tracking_code, carry)
+
+    def shipped(self, tracking_code: str) -> bool:
+        """A supplier hands a parcel over. True: a marketplace carries it and reports; False: the supplier's carrier."""
+        if tracking_code not in self._parcels:
+            return False
+        carry, self._parcels[tracking_code] = self._parcels[tracking_code], None
+        if carry is not None:
+            self.later(carry())
+        return True
 
     async def call_back(self, path: str, partner: str, body: dict[str, Any]) -> None:
         """Posts a signed event to the gateway until it answers 202; a 4xx is the sandbox's own bug and is raised."""
@@ -119,9 +144,25 @@ class Sandbox:
     def middleware(self, partner: str) -> Middleware:
         """Injects the partner's faults around its handlers; for `web.Application(middlewares=[…])`."""
 
+        self.partners.add(partner)
+        free_at: dict[str, float] = defaultdict(float)
+
+        def too_fast(request: web.Request, rate: float) -> bool:
+            resource = request.match_info.route.resource
+            endpoint = f"{request.method} {'' if resource is None else resource.canonical}"
+            now = time.monotonic()
+            free_at[endpoint] = max(free_at[endpoint], now - 1) + 1 / rate
+            if free_at[endpoint] <= now:
+                return False
+            free_at[endpoint] -= 1 / rate
+            return True
+
         @web.middleware
         async def faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
             faults = self.faults[partner]
+            if faults.rate and too_fast(request, faults.rate):
+                faults.injected["rate"] += 1
+                return web.json_response({"erro": "limite"}, status=429, headers={"Retry-After": "1"})
             if faults.delay:
                 await asyncio.sleep(random.random() * faults.delay)
             if random.random() < faults.error:

@@ -1,0 +1,20 @@
+"""channel_sync: what each channel was told, has confirmed and says; and the customer's mails.
+
+Consumes  the milestones of all others (`order.*`, `purchase_order.*`, `invoice.issued`, `shipment.*`), what channels
+          report (`channel.order_reported`), and the reference data `channel.changed` and `store.changed`.
+Publishes `channel.updated` and `channel.update_refused` (a channel's answer), `channel.label_available` and
+          `channel.delivery_reported` (what a marketplace said), `customer.notified` (the mail server took the mail).
+Calls     each channel's API (`channel:<channel_id>`) and the mail server (`mail`).
+Owns      one projection per order (`ChannelOrder`): what is to be told, was sent, was confirmed, and why a fact waits.
+
+How it decides: every message is folded into the projection, in whatever order they come; then `release.py` says for
+each fact whether the channel may be told it, `mails.py` writes what the customer gets, and what is due and was not sent
+yet becomes a call.
+
+Invariants
+* One telling per (fact, reference): access key, tracking code, PO. Sent once, confirmed once, published once.
+* A hold always explains itself (`Telling.why`).
+* Tracking follows its own shipment's NF, matched by PO; a channel that says "delivered" itself is not told.
+* One mail per (fact, reference). SMTP knows no idempotency: a mail whose fate is unknown is sent again under the same
+  Message-ID, by which the receiving side knows doubles. A customer who hears nothing is worse than a mail twice.
+"""

@@ -1,0 +1,149 @@
+"""What follows from what is known of an order: calls to its channel, mails to its customer, and holds. Pure.
+
+Every decision ends here, so it does not matter in which order the messages came.
+"""
+
+from collections.abc import Iterator
+
+from schemas.channel import ChannelChanged, Mail
+from schemas.decision import Call, Context, Decision, Outcome, Request, later
+from schemas.model import Message
+from schemas.store import StoreChanged
+from services.channel_sync import mails
+from services.channel_sync.release import Verdict, rule_for, verdicts
+from services.channel_sync.requests import Access, SendInvoiceXml, SendMail, TellDelivery, TellInvoice, TellShipment
+from services.channel_sync.state import ChannelOrder, MailFact, Notice, Reference, Sale, Stage, Telling
+
+_DECIDED = (Stage.SENT, Stage.CONFIRMED, Stage.REFUSED)
+MAIL = "mail"
+
+
+def follow(order: ChannelOrder, ctx: Context[Reference], events: tuple[Message, ...] = ()) -> Outcome[ChannelOrder]:
+    """The state with all that is due now sent, the calls that send it, and `events`."""
+    sale = order.sale
+    if sale is None:
+        return Decision(order, events)
+    if ctx.reference.channel is None:
+        return later("channel.changed")
+    if ctx.reference.store is None:
+        return later("store.changed")
+    channel, store = ctx.reference.channel.current(ctx.now), ctx.reference.store.current(ctx.now)
+    order, told = _tell(order, sale, channel, ctx)
+    order, mailed = _notify(order, sale, store)
+    return Decision(order, events, [*told, *mailed])
+
+
+def _tell(
+    order: ChannelOrder, sale: Sale, channel: ChannelChanged, ctx: Context[Reference]
+) -> tuple[ChannelOrder, list[Call]]:
+    calls = []
+    for verdict in list(verdicts(order, sale, channel)):
+        known = order.telling(verdict.fact, verdict.reference)
+        if known is not None and (known.stage in _DECIDED or (known.stage, known.why) == (verdict.stage, verdict.why)):
+            continue
+        if verdict.stage is Stage.SENT:
+            calls.append(Call(f"channel:{channel.channel_id}", _request(order, sale, channel, verdict)))
+        telling = Telling(
+            fact=verdict.fact, reference=verdict.reference, stage=verdict.stage, why=verdict.why, since=ctx.now
+        )
+        order = order.with_telling(telling)
+    return _without_sent_xml(order), calls
+
+
+def _request(order: ChannelOrder, sale: Sale, channel: ChannelChanged, verdict: Verdict) -> Request:
+    match verdict.fact:
+        case "invoice":
+            return _invoice_request(order, sale, channel, verdict.reference)
+        case "shipment":
+            return _shipment_request(order, sale, channel, verdict.reference)
+        case "delivered":
+            return _delivery_request(order, sale, channel, verdict.reference)
+
+
+def _invoice_request(order: ChannelOrder, sale: Sale, channel: ChannelChanged, access_key: str) -> Request:
+    invoice = next(i for i in order.invoices if i.access_key == access_key)
+    if channel.api == "mercado_livre":
+        assert sale.logistics.shipment_id is not None, "release.py holds an NF that has no shipment there"
+        assert invoice.xml is not None, "the XML is kept until it was sent"
+        return SendInvoiceXml(
+            access=_access(channel),
+            shipment_id=sale.logistics.shipment_id,
+            access_key=access_key,
+            xml=invoice.xml,
+        )
+    return TellInvoice(
+        access=_access(channel),
+        order_code=sale.channel_order_code,
+        access_key=access_key,
+        series=invoice.series,
+        number=invoice.number,
+        issued_at=invoice.issued_at,
+        xml=invoice.xml if rule_for(channel.rules, sale.logistics.type).needs_xml else None,
+    )
+
+
+def _shipment_request(order: ChannelOrder, sale: Sale, channel: ChannelChanged, tracking_code: str) -> Request:
+    shipment = next(s for s in order.shipments if s.tracking_code == tracking_code)
+    invoice = order.invoice_of(shipment.po_id)
+    assert invoice is not None, "release.py holds a tracking whose NF is not issued"
+    return TellShipment(
+        access=_access(channel),
+        order_code=sale.channel_order_code,
+        carrier=shipment.carrier,
+        tracking_code=tracking_code,
+        tracking_url=shipment.tracking_url,
+        invoice_key=invoice.access_key,
+        dispatched_at=shipment.dispatched_at,
+    )
+
+
+def _delivery_request(order: ChannelOrder, sale: Sale, channel: ChannelChanged, po_id: str) -> Request:
+    codes = [s.tracking_code for s in order.shipments_of(po_id)]
+    return TellDelivery(
+        access=_access(channel),
+        order_code=sale.channel_order_code,
+        po_id=po_id,
+        tracking_codes=tuple(dict.fromkeys(c for c in codes if order.stage_of("shipment", c) is Stage.CONFIRMED)),
+        delivered_at=max(d.delivered_at for d in order.deliveries if d.po_id == po_id),
+    )
+
+
+def _access(channel: ChannelChanged) -> Access:
+    return Access(api_url=channel.api_url, token_ref=channel.token_ref)
+
+
+def _without_sent_xml(order: ChannelOrder) -> ChannelOrder:
+    """The call carries the XML from here on; the state is read and written often."""
+    if all(i.xml is None or order.stage_of("invoice", i.access_key) not in _DECIDED for i in order.invoices):
+        return order
+    invoices = tuple(
+        i.model_copy(update={"xml": None}) if order.stage_of("invoice", i.access_key) in _DECIDED else i
+        for i in order.invoices
+    )
+    return order.model_copy(update={"invoices": invoices})
+
+
+def _notify(order: ChannelOrder, sale: Sale, store: StoreChanged) -> tuple[ChannelOrder, list[Call]]:
+    due = [
+        (fact, reference, mail)
+        for fact, reference, mail in _mails(order, sale, store)
+        if order.notice(fact, reference) is None
+    ]
+    if not due:
+        return order, []
+    notices = [Notice(fact=fact, reference=reference, stage=Stage.SENT) for fact, reference, _ in due]
+    calls = [Call(MAIL, SendMail(mail=mail, fact=fact, reference=reference)) for fact, reference, mail in due]
+    return order.model_copy(update={"notices": (*order.notices, *notices)}), calls
+
+
+def _mails(order: ChannelOrder, sale: Sale, store: StoreChanged) -> Iterator[tuple[MailFact, str, Mail]]:
+    """Every mail that the order deserves so far, oldest fact first. An NF or a parcel implies that it is confirmed."""
+    if order.paid or order.invoices or order.shipments:
+        yield "confirmed", "", mails.confirmed(store, sale)
+    for invoice in order.invoices:
+        gone = {s.po_id for s in order.shipments_of(*invoice.po_ids)} == set(invoice.po_ids)
+        yield "invoiced", invoice.access_key, mails.invoiced(store, sale, invoice, shipped=gone)
+    for shipment in order.shipments:
+        yield "shipped", shipment.shipment_id, mails.shipped(store, sale, shipment)
+    if order.delivered_po_ids is not None and all(order.shipments_of(po_id) for po_id in order.delivered_po_ids):
+        yield "delivered", "", mails.delivered(store, sale)

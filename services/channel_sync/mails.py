@@ -1,0 +1,111 @@
+"""The customer's mails, in Portuguese and English. Pure: facts in, subject and text out.
+
+Plain text only: it reads the same in every mail program. Dates are those of Brasília.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Literal
+
+from schemas.channel import Mail
+from schemas.store import StoreChanged
+from services.channel_sync.state import Invoice, Sale, Shipment
+
+Language = Literal["pt", "en"]
+_BRASILIA = timezone(timedelta(hours=-3))
+
+
+def confirmed(store: StoreChanged, sale: Sale) -> Mail:
+    code, items = sale.channel_order_code, _items(sale, store.mail_language)
+    if store.mail_language == "en":
+        subject = f"Your order {code} is confirmed"
+        body = (
+            f"Your payment has arrived and your order {code} is confirmed.\n\n{items}\n\n"
+            "We will write again when the invoice is issued and when your parcel is on its way."
+        )
+    else:
+        subject = f"Pedido {code} confirmado"
+        body = (
+            f"Recebemos o seu pagamento e o pedido {code} está confirmado.\n\n{items}\n\n"
+            "Avisaremos quando a nota fiscal for emitida e quando o seu pedido for enviado."
+        )
+    return _mail(store, sale, subject, body)
+
+
+def invoiced(store: StoreChanged, sale: Sale, invoice: Invoice, *, shipped: bool) -> Mail:
+    """`shipped`: it has left already, so nothing is promised about it any more."""
+    code, key = sale.channel_order_code, _grouped(invoice.access_key)
+    if store.mail_language == "en":
+        subject = f"Invoice issued for your order {code}"
+        promise = "" if shipped else "\n\nYour goods will be dispatched within 24 hours."
+        body = f"The invoice (nota fiscal {invoice.number}) of your order {code} is issued.\nAccess key: {key}{promise}"
+    else:
+        subject = f"Nota fiscal do pedido {code} emitida"
+        promise = "" if shipped else "\n\nOs produtos serão despachados em até 24 horas."
+        body = f"A nota fiscal {invoice.number} do pedido {code} foi emitida.\nChave de acesso: {key}{promise}"
+    return _mail(store, sale, subject, body)
+
+
+def shipped(store: StoreChanged, sale: Sale, shipment: Shipment) -> Mail:
+    """Carrier, tracking code and, where they are known, URL and estimated delivery."""
+    code = sale.channel_order_code
+    english = store.mail_language == "en"
+    lines = [
+        f"{'Carrier' if english else 'Transportadora'}: {shipment.carrier}",
+        f"{'Tracking code' if english else 'Código de rastreamento'}: {shipment.tracking_code}",
+    ]
+    if shipment.tracking_url is not None:
+        lines.append(f"{'Follow it here' if english else 'Acompanhe aqui'}: {shipment.tracking_url}")
+    if shipment.estimated_delivery is not None:
+        day = _day(shipment.estimated_delivery, store.mail_language)
+        lines.append(f"{'Estimated delivery' if english else 'Previsão de entrega'}: {day}")
+    subject = f"Your order {code} is on its way" if english else f"Pedido {code} enviado"
+    opening = f"A parcel of your order {code} has left." if english else f"Um volume do pedido {code} foi enviado."
+    return _mail(store, sale, subject, "\n".join([opening, "", *lines]))
+
+
+def delivered(store: StoreChanged, sale: Sale) -> Mail:
+    code = sale.channel_order_code
+    if store.mail_language == "en":
+        subject = f"Your order {code} was delivered"
+        body = f"Your order {code} was delivered. We hope you enjoy it.\n\nIf anything is wrong, reply to this mail."
+    else:
+        subject = f"Pedido {code} entregue"
+        body = (
+            f"O pedido {code} foi entregue. Esperamos que goste.\n\nSe algo não estiver certo, responda a este e-mail."
+        )
+    return _mail(store, sale, subject, body)
+
+
+def _mail(store: StoreChanged, sale: Sale, subject: str, body: str) -> Mail:
+    greeting, closing = ("Hello", "Kind regards") if store.mail_language == "en" else ("Olá", "Atenciosamente")
+    text = f"{greeting}, {sale.customer_name},\n\n{body}\n\n{closing},\n{store.name}\n"
+    return Mail(sender=store.mail_sender, recipient=sale.customer_email, subject=subject, text=text)
+
+
+def _items(sale: Sale, language: Language) -> str:
+    money = _MONEY[language]
+    lines = [f"{item.quantity} x {item.name}: {money(item.total)}" for item in sale.items]
+    return "\n".join([*lines, f"Total: {money(sale.total)}"])
+
+
+def _money_pt(amount: Decimal) -> str:
+    return "R$ " + f"{amount:,.2f}".translate(str.maketrans(",.", ".,"))
+
+
+def _money_en(amount: Decimal) -> str:
+    return f"R$ {amount:,.2f}"
+
+
+_MONEY: dict[Language, Callable[[Decimal], str]] = {"pt": _money_pt, "en": _money_en}
+
+
+def _day(time: datetime, language: Language) -> str:
+    day = time.astimezone(_BRASILIA)
+    return day.strftime("%Y-%m-%d" if language == "en" else "%d/%m/%Y")
+
+
+def _grouped(access_key: str) -> str:
+    """In groups of four, as a DANFE prints it."""
+    return " ".join(access_key[i : i + 4] for i in range(0, len(access_key), 4))

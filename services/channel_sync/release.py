@@ -1,0 +1,115 @@
+"""What a channel may be told now, what waits and for what, and what it is never told. Pure.
+
+The rules are data (`channel.changed`); the most specific one for the order's logistics wins.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from schemas.channel import ChannelChanged, Fact, ReleaseRule
+from services.channel_sync.state import ChannelOrder, Invoice, Sale, Shipment, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to become of one fact: SENT (it is due), HELD or NOT_TOLD, and why."""
+
+    fact: Fact
+    reference: str
+    stage: Stage
+    why: str = ""
+
+
+def rule_for(rules: Sequence[ReleaseRule], logistics: str) -> ReleaseRule:
+    """The rule of this logistics, else the channel's general one, else the default."""
+    exact = next((r for r in rules if r.logistics == logistics), None)
+    general = next((r for r in rules if r.logistics is None), None)
+    return exact or general or ReleaseRule()
+
+
+def verdicts(order: ChannelOrder, sale: Sale, channel: ChannelChanged) -> Iterator[Verdict]:
+    """One for each fact known of the order, in the order in which a channel takes them."""
+    rule = rule_for(channel.rules, sale.logistics.type)
+    for invoice in order.invoices:
+        yield _invoice(order, sale, channel, rule, invoice)
+    for shipment in order.shipments:
+        yield _shipment(order, channel, rule, shipment)
+    for po_id in dict.fromkeys(d.po_id for d in order.deliveries):
+        yield _delivery(order, channel, rule, po_id)
+
+
+def _invoice(order: ChannelOrder, sale: Sale, channel: ChannelChanged, rule: ReleaseRule, invoice: Invoice) -> Verdict:
+    def verdict(stage: Stage, why: str = "") -> Verdict:
+        return Verdict("invoice", invoice.access_key, stage, why)
+
+    if channel.api == "mercado_livre" and sale.logistics.shipment_id is None:
+        return verdict(Stage.HELD, f"NF held: the order names no shipment of {channel.name}")
+    tracked = order.label is not None or bool(order.shipments_of(*invoice.po_ids))
+    if rule.nf_key == "with_tracking" and not tracked:
+        return verdict(Stage.HELD, f"NF held: {channel.name} takes it with the tracking")
+    return verdict(Stage.SENT)
+
+
+def _shipment(order: ChannelOrder, channel: ChannelChanged, rule: ReleaseRule, shipment: Shipment) -> Verdict:
+    def verdict(stage: Stage, why: str = "") -> Verdict:
+        return Verdict("shipment", shipment.tracking_code, stage, why)
+
+    if (knows := _knows_tracking(channel, rule)) is not None:
+        return verdict(Stage.NOT_TOLD, knows)
+    invoice = order.invoice_of(shipment.po_id)
+    if invoice is None:
+        return verdict(Stage.HELD, f"tracking held: the NF of PO {shipment.po_id} is not issued yet")
+    if rule.tracking == "after_nf" and (waits := _nf_missing(order, channel, invoice)) is not None:
+        return verdict(Stage.HELD, f"tracking held: {waits}")
+    return verdict(Stage.SENT)
+
+
+def _delivery(order: ChannelOrder, channel: ChannelChanged, rule: ReleaseRule, po_id: str) -> Verdict:
+    def verdict(stage: Stage, why: str = "") -> Verdict:
+        return Verdict("delivered", po_id, stage, why)
+
+    if rule.delivered_by == "marketplace" or channel.api == "mercado_livre":
+        return verdict(Stage.NOT_TOLD, f"delivered not told: {channel.name} says it itself")
+    if rule.delivered_by == "either" and order.marketplace_delivered_at is not None:
+        return verdict(Stage.NOT_TOLD, f"delivered not told: {channel.name} has said it itself")
+    parcels = order.shipments_of(po_id)
+    arrived = {d.shipment_id for d in order.deliveries}
+    missing = sum(p.shipment_id not in arrived for p in parcels)
+    if missing or not parcels:
+        return verdict(Stage.HELD, f"delivered held: {missing} of {len(parcels)} parcels of PO {po_id} are under way")
+    if (waits := _not_ready_for_delivery(order, channel, rule, po_id)) is not None:
+        return verdict(Stage.HELD, f"delivered held: {waits}")
+    return verdict(Stage.SENT)
+
+
+def _knows_tracking(channel: ChannelChanged, rule: ReleaseRule) -> str | None:
+    """Why a channel is told no tracking; None where it is."""
+    if rule.tracking == "from_label":
+        return f"tracking not told: {channel.name} made the label"
+    if rule.tracking == "not_needed":
+        return f"tracking not told: {channel.name} does not need it"
+    if channel.api == "mercado_livre":
+        return f"tracking not told: the API of {channel.name} takes none"
+    return None
+
+
+def _nf_missing(order: ChannelOrder, channel: ChannelChanged, invoice: Invoice) -> str | None:
+    """What a channel that wants the NF first waits for."""
+    match order.stage_of("invoice", invoice.access_key):
+        case Stage.CONFIRMED:
+            return None
+        case Stage.REFUSED:
+            return f"{channel.name} refused the NF"
+        case _:
+            return f"{channel.name} has not confirmed the NF"
+
+
+def _not_ready_for_delivery(order: ChannelOrder, channel: ChannelChanged, rule: ReleaseRule, po_id: str) -> str | None:
+    """A parcel can arrive only after the channel knows of it."""
+    if _knows_tracking(channel, rule) is None:
+        stages = [order.stage_of("shipment", p.tracking_code) for p in order.shipments_of(po_id)]
+        if Stage.REFUSED in stages:
+            return f"{channel.name} refused the tracking"
+        return None if set(stages) == {Stage.CONFIRMED} else f"{channel.name} has not confirmed the tracking"
+    invoice = order.invoice_of(po_id)
+    return f"the NF of PO {po_id} is not issued yet" if invoice is None else _nf_missing(order, channel, invoice)

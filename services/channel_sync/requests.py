@@ -1,0 +1,78 @@
+"""What is asked of channels and of the mail server, and what they answer, in our words."""
+
+from schemas.channel import Mail
+from schemas.decision import Request
+from schemas.model import Model
+from schemas.values import AccessKey, Base64, Id, Text, Time, Url
+from services.channel_sync.state import MailFact
+
+
+class Access(Model):
+    """Where a channel's API is, and the name of the secret that opens it."""
+
+    api_url: Url
+    token_ref: Id
+
+
+class TellInvoice(Request):
+    """R's key (and its XML where the channel needs it), to a hub."""
+
+    access: Access
+    order_code: Id
+    access_key: AccessKey
+    series: int
+    number: int
+    issued_at: Time
+    xml: Base64 | None
+
+
+class TellShipment(Request):
+    """A parcel's tracking, with the key of the NF that travels with it, to a hub."""
+
+    access: Access
+    order_code: Id
+    carrier: Text
+    tracking_code: Id
+    tracking_url: Url | None
+    invoice_key: AccessKey
+    dispatched_at: Time
+
+
+class TellDelivery(Request):
+    """Every parcel of a PO has arrived, to a hub. `tracking_codes`: those parcels, as far as it was told."""
+
+    access: Access
+    order_code: Id
+    po_id: Id
+    tracking_codes: tuple[Id, ...]
+    delivered_at: Time
+
+
+class SendInvoiceXml(Request):
+    """R's XML for a shipment that Mercado Livre's own logistics carry."""
+
+    access: Access
+    shipment_id: Id
+    access_key: AccessKey
+    xml: Base64
+
+
+class ChannelAnswered(Model):
+    """Confirmed (and read back), or refused for good: why, in the channel's code."""
+
+    confirmed: bool
+    code: str = ""
+    detail: str = ""
+
+
+class SendMail(Request):
+    mail: Mail
+    fact: MailFact
+    reference: str
+
+
+class MailAnswered(Model):
+    """Taken by the mail server, or the customer's address refused for good."""
+
+    taken: bool
+    detail: str = ""

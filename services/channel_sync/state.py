@@ -1,0 +1,158 @@
+"""One order as its channel and its customer see it: what is known, what was told, and what still waits."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from schemas.channel import ChannelChanged, Fact, Label
+from schemas.model import Model
+from schemas.order import Items, Status
+from schemas.store import StoreChanged
+from schemas.timeline import Timeline
+from schemas.values import AccessKey, Amount, Base64, Email, Id, Logistics, Text, Time, Url
+
+MailFact = Literal["confirmed", "invoiced", "shipped", "delivered"]
+Progress = Literal["created", "sent", "confirmed"]
+
+
+class Stage(StrEnum):
+    """How far a fact has come on its way to the channel."""
+
+    HELD = "held"
+    NOT_TOLD = "not_told"
+    SENT = "sent"
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+
+
+class Telling(Model):
+    """One fact for the channel. `reference`: the access key, the tracking code, or the PO delivered."""
+
+    fact: Fact
+    reference: str
+    stage: Stage
+    why: str = ""
+    """Why it is held, not told, or was refused."""
+    since: Time
+
+
+class Notice(Model):
+    """One mail to the customer. `stage` is sent, confirmed (the server took it) or refused."""
+
+    fact: MailFact
+    reference: str
+    stage: Stage
+    why: str = ""
+
+
+class Sale(Model):
+    """The order as it was accepted."""
+
+    store_id: Id
+    channel_id: Id
+    channel_order_code: Id
+    logistics: Logistics
+    customer_name: Text
+    customer_email: Email
+    items: Items
+    total: Amount
+
+
+class PurchaseOrder(Model):
+    po_id: Id
+    po_number: Id
+    supplier_id: Id
+    progress: Progress
+
+
+class Invoice(Model):
+    """R. Its XML is kept only until it was sent."""
+
+    access_key: AccessKey
+    series: int
+    number: int
+    issued_at: Time
+    po_ids: tuple[Id, ...]
+    xml: Base64 | None
+
+
+class Shipment(Model):
+    shipment_id: Id
+    po_id: Id
+    carrier: Text
+    tracking_code: Id
+    tracking_url: Url | None
+    dispatched_at: Time
+    estimated_delivery: Time | None
+    problem: str = ""
+
+
+class Delivery(Model):
+    shipment_id: Id
+    po_id: Id
+    delivered_at: Time
+
+
+class Reported(Model):
+    """What the channel last said of the order."""
+
+    status: str
+    occurred_at: Time
+
+
+class ChannelOrder(Model):
+    """The projection. Everything may be missing: messages come in any order."""
+
+    order_id: Id
+    sale: Sale | None = None
+    refused: tuple[Id, ...] = ()
+    """Codes of the reasons why the order was not taken."""
+    status: Status | None = None
+    status_at: Time | None = None
+    paid: bool = False
+    """The canonical status was payment_confirmed or later."""
+    delivered_po_ids: tuple[Id, ...] | None = None
+    """The POs of the order when its status became delivered; None before that."""
+    purchase_orders: tuple[PurchaseOrder, ...] = ()
+    invoices: tuple[Invoice, ...] = ()
+    shipments: tuple[Shipment, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
+    label: Label | None = None
+    label_at: Time | None = None
+    reported: Reported | None = None
+    marketplace_delivered_at: Time | None = None
+    tellings: tuple[Telling, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+    def telling(self, fact: Fact, reference: str) -> Telling | None:
+        return next((t for t in self.tellings if (t.fact, t.reference) == (fact, reference)), None)
+
+    def with_telling(self, telling: Telling) -> "ChannelOrder":
+        """Itself with this telling in the place of an earlier one of the same fact and reference."""
+        slot = (telling.fact, telling.reference)
+        if self.telling(*slot) is None:
+            return self.model_copy(update={"tellings": (*self.tellings, telling)})
+        tellings = tuple(telling if (t.fact, t.reference) == slot else t for t in self.tellings)
+        return self.model_copy(update={"tellings": tellings})
+
+    def stage_of(self, fact: Fact, reference: str) -> Stage | None:
+        telling = self.telling(fact, reference)
+        return None if telling is None else telling.stage
+
+    def notice(self, fact: MailFact, reference: str) -> Notice | None:
+        return next((n for n in self.notices if (n.fact, n.reference) == (fact, reference)), None)
+
+    def invoice_of(self, po_id: str) -> Invoice | None:
+        """The R that bills a PO."""
+        return next((i for i in self.invoices if po_id in i.po_ids), None)
+
+    def shipments_of(self, *po_ids: str) -> tuple[Shipment, ...]:
+        return tuple(s for s in self.shipments if s.po_id in po_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The order's channel and store; None where nobody has described them yet."""
+
+    channel: Timeline[ChannelChanged] | None = None
+    store: Timeline[StoreChanged] | None = None

@@ -1,0 +1,39 @@
+"""The subscription table against the catalogue, and the settings."""
+
+from typing import Any
+
+import pytest
+
+from schemas.catalogue import CATALOGUE
+from services.channel_sync.__main__ import SUBSCRIPTIONS, service
+from services.channel_sync.settings import Settings
+from shared.settings import read
+from shared.worker.subscription import Answer, Subscription
+
+
+def settings() -> Settings:
+    return Settings(smtp_url="smtp://localhost:2525", secrets={})
+
+
+def test_table_takes_exactly_what_the_catalogue_sends() -> None:
+    sent = {e.type for e in CATALOGUE if "channel_sync" in e.consumers and e.kind != "command" and e.upcast is None}
+    taken = [s.message.TYPE for s in SUBSCRIPTIONS if isinstance(s, Subscription)]
+    assert sorted(taken) == sorted(sent)
+
+
+def test_every_request_has_an_operation_and_a_decision_on_its_answer() -> None:
+    operations = {operation.request for operation in service(settings()).operations}
+    answers = {s.request for s in SUBSCRIPTIONS if isinstance(s, Answer)}
+    assert operations == answers
+
+
+def test_missing_settings_stop_the_start_with_the_variables_names(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[Any]
+) -> None:
+    monkeypatch.delenv("FLEET_SMTP_URL", raising=False)
+    monkeypatch.delenv("FLEET_SECRETS", raising=False)
+    with pytest.raises(SystemExit):
+        read(Settings)
+    said = capsys.readouterr().err
+    assert "FLEET_SMTP_URL is not set" in said
+    assert "FLEET_SECRETS is not set" in said

@@ -108,6 +108,8 @@ class DeadLetterReplayRequested(Message):
     SUBJECT = "occurrence"
 
     occurrence: Id
+    service: Id
+    """Whose dead letter it is: the one service that the command goes to."""
     replay_id: Id
     key: str | None = None
     body: Base64 | None = None
@@ -121,6 +123,8 @@ class DeadLetterDiscardRequested(Message):
     SUBJECT = "occurrence"
 
     occurrence: Id
+    service: Id
+    """Whose dead letter it is: the one service that the command goes to."""
     replay_id: Id
     key: str | None = None
 

@@ -47,7 +47,10 @@ class Event(Model, Generic[D]):
 
 def reference(source: str, id: str) -> UUID:
     """The UUID of a `(source, id)` pair: the event's identity in every inbox."""
-    return UUID(bytes=hashlib.blake2b(f"{source}\0{id}".encode(), digest_size=16).digest(), version=8)
+    digest = bytearray(hashlib.blake2b(f"{source}\0{id}".encode(), digest_size=16).digest())
+    digest[6] = digest[6] & 0x0F | 0x80  # version 8, which UUID() itself knows only from Python 3.14 on
+    digest[8] = digest[8] & 0x3F | 0x80
+    return UUID(bytes=bytes(digest))
 
 
 @cache

@@ -51,13 +51,13 @@ async def maintain(con: Connection, keep_days: int, ahead_days: int = 3) -> tupl
 
 async def load_order_entries(con: Connection, order_id: str) -> list[Record]:
     """What the journal has that names the order."""
-    return await con.fetch(f"select {_ENTRY} from journal where order_id = $1", order_id)  # noqa: S608
+    return await con.fetch(f"select {_ENTRY} from journal where order_id = $1", order_id)
 
 
 async def load_entries_about(con: Connection, subjects: Sequence[str], ids: Sequence[str]) -> list[Record]:
     """What names no order but has one of these subjects or event ids."""
     return await con.fetch(
-        f"select {_ENTRY} from journal where order_id is null and subject = any($1::text[]) union all "  # noqa: S608
+        f"select {_ENTRY} from journal where order_id is null and subject = any($1::text[]) union all "
         f"select {_ENTRY} from journal where order_id is null and id = any($2::text[]) "
         "and not coalesce(subject = any($1::text[]), false)",
         subjects,
@@ -102,7 +102,7 @@ async def load_dead_letters(con: Connection, chosen: Mapping[str, Any], limit: i
     conditions = [_FILTERS[name].format(f"${n}") for n, name in enumerate(wanted, start=1)]
     where = f"where {' and '.join(conditions)} " if conditions else ""
     return await con.fetch(
-        "select key as occurrence, status, service, reason, event_type, event_subject, event_key, order_id, last_at, "  # noqa: S608
+        "select key as occurrence, status, service, reason, event_type, event_subject, event_key, order_id, last_at, "
         "body ->> 'next_occurrence' as next_occurrence, split_part(body -> 'letter' ->> 'error', e'\\n', 1) as error "
         f"from dead_letter {where}order by last_at desc nulls last, key limit ${len(wanted) + 1}",
         *wanted.values(),

@@ -109,6 +109,8 @@ class DeadLetterReplayRequested(Message):
 
     service: Id
     occurrence: Id
+    service: Id
+    """Whose dead letter it is: the one service that the command goes to."""
     replay_id: Id
     key: str | None = None
     body: Base64 | None = None
@@ -123,6 +125,8 @@ class DeadLetterDiscardRequested(Message):
 
     service: Id
     occurrence: Id
+    service: Id
+    """Whose dead letter it is: the one service that the command goes to."""
     replay_id: Id
     key: str | None = None
 

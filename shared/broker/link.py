@@ -5,7 +5,7 @@ aio-pika's robust mode is not used: it loses consumers after reconnects and publ
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -59,7 +59,7 @@ class Link:
         self._connection = connection
         self._reading = reading
         self._writing = writing
-        self._tag: str | None = None
+        self._tags: list[str] = []
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         parts = (("connection", reading.connection), ("consuming channel", reading), ("publishing channel", writing))
         for name, part in parts:
@@ -91,15 +91,14 @@ class Link:
         return False
 
     async def consume(self, queue: str, prefetch: int, on_delivery: OnDelivery) -> None:
-        """Starts consuming; a consumer started before on this link is cancelled first, its deliveries stay ours."""
+        """Starts consuming; consumers started before on this link are cancelled first, their deliveries stay ours."""
         await self.stop_consuming()
 
         async def deliver(message: DeliveredMessage) -> None:
             on_delivery(_delivery(queue, message))
 
         await self._reading.basic_qos(prefetch_count=prefetch)
-        answer = await self._reading.basic_consume(queue, deliver, timeout=OPEN_SECONDS)
-        self._tag = answer.consumer_tag
+        await self._start(queue, deliver)
 
     async def consume_also(self, queue: str, on_delivery: OnDelivery) -> None:
         """Another queue on the same channel, with the prefetch set last."""
@@ -107,12 +106,16 @@ class Link:
         async def deliver(message: DeliveredMessage) -> None:
             on_delivery(_delivery(queue, message))
 
-        await self._reading.basic_consume(queue, deliver, timeout=OPEN_SECONDS)
+        await self._start(queue, deliver)
+
+    async def _start(self, queue: str, deliver: Callable[[DeliveredMessage], Coroutine[Any, Any, Any]]) -> None:
+        answer = await self._reading.basic_consume(queue, deliver, timeout=OPEN_SECONDS)
+        self._tags.append(cast(str, answer.consumer_tag))
 
     async def stop_consuming(self) -> None:
-        if self._tag is not None and self.is_up:
-            tag, self._tag = self._tag, None
-            await self._reading.basic_cancel(tag, timeout=OPEN_SECONDS)
+        """Cancels all consumers of this link."""
+        while self._tags and self.is_up:
+            await self._reading.basic_cancel(self._tags.pop(), timeout=OPEN_SECONDS)
 
     async def exists(self, *, exchanges: Sequence[str], queues: Sequence[str]) -> None:
         """Raises the broker's 404 or 403 for what is missing. Closes the publishing channel when it does."""

@@ -91,7 +91,7 @@ class Session:
         prefetch = 1 if state is State.CAREFUL else self._runtime.prefetch
         await self._link.consume(self._desk.service.name, prefetch, self._on_delivery)
         for queue in self._desk.service.queues:
-            await self._link.consume_also(queue, self._on_delivery)
+            await self._link.consume_also(queue, self._on_foreign_delivery)
         self._enter(state)
 
     async def _drain(self, loops: list["asyncio.Task[None]"]) -> None:
@@ -106,6 +106,10 @@ class Session:
         sending.cancel()
         with contextlib.suppress(Exception):
             await self._link.give_back()
+
+    def _on_foreign_delivery(self, delivery: Delivery) -> None:
+        adopt = self._desk.service.adopt
+        self._on_delivery(delivery if adopt is None else adopt(delivery))
 
     def _on_delivery(self, delivery: Delivery) -> None:
         self._waiting.append(delivery)

@@ -8,6 +8,7 @@ from asyncpg import Connection, Pool
 
 from schemas.decision import Request
 from schemas.model import Message, Model
+from shared.broker.link import Delivery
 from shared.partner.operation import Operation
 
 S = TypeVar("S", bound=Model)
@@ -84,5 +85,7 @@ class Service:
     save_rows: SaveRows | None = None
     queues: tuple[str, ...] = ()
     """Queues that it consumes beside its own (control_room: the dead letters of every service)."""
+    adopt: Callable[[Delivery], Delivery] | None = None
+    """Makes what comes from those other queues readable: it may travel under another routing key, or raw. Pure."""
     tasks: tuple[Callable[[Pool], Coroutine[Any, Any, None]], ...] = ()
     """What runs beside the cycle for the life of the process."""

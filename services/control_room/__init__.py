@@ -1,0 +1,16 @@
+"""The engineers' door: what happened to an order, which events could not be handled, and their replay.
+
+Consumes   `<service>.dead` of every service (`dead_letter.recorded`, and what the broker itself dead-lettered),
+           `dead_letter.resolved`, `dead_letter.failed`, and the engineers' `dead_letter.action_ordered`;
+           beside the cycle, `control_room.journal`: everything that both entry exchanges carry.
+Publishes  `dead_letter.replay_requested` and `dead_letter.discard_requested` to the service concerned.
+Owns       the ledger of dead letters (`dead_letter`, and every action on them in `dead_letter_action`, append-only),
+           the journal (`journal`, a partition a day) and the orders as the journal saw them (`order_summary`).
+
+Invariants
+* A dead letter is known by its occurrence; it is never deleted and never reopened. What a failed replay becomes is
+  a new occurrence, which the old one names.
+* Every action has its rows: ordered (who, when, why), then resolved or failed.
+* The journal keeps what it cannot read, drops what it has already, and stays silent about what messages say:
+  personal data is in bodies only, and bodies are shown by `show` only.
+"""

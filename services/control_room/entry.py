@@ -1,0 +1,153 @@
+"""PURE: from a delivery to the journal's entries, one an event. What cannot be read is an entry too.
+
+Nothing is validated here: the journal keeps what was said, right or wrong.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from uuid import UUID
+
+from schemas import envelope
+from schemas.order import OrderAccepted, OrderRefused, OrderStatusChanged
+from shared.broker.link import Delivery
+
+_LONGEST = 400
+_FACTS = "fleet.events"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event as it was said. Attributes are None where it does not say them in a form that can be kept."""
+
+    ref: UUID
+    exchange: str
+    routing_key: str
+    content_type: str
+    body: bytes
+    source: str | None = None
+    id: str | None = None
+    type: str | None = None
+    subject: str | None = None
+    order_id: str | None = None
+    time: datetime | None = None
+    correlation: str | None = None
+    causation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderSeen:
+    """What one fact says of an order's place in the book; None: it does not say."""
+
+    order_id: str
+    store_id: str | None = None
+    channel_id: str | None = None
+    channel_order_code: str | None = None
+    total: Decimal | None = None
+    accepted_at: datetime | None = None
+    status: str | None = None
+    status_at: datetime | None = None
+
+
+def entries(delivery: Delivery) -> list[Entry]:
+    """The events of a delivery, unpacked; the whole body as one entry without attributes where it has none."""
+    is_pack = delivery.content_type.partition(";")[0].strip().lower() == envelope.PACK
+    try:
+        bodies = envelope.slices(delivery.body) if is_pack else [delivery.body]
+    except (ValueError, RecursionError):
+        bodies = [delivery.body]
+    return [_entry(delivery, body) for body in bodies or [delivery.body]]
+
+
+def opaque(delivery: Delivery) -> Entry:
+    """A delivery as nothing but its bytes."""
+    digest = hashlib.sha256(f"{delivery.exchange}\0{delivery.routing_key}\0".encode() + delivery.body).hexdigest()
+    return _raw(delivery, delivery.body, envelope.reference("/journal/unreadable", digest))
+
+
+def _raw(delivery: Delivery, body: bytes, ref: UUID) -> Entry:
+    exchange, key = text(delivery.exchange) or "", text(delivery.routing_key) or ""
+    return Entry(ref, exchange, key, text(delivery.content_type) or "", body)
+
+
+def _entry(delivery: Delivery, body: bytes) -> Entry:
+    said = parsed(body)
+    source, id = text(said.get("source")), text(said.get("id"))
+    if source is None or id is None or text(said.get("type")) is None:
+        return opaque(replace(delivery, body=body))
+    data = said.get("data")
+    named = data.get("order_id") if isinstance(data, dict) else None
+    return replace(
+        _raw(delivery, body, envelope.reference(source, id)),
+        source=source,
+        id=id,
+        type=text(said.get("type")),
+        subject=text(said.get("subject")),
+        order_id=text(named) or _order_subject(said),
+        time=instant(said.get("time")),
+        correlation=text(said.get("correlationid")),
+        causation=text(said.get("causationid")),
+    )
+
+
+def _order_subject(said: dict[str, Any]) -> str | None:
+    """The subject of what is about an order, where the data does not name it (a body that does not fit)."""
+    return text(said.get("subject")) if str(said.get("type")).startswith(("order.", "payment.")) else None
+
+
+def parsed(body: bytes) -> dict[str, Any]:
+    """The event as JSON; empty where it is none."""
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def text(value: Any) -> str | None:
+    """A string that PostgreSQL takes, of a length that an index takes; None otherwise."""
+    if not isinstance(value, str) or not value or len(value) > _LONGEST or "\0" in value:
+        return None
+    return None if any("\ud800" <= letter <= "\udfff" for letter in value) else value
+
+
+def instant(value: Any) -> datetime | None:
+    """A time with an offset, or None."""
+    try:
+        at = datetime.fromisoformat(value)
+        return at.astimezone(UTC) if at.tzinfo is not None else None
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def order_seen(entry: Entry) -> OrderSeen | None:
+    """What an entry adds to the order list. Only order_intake's facts count: others cannot publish them there."""
+    if entry.exchange != _FACTS or entry.order_id is None:
+        return None
+    data = parsed(entry.body).get("data")
+    said = data if isinstance(data, dict) else {}
+    seen = OrderSeen(
+        entry.order_id,
+        text(said.get("store_id")),
+        text(said.get("channel_id")),
+        text(said.get("channel_order_code")),
+    )
+    match entry.type:
+        case OrderAccepted.TYPE:
+            return replace(seen, total=_amount(said.get("total")), accepted_at=instant(said.get("accepted_at")))
+        case OrderStatusChanged.TYPE:
+            return replace(seen, status=text(said.get("status")), status_at=instant(said.get("changed_at")))
+        case OrderRefused.TYPE:
+            return replace(seen, status="refused", status_at=entry.time)
+    return None
+
+
+def _amount(value: Any) -> Decimal | None:
+    try:
+        amount = Decimal(value) if isinstance(value, str) else None
+    except InvalidOperation:
+        return None
+    return amount if amount is not None and amount.is_finite() and abs(amount) < 10**13 else None

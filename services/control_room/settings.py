@@ -1,0 +1,36 @@
+"""What the control room is told by its environment beside the runtime of its worker."""
+
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The consumer's own; sizes are counts of messages."""
+
+    model_config = SettingsConfigDict(env_prefix="FLEET_", frozen=True, extra="ignore")
+
+    amqp_url: Annotated[str, Field(pattern=r"^amqps?://")]
+    journal_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    """Days that the journal remembers beside today."""
+    journal_prefetch: Annotated[int, Field(ge=1, le=4096)] = 512
+
+
+class ConsoleSettings(BaseSettings):
+    """What the command line needs: it reads control_room's tables and orders actions over AMQP."""
+
+    model_config = SettingsConfigDict(env_prefix="FLEET_", frozen=True, extra="ignore")
+
+    amqp_url: Annotated[str, Field(pattern=r"^amqps?://")]
+    database_url: Annotated[str, Field(pattern=r"^postgres(ql)?://")]
+    """PostgreSQL, with a role that may read the schema control_room."""
+    console_confirm_seconds: Annotated[float, Field(gt=0)] = 10.0
+
+
+class ReaderSettings(BaseSettings):
+    """What the commands that only look need."""
+
+    model_config = SettingsConfigDict(env_prefix="FLEET_", frozen=True, extra="ignore")
+
+    database_url: Annotated[str, Field(pattern=r"^postgres(ql)?://")]

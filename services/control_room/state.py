@@ -1,0 +1,56 @@
+"""A dead letter as the control room keeps it, and the rows that record what was done about it."""
+
+from enum import StrEnum
+from typing import Literal
+from uuid import UUID
+
+from schemas.model import Model
+from schemas.runtime import DeadLetterRecorded
+from schemas.values import Id, Time
+
+
+class Status(StrEnum):
+    OPEN = "open"
+    REPLAYING = "replaying"
+    DISCARDING = "discarding"
+    FAILED = "failed"
+    """The last action failed: it is as dead as before, or became `next_occurrence`."""
+    RESOLVED = "resolved"
+    DISCARDED = "discarded"
+
+    @property
+    def is_over(self) -> bool:
+        return self in (Status.RESOLVED, Status.DISCARDED)
+
+
+class DeadLetter(Model):
+    """Known from its letter, or (they travel on different queues) from the outcome of an action on it."""
+
+    occurrence: Id
+    status: Status = Status.OPEN
+    letter: DeadLetterRecorded | None = None
+    order_id: str | None = None
+    """The order that the dead event names, where it can be read."""
+    actions: tuple[Id, ...] = ()
+    """Actions ordered so far."""
+    ended: tuple[Id, ...] = ()
+    """Actions that ended, however."""
+    next_occurrence: Id | None = None
+
+
+Step = Literal["ordered", "resolved", "failed"]
+
+
+class ActionRow(Model):
+    """One step of an action on a dead letter; written once, never changed."""
+
+    action_id: Id
+    step: Step
+    occurrence: Id
+    row_id: UUID
+    at: Time
+    action: Literal["replay", "discard"] | None = None
+    actor: str | None = None
+    reason: str | None = None
+    outcome: str | None = None
+    """How it ended: `handled`, `already_handled`, `discarded`, `called_again`, or the error."""

@@ -1,0 +1,133 @@
+"""The only SQL of the control room: journal, orders as seen, dead letters and what was done about them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, fields
+from typing import Any
+
+from asyncpg import Connection, Record
+
+from schemas.model import Model
+from services.control_room.entry import Entry, OrderSeen
+from services.control_room.state import ActionRow, DeadLetter
+
+_COLUMNS = tuple(field.name for field in fields(Entry))
+_ENTRY = ", ".join(("received_at", "position", *_COLUMNS))
+
+
+async def save_entries(con: Connection, entries: Sequence[Entry]) -> list[Entry]:
+    """Adds entries to the journal and returns those it did not have. Writers take turns."""
+    await con.execute("select pg_advisory_xact_lock(hashtextextended('journal', 0))")
+    new = {entry.ref: entry for entry in reversed(entries)}
+    known = await con.fetch("select ref from journal where ref = any($1::uuid[])", list(new))
+    for row in known:
+        del new[row["ref"]]
+    fresh = list(reversed(new.values()))
+    if fresh:
+        await con.copy_records_to_table("journal", records=[astuple(entry) for entry in fresh], columns=_COLUMNS)
+    return fresh
+
+
+async def save_orders(con: Connection, seen: Sequence[OrderSeen]) -> None:
+    """Brings the order list up to date, in order of arrival; an earlier status never replaces a later one."""
+    await con.executemany(
+        "insert into order_summary as o (order_id, store_id, channel_id, channel_order_code, total, accepted_at, "
+        "status, status_at) values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (order_id) do update set "
+        "store_id = coalesce(excluded.store_id, o.store_id), channel_id = coalesce(excluded.channel_id, o.channel_id), "
+        "channel_order_code = coalesce(excluded.channel_order_code, o.channel_order_code), "
+        "total = coalesce(excluded.total, o.total), accepted_at = coalesce(excluded.accepted_at, o.accepted_at), "
+        "status = case when o.status_at is null or excluded.status_at >= o.status_at "
+        "then coalesce(excluded.status, o.status) else o.status end, "
+        "status_at = greatest(excluded.status_at, o.status_at)",
+        [astuple(one) for one in seen],
+    )
+
+
+async def maintain(con: Connection, keep_days: int, ahead_days: int = 3) -> tuple[int, int]:
+    """Makes the journal's partitions of the coming days, drops those older than `keep_days` days: how many of each."""
+    row = await con.fetchrow("select created, dropped from journal_partitions($1, $2)", ahead_days, keep_days)
+    assert row is not None
+    return row["created"], row["dropped"]
+
+
+async def load_order_entries(con: Connection, order_id: str) -> list[Record]:
+    """What the journal has that names the order."""
+    return await con.fetch(f"select {_ENTRY} from journal where order_id = $1", order_id)
+
+
+async def load_entries_about(con: Connection, subjects: Sequence[str], ids: Sequence[str]) -> list[Record]:
+    """What names no order but has one of these subjects or event ids."""
+    return await con.fetch(
+        f"select {_ENTRY} from journal where order_id is null and subject = any($1::text[]) union all "
+        f"select {_ENTRY} from journal where order_id is null and id = any($2::text[]) "
+        "and not coalesce(subject = any($1::text[]), false)",
+        subjects,
+        ids,
+    )
+
+
+async def load_orders(con: Connection, status: str | None, limit: int) -> list[Record]:
+    """Orders as last seen, the latest first."""
+    return await con.fetch(
+        "select order_id, status, latest, store_id, channel_id, channel_order_code, total from order_summary "
+        "where ($1::text is null or status = $1) order by latest desc nulls last, order_id limit $2",
+        status,
+        limit,
+    )
+
+
+async def save_rows(con: Connection, rows: Sequence[Model]) -> None:
+    """Writes the steps of actions; a step that is there already stays as it is."""
+    await con.executemany(
+        "insert into dead_letter_action (action_id, step, occurrence, row_id, at, action, actor, reason, outcome) "
+        "values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing",
+        [tuple(getattr(row, name) for name in ActionRow.model_fields) for row in rows],
+    )
+
+
+_FILTERS: Mapping[str, str] = {
+    "service": "service = {}",
+    "reason": "reason = {}",
+    "event_type": "(event_type = {0} or event_type like {0} || '.v%')",
+    "order_id": "(order_id = {0} or event_subject = {0})",
+    "status": "status = {}",
+    "statuses": "status = any({}::text[])",
+    "occurrences": "key = any({}::text[])",
+}
+"""What dead letters can be chosen by."""
+
+
+async def load_dead_letters(con: Connection, chosen: Mapping[str, Any], limit: int) -> list[Record]:
+    """Dead letters without their bodies, the latest first; a filter that is None chooses all."""
+    wanted = {name: value for name, value in chosen.items() if value is not None}
+    conditions = [_FILTERS[name].format(f"${n}") for n, name in enumerate(wanted, start=1)]
+    where = f"where {' and '.join(conditions)} " if conditions else ""
+    return await con.fetch(
+        "select key as occurrence, status, service, reason, event_type, event_subject, event_key, order_id, last_at, "
+        "body ->> 'next_occurrence' as next_occurrence, split_part(body -> 'letter' ->> 'error', e'\\n', 1) as error "
+        f"from dead_letter {where}order by last_at desc nulls last, key limit ${len(wanted) + 1}",
+        *wanted.values(),
+        limit,
+    )
+
+
+async def load_dead_letter(con: Connection, occurrence: str) -> DeadLetter | None:
+    body = await con.fetchval("select body from dead_letter where key = $1", occurrence)
+    return None if body is None else DeadLetter.model_validate_json(body)
+
+
+async def load_actions(con: Connection, occurrence: str) -> list[Record]:
+    """The steps of all actions on a dead letter, oldest first."""
+    return await con.fetch(
+        "select action_id, step, at, action, actor, reason, outcome from dead_letter_action "
+        "where occurrence = $1 order by at, step = 'ordered' desc",
+        occurrence,
+    )
+
+
+async def load_ends(con: Connection, action_ids: Sequence[str]) -> list[Record]:
+    """How actions ended; those that still run are left out."""
+    return await con.fetch(
+        "select action_id, occurrence, step, outcome from dead_letter_action "
+        "where action_id = any($1::text[]) and step <> 'ordered'",
+        action_ids,
+    )

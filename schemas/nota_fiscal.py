@@ -1,10 +1,12 @@
 """The suppliers' notas fiscais: S2 (their sale to us) and S1 (the remessa to the customer)."""
 
+from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from schemas.model import Message, Model
+from schemas.supplier import Tolerance
 from schemas.values import AccessKey, Amount, Cfop, Gtin, Id, Measure, Ncm, Problem, Text, Time, UnitPrice
 
 
@@ -109,14 +111,14 @@ class RemittanceNfDiverged(Message):
 
 
 class Claim(Model):
-    """What a nota fiscal says about one PO."""
+    """What a nota fiscal says about one PO, and how far it may be off."""
 
     access_key: AccessKey
     kind: Literal["sale", "remittance"]
     supplier_id: Id
-    po_number: Id
+    tolerance: Tolerance = Tolerance()
     document: str
-    """The document's fields as JSON, as nf_reconciliation read them."""
+    """The document's fields as JSON, as nf_reconciliation read them; of its lines those that may be this PO's."""
 
 
 class NfMatchRequested(Message):
@@ -130,7 +132,7 @@ class NfMatchRequested(Message):
 
 
 class NfMatchAnswered(Message):
-    """nf_reconciliation to itself: what the PO answered."""
+    """nf_reconciliation to itself: what the PO answered. Without problems it has reserved the quantities."""
 
     TYPE = "nf.match_answered.v1"
     SUBJECT = "access_key"
@@ -141,14 +143,20 @@ class NfMatchAnswered(Message):
     po_id: Id
     supplier_id: Id
     problems: tuple[Problem, ...] = ()
-    warnings: tuple[Problem, ...] = ()
     lines: tuple[NfLine, ...] = ()
-    open_lines: tuple[int, ...] = ()
+    """An S2's lines that are this PO's."""
+    agreed: Amount = Decimal("0.00")
+    """What these lines cost by the PO's prices."""
+    has_erp: bool = False
+    """Whether the PO's store books its NFs in an ERP."""
     invoice_key: AccessKey | None = None
+    """R, where an S1 was asked about."""
 
 
 class NfMatchSettled(Message):
-    """nf_reconciliation to itself: the PO keeps or gives back what it promised to the nota fiscal."""
+    """nf_reconciliation to itself: the PO keeps or gives back what it promised. What it keeps it publishes: only
+    the PO knows which of its lines are still open then.
+    """
 
     TYPE = "nf.match_settled.v1"
     SUBJECT = "po_number"
@@ -156,3 +164,34 @@ class NfMatchSettled(Message):
     po_number: Id
     access_key: AccessKey
     kept: bool
+    sale: SupplierNfMatched | None = None
+    remittance: RemittanceNfMatched | None = None
+
+
+class NfPoNoted(Message):
+    """nf_reconciliation to itself: a PO tells its order its number."""
+
+    TYPE = "nf.po_noted.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    po_id: Id
+    po_number: Id
+
+
+class BilledBy(Model):
+    """An R as an S1 must agree with it. `customer_tax_id` is empty for a foreigner."""
+
+    invoice_key: AccessKey
+    issued_at: Time
+    customer_tax_id: str
+
+
+class NfInvoiceNoted(Message):
+    """nf_reconciliation to itself: an order tells one of its POs which R bills it."""
+
+    TYPE = "nf.invoice_noted.v1"
+    SUBJECT = "po_number"
+
+    po_number: Id
+    invoice: BilledBy

@@ -109,7 +109,6 @@ class DeadLetterReplayRequested(Message):
 
     service: Id
     occurrence: Id
-    service: Id
     """Whose dead letter it is: the one service that the command goes to."""
     replay_id: Id
     key: str | None = None
@@ -125,7 +124,6 @@ class DeadLetterDiscardRequested(Message):
 
     service: Id
     occurrence: Id
-    service: Id
     """Whose dead letter it is: the one service that the command goes to."""
     replay_id: Id
     key: str | None = None

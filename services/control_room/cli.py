@@ -2,10 +2,13 @@
 
 import asyncio
 import getpass
+import logging
+import sys
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 import asyncpg
+import structlog
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -37,6 +40,16 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow it until every one has ended.")]
 Patience = Annotated[float, typer.Option("--timeout", min=0, help="Seconds to follow it.")]
+
+
+@orders.callback()
+@dead_letters.callback()
+def configure() -> None:
+    """Warnings go to stderr: stdout is for the answer."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 @orders.command("list")

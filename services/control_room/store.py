@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, fields
 from typing import Any
+from uuid import UUID
 
 from asyncpg import Connection, Record
 
@@ -17,11 +18,13 @@ _ENTRY = ", ".join(("received_at", "position", *_COLUMNS))
 async def save_entries(con: Connection, entries: Sequence[Entry]) -> list[Entry]:
     """Adds entries to the journal and returns those it did not have. Writers take turns."""
     await con.execute("select pg_advisory_xact_lock(hashtextextended('journal', 0))")
-    new = {entry.ref: entry for entry in reversed(entries)}
+    new: dict[UUID, Entry] = {}
+    for entry in entries:
+        new.setdefault(entry.ref, entry)
     known = await con.fetch("select ref from journal where ref = any($1::uuid[])", list(new))
     for row in known:
         del new[row["ref"]]
-    fresh = list(reversed(new.values()))
+    fresh = list(new.values())
     if fresh:
         await con.copy_records_to_table("journal", records=[astuple(entry) for entry in fresh], columns=_COLUMNS)
     return fresh

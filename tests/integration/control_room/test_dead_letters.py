@@ -1,0 +1,210 @@
+"""A dead letter from its death to its end: a real service, the real control room, and the command line."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aio_pika
+import pytest
+
+from schemas import envelope
+from schemas.decision import Context, Outcome
+from schemas.payment import PaymentApproved
+from services.control_room.__main__ import service as control_room
+from shared.migrate import migrate, service_url
+from tests.integration.control_room.conftest import Room
+from tests.integration.worker.bench import MIGRATIONS, NAME, Tally, count, event, payment, service, until
+
+
+class Bug:
+    """A decision that raises until it is mended."""
+
+    def __init__(self) -> None:
+        self.is_there = True
+
+    def decide(self, tally: Tally | None, said: PaymentApproved, ctx: Context[Any]) -> Outcome[Tally]:
+        if self.is_there:
+            raise KeyError("the bug")
+        return count(tally, said, ctx)
+
+
+@asynccontextmanager
+async def fleet(room: Room, bug: Bug) -> AsyncIterator[None]:
+    """One service with a bug, and the control room."""
+    await asyncio.to_thread(migrate, room.admin_url, NAME, [MIGRATIONS], "secret")
+    url = service_url(room.admin_url, NAME, "secret")
+    async with room.running(service(bug.decide), url), room.running(control_room(room.settings), room.url):
+        yield
+
+
+@dataclass(frozen=True)
+class Result:
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+async def fleet_cli(room: Room, app: str, *arguments: str, input: str = "") -> Result:
+    """The command as a process of its own."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", f"from services.control_room.cli import {app}; {app}()", *arguments),
+        env={**os.environ, **room.environment},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(60):
+        stdout, stderr = await process.communicate(input.encode())
+    return Result(process.returncode or 0, stdout.decode(), stderr.decode())
+
+
+async def listed(room: Room, *arguments: str) -> list[dict[str, Any]]:
+    result = await fleet_cli(room, "dead_letters", "list", "--json", *arguments)
+    assert result.exit_code == 0, result.stderr
+    found: list[dict[str, Any]] = json.loads(result.stdout)
+    return found
+
+
+async def pay(room: Room, number: str = "P1", order: str = "ORD-1") -> None:
+    await room.publish(event(payment(order, number)), "fleet.inbound", PaymentApproved.TYPE, envelope.EVENT)
+
+
+async def die(room: Room) -> str:
+    """The occurrence of a payment that the bug killed."""
+    await pay(room)
+    [dead] = await until(lambda: listed(room))
+    assert (dead["service"], dead["reason"], dead["order_id"]) == (NAME, "decision_raised", "ORD-1")
+    return str(dead["occurrence"])
+
+
+async def test_replay_after_the_bug_is_mended_ends_resolved_and_is_recorded(room: Room) -> None:
+    bug = Bug()
+    async with fleet(room, bug):
+        occurrence = await die(room)
+        bug.is_there = False
+        result = await fleet_cli(
+            room, "dead_letters", "replay", "--order", "ORD-1", "--why", "mended", "--actor", "ana", "--yes"
+        )
+        assert result.exit_code == 0, result.stdout + result.stderr
+        shown = json.loads((await fleet_cli(room, "dead_letters", "show", occurrence, "--json")).stdout)
+    assert shown["status"] == "resolved"
+    assert [(a["step"], a["actor"], a["reason"], a["outcome"]) for a in shown["actions"]] == [
+        ("ordered", "ana", "mended", None),
+        ("resolved", None, None, "handled"),
+    ]
+
+
+async def test_replay_while_the_bug_is_there_fails_and_leaves_a_new_dead_letter(room: Room) -> None:
+    async with fleet(room, Bug()):
+        occurrence = await die(room)
+        result = await fleet_cli(room, "dead_letters", "replay", occurrence, "--why", "hope", "--yes", "--json")
+        assert result.exit_code == 1, result.stdout + result.stderr
+        assert [r["step"] for r in json.loads(result.stdout)["results"]] == ["failed"]
+        [new] = await until(lambda: listed(room, "--status", "open"))
+        [old] = await listed(room, "--status", "failed")
+    assert (old["occurrence"], old["next_occurrence"]) == (occurrence, new["occurrence"])
+
+
+async def test_discarded_dead_letter_lets_the_next_event_go_on(room: Room) -> None:
+    bug = Bug()
+    async with fleet(room, bug):
+        occurrence = await die(room)
+        bug.is_there = False
+        await pay(room, "P2")
+        result = await fleet_cli(room, "dead_letters", "discard", occurrence, "--why", "test order", "--yes")
+        assert result.exit_code == 0, result.stdout + result.stderr
+        assert [row["status"] for row in await listed(room)] == ["discarded"]
+
+
+async def test_dry_run_and_refusal_to_confirm_do_nothing(room: Room) -> None:
+    async with fleet(room, Bug()):
+        occurrence = await die(room)
+        dry = await fleet_cli(room, "dead_letters", "replay", occurrence, "--why", "look", "--dry-run")
+        refused = await fleet_cli(room, "dead_letters", "replay", occurrence, "--why", "look", input="n\n")
+        shown = json.loads((await fleet_cli(room, "dead_letters", "show", occurrence, "--json")).stdout)
+    assert (dry.exit_code, refused.exit_code, shown["status"], shown["actions"]) == (0, 1, "open", [])
+    assert occurrence in dry.stdout
+
+
+async def test_show_prints_where_it_failed_and_the_original_bytes(room: Room) -> None:
+    async with fleet(room, Bug()):
+        occurrence = await die(room)
+        shown = await fleet_cli(room, "dead_letters", "show", occurrence)
+    assert "KeyError: 'the bug'" in shown.stdout
+    assert '"payment_id": "P1"' in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["replay", "--why", "x"], 2), (["replay", "nobody", "--why", "x"], 1), (["show", "nobody"], 1)],
+)
+async def test_action_on_nothing_says_so(room: Room, arguments: list[str], code: int) -> None:
+    result = await fleet_cli(room, "dead_letters", *arguments)
+    assert (result.exit_code, bool(result.stderr)) == (code, True)
+
+
+async def test_order_that_nobody_knows_is_not_shown(room: Room) -> None:
+    assert (await fleet_cli(room, "orders", "show", "nobody")).exit_code == 1
+    assert json.loads((await fleet_cli(room, "orders", "list", "--json")).stdout) == []
+
+
+async def test_order_is_shown_with_its_timeline(room: Room) -> None:
+    bug = Bug()
+    bug.is_there = False
+    async with fleet(room, bug):
+        await pay(room)
+
+        async def told() -> bool:
+            return (await fleet_cli(room, "orders", "show", "ORD-1", "--json")).stdout.count('"type"') == 2
+
+        await until(told)
+        table = await fleet_cli(room, "orders", "show", "ORD-1")
+    assert "payment.approved.v1" in table.stdout
+    assert "order.completed.v1" in table.stdout
+
+
+async def test_message_that_the_broker_itself_dead_letters_becomes_one_for_each_event(room: Room) -> None:
+    await limited(room, json.dumps([json.loads(event(payment(payment=f"P{n}"), f"e-{n}")) for n in range(2)]).encode())
+    async with room.running(control_room(room.settings), room.url):
+        found = await until(lambda: two(room))
+    assert {row["reason"] for row in found} == {"delivery_limit"}
+    assert {(row["service"], row["event_type"], row["order_id"]) for row in found} == {
+        (NAME, PaymentApproved.TYPE, "ORD-1")
+    }
+
+
+async def two(room: Room) -> list[dict[str, Any]]:
+    found = await listed(room)
+    return found if len(found) == 2 else []
+
+
+async def limited(room: Room, body: bytes) -> None:
+    """Delivers a message more often than its queue allows; the queue dead-letters as a service's does."""
+    arguments: dict[str, Any] = {
+        "x-queue-type": "quorum",
+        "x-delivery-limit": 1,
+        "x-dead-letter-exchange": "fleet.dead",
+        "x-dead-letter-routing-key": f"{NAME}.dead",
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+    }
+    async with await aio_pika.connect(room.vhost.amqp_url) as connection:
+        channel = await connection.channel()
+        queue = await channel.declare_queue("limited", durable=True, arguments=arguments)
+        message = aio_pika.Message(body, content_type=envelope.PACK, delivery_mode=2)
+        await channel.default_exchange.publish(message, queue.name)
+        for _ in range(2):
+            taken = await until(lambda: queue.get(fail=False))
+            await taken.reject(requeue=True)
+        letters = f"{NAME}.dead"
+
+        async def moved() -> bool:
+            state = await channel.declare_queue(letters, passive=True)
+            return state.declaration_result.message_count == 1
+
+        await until(moved)

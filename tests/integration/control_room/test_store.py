@@ -1,0 +1,133 @@
+"""The control room's SQL on a real PostgreSQL, under the service's own role."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from services.control_room import journal, store
+from services.control_room.entry import OrderSeen
+from services.control_room.state import ActionRow, DeadLetter, Status
+from tests.integration.control_room.conftest import Room
+from tests.unit.control_room.builders import AT, delivery, event, letter
+
+
+async def entries(con: asyncpg.Connection) -> list[asyncpg.Record]:
+    return await con.fetch("select * from journal order by position")
+
+
+async def save_letter(con: asyncpg.Connection, **changes: Any) -> str:
+    """As the worker saves it."""
+    status = changes.pop("status", Status.OPEN)
+    order_id = changes.pop("order_id", None)
+    said = letter(**{"occurrence": str(uuid4()), **changes})
+    state = DeadLetter(occurrence=said.occurrence, status=status, letter=said, order_id=order_id)
+    body = state.model_dump_json(exclude_none=True)
+    await con.execute("insert into dead_letter (key, version, body) values ($1, 1, $2)", said.occurrence, body)
+    return said.occurrence
+
+
+async def test_event_said_twice_is_kept_once(con: asyncpg.Connection) -> None:
+    assert await journal.keep(con, [delivery([event(id="1"), event(id="2"), event(id="1")])]) == 2
+    assert await journal.keep(con, [delivery(event(id="2")), delivery(event(id="3"))]) == 1
+    assert [row["id"] for row in await entries(con)] == ["1", "2", "3"]
+
+
+async def test_rubbish_is_kept_with_its_bytes(con: asyncpg.Connection) -> None:
+    assert await journal.keep(con, [delivery(b"\x00\xff not json", content_type="x\0y", routing_key="a\0b")]) == 1
+    [row] = await entries(con)
+    assert (row["type"], row["body"]) == (None, b"\x00\xff not json")
+
+
+async def test_entry_of_a_day_without_a_partition_moves_into_it_when_it_is_made(room: Room) -> None:
+    admin = await asyncpg.connect(room.admin_url, server_settings={"search_path": "control_room"})
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    await admin.execute(f"drop table journal_{tomorrow:%Y%m%d}")
+    await admin.execute(
+        "insert into journal (received_at, ref, exchange, routing_key, body) values ($1, $2, 'x', 'y', '')",
+        tomorrow,
+        uuid4(),
+    )
+    assert await admin.fetchval("select count(*) from journal_unplaced") == 1
+    assert await store.maintain(admin, 30) == (1, 0)
+    assert await admin.fetchval("select count(*) from journal_unplaced") == 0
+    assert await admin.fetchval(f"select count(*) from journal_{tomorrow:%Y%m%d}") == 1
+    await admin.close()
+
+
+async def test_partitions_older_than_the_retention_are_dropped_by_the_service_itself(
+    room: Room, con: asyncpg.Connection
+) -> None:
+    admin = await asyncpg.connect(room.admin_url, server_settings={"search_path": "control_room"})
+    for age in (5, 6):
+        day = datetime.now(UTC).date() - timedelta(days=age)
+        await admin.execute(
+            f"create table journal_{day:%Y%m%d} partition of journal "
+            f"for values from ('{day} 00:00+00') to ('{day + timedelta(days=1)} 00:00+00')"
+        )
+    await admin.close()
+    assert await store.maintain(con, 5) == (0, 1)
+    assert await store.maintain(con, 5) == (0, 0)
+
+
+async def test_earlier_status_that_comes_late_does_not_replace_a_later_one(con: asyncpg.Connection) -> None:
+    later = OrderSeen("ORD-1", status="shipped", status_at=AT + timedelta(hours=1))
+    accepted = OrderSeen("ORD-1", channel_order_code="C-1", accepted_at=AT)
+    await store.save_orders(con, [later, OrderSeen("ORD-1", status="invoiced", status_at=AT), accepted])
+    [row] = await store.load_orders(con, None, 10)
+    assert (row["status"], row["channel_order_code"], row["latest"]) == ("shipped", "C-1", later.status_at)
+
+
+async def test_orders_are_listed_by_status_the_latest_first(con: asyncpg.Connection) -> None:
+    seen = [OrderSeen(f"ORD-{n}", status="shipped", status_at=AT + timedelta(minutes=n)) for n in range(3)]
+    await store.save_orders(con, [*seen, OrderSeen("ORD-9", status="invoiced", status_at=AT)])
+    assert [row["order_id"] for row in await store.load_orders(con, "shipped", 2)] == ["ORD-2", "ORD-1"]
+
+
+async def test_dead_letters_are_found_by_each_filter(con: asyncpg.Connection) -> None:
+    mine = await save_letter(con, service="billing", reason="refused", event_type="order.ready.v1", order_id="ORD-7")
+    await save_letter(con, service="po_dispatch", event_type="order.ready_soon.v1", event_subject="X", status="failed")
+    for chosen in (
+        {"service": "billing"},
+        {"reason": "refused"},
+        {"event_type": "order.ready"},
+        {"event_type": "order.ready.v1"},
+        {"order_id": "ORD-7"},
+        {"status": "open"},
+        {"occurrences": [mine]},
+        {"service": "billing", "order_id": "ORD-7", "reason": None},
+    ):
+        assert [row["occurrence"] for row in await store.load_dead_letters(con, chosen, 10)] == [mine], chosen
+
+
+async def test_dead_letters_are_listed_the_latest_first_up_to_the_limit(con: asyncpg.Connection) -> None:
+    found = [await save_letter(con, last_at=AT + timedelta(seconds=n)) for n in range(3)]
+    rows = await store.load_dead_letters(con, {}, 2)
+    assert [row["occurrence"] for row in rows] == [found[2], found[1]]
+    assert rows[0]["error"] == "Traceback"
+
+
+async def test_dead_letter_is_loaded_as_it_was_saved(con: asyncpg.Connection) -> None:
+    occurrence = await save_letter(con)
+    known = await store.load_dead_letter(con, occurrence)
+    assert known is not None
+    assert known.letter == letter(occurrence=occurrence)
+    assert await store.load_dead_letter(con, "none") is None
+
+
+async def test_steps_are_written_once_and_never_changed(con: asyncpg.Connection) -> None:
+    row = ActionRow(action_id="a", step="ordered", occurrence="o", row_id=uuid4(), at=AT, actor="ana", reason="why")
+    end = ActionRow(action_id="a", step="failed", occurrence="o", row_id=uuid4(), at=AT, outcome="no")
+    await store.save_rows(con, [row, end])
+    await store.save_rows(con, [row.model_copy(update={"actor": "eve", "row_id": uuid4()})])
+    assert [(r["step"], r["actor"]) for r in await store.load_actions(con, "o")] == [
+        ("ordered", "ana"),
+        ("failed", None),
+    ]
+    assert [(r["step"], r["outcome"]) for r in await store.load_ends(con, ["a"])] == [("failed", "no")]
+    with pytest.raises(asyncpg.RaiseError, match="append-only"):
+        await con.execute("update dead_letter_action set actor = 'eve'")
+    with pytest.raises(asyncpg.RaiseError, match="append-only"):
+        await con.execute("delete from dead_letter_action")

@@ -1,0 +1,227 @@
+"""The demo: the whole fleet on made-up orders, watched until the last one ends, then audited."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from uuid import uuid4
+
+import aio_pika
+import aiohttp
+import asyncpg
+
+from deploy.local import fleet, site, stack, store, world
+from deploy.local.audit import TYPES, Audit, audit
+from deploy.local.fleet import Fleet
+from deploy.local.site import Site
+from schemas import envelope
+from schemas.catalogue import CONSUMERS, SERVICES, by_type
+from schemas.model import Message
+from schemas.order import OrderPlaced, OrderPlacedV1
+from services.billing.balance import ledger_balance
+from shared.broker.outgoing import Outgoing
+from shared.broker.publisher import Publisher
+from shared.broker.publisher import running as publishing
+from shared.broker.topology import INBOUND, UNROUTED, dead
+
+STALLED_SECONDS = 90.0
+"""Without a new message for so long, the run is given up and audited as it is."""
+CHUNK = 200
+
+
+@dataclass(slots=True)
+class Progress:
+    """What one sees while it runs."""
+
+    stage: str = "starting"
+    orders: int = 0
+    statuses: dict[str, int] = field(default_factory=dict)
+    messages: int = 0
+    messages_per_second: float = 0.0
+    restarts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How the run ended. Times in seconds, from the first published order to the last end."""
+
+    orders: int
+    completed: int
+    purchase_orders: int
+    invoices: int
+    supplier_nfs: int
+    remittance_nfs: int
+    channel_updates: int
+    mails: int
+    dead_letters: int
+    unrouted: int
+    ledger_balanced: bool
+    messages: int
+    seconds: float
+    restarts: dict[str, int]
+    problems: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        return (
+            not self.problems
+            and self.completed == self.orders
+            and self.dead_letters == self.unrouted == 0
+            and self.ledger_balanced
+        )
+
+
+Show = Callable[[Progress], None]
+
+
+async def run(orders: int, seed: int, folder: Path, show: Show, *, keep: bool = True) -> Summary:
+    """Everything from servers to summary. Raises what starting servers or services raises."""
+    progress = Progress(orders=orders)
+    show(progress)
+    async with stack.running(folder, keep=keep) as servers:
+        progress.stage = "preparing database and broker"
+        show(progress)
+        place = await site.prepare(servers.addresses, folder, "demo", afresh=True)
+        progress.stage = "starting the services"
+        show(progress)
+        async with fleet.running(place) as members, _administrator(place) as con:
+            run = _Run(place, members, con, progress, show)
+            return await run.through(orders, seed)
+
+
+@asynccontextmanager
+async def _administrator(place: Site) -> AsyncIterator[asyncpg.Connection]:
+    con = await asyncpg.connect(place.database_url)
+    try:
+        yield con
+    finally:
+        await con.close()
+
+
+class _Run:
+    """One run on a fleet that is ready."""
+
+    def __init__(self, place: Site, members: Fleet, con: asyncpg.Connection, progress: Progress, show: Show) -> None:
+        self._site = place
+        self._fleet = members
+        self._con = con
+        self._progress = progress
+        self._show = show
+
+    async def through(self, orders: int, seed: int) -> Summary:
+        """Reference data, then the orders, then the audit."""
+        messages = world.orders(orders, seed)
+        ids = sorted({m.order_id for m in messages if isinstance(m, OrderPlaced | OrderPlacedV1)})
+        publisher = Publisher(self._site.amqp_url_of("upstream"), "upstream")
+        async with publishing(publisher):
+            self._stage("publishing reference data")
+            reference = world.reference_data(self._fleet.sandbox_url)
+            await publish(publisher, reference)
+            await self._until_known(reference)
+            self._stage("orders on their way")
+            started = monotonic()
+            sending = asyncio.create_task(publish(publisher, messages))
+            seconds = await self._until_done(orders, started)
+            await sending
+        self._stage("auditing")
+        return await self._summary(ids, seconds)
+
+    def _stage(self, stage: str) -> None:
+        self._progress.stage = stage
+        self._show(self._progress)
+
+    async def _until_known(self, reference: Sequence[Message]) -> None:
+        """Orders must find stores, suppliers and offers: each service has handled what it takes of them."""
+        wanted = {s: sum(s in by_type()[m.TYPE].consumers for m in reference) for s in CONSUMERS}
+        async with asyncio.timeout(120):
+            while True:
+                handled = await store.load_handled(self._con)
+                if all(handled[service] >= count for service, count in wanted.items()):
+                    return
+                await asyncio.sleep(0.1)
+
+    async def _until_done(self, orders: int, started: float) -> float:
+        """Seconds until every order is completed and nothing is under way, or until nothing moves any more."""
+        last_count, last_change = -1, monotonic()
+        while True:
+            await self._look(started)
+            if self._progress.messages != last_count:
+                last_count, last_change = self._progress.messages, monotonic()
+            done = self._progress.statuses.get("completed", 0) == orders
+            if done and not await store.load_open_work(self._con):
+                return last_change - started
+            if monotonic() - last_change > STALLED_SECONDS:
+                return last_change - started
+            await asyncio.sleep(0.25)
+
+    async def _look(self, started: float) -> None:
+        progress = self._progress
+        progress.statuses = await store.load_statuses(self._con)
+        progress.messages = await store.load_message_count(self._con)
+        progress.messages_per_second = progress.messages / max(monotonic() - started, 0.001)
+        progress.restarts = self._fleet.restarts
+        self._show(progress)
+
+    async def _summary(self, order_ids: list[str], seconds: float) -> Summary:
+        facts = await store.load_facts(self._con, TYPES)
+        effects, mails = await self._partners()
+        found: Audit = audit(order_ids, facts, effects, mails)
+        open_work = await store.load_open_work(self._con)
+        found.problems += [f"still under way: {count} {what}" for what, count in open_work.items()]
+        billing = await asyncpg.connect(self._site.database_url_of("billing"))
+        try:
+            ledger = await ledger_balance(billing)
+        finally:
+            await billing.close()
+        if not ledger.settled:
+            found.problems.append(
+                f"ledger: {ledger.owed_to_customer} owed, {ledger.open_payables} open, "
+                f"{len(ledger.unbalanced_movements)} unbalanced, {len(ledger.unreconciled)} orders unreconciled"
+            )
+        unrouted, letters = await self._left_on_the_broker()
+        return Summary(
+            orders=len(order_ids),
+            dead_letters=letters + await store.load_dead_letters(self._con),
+            unrouted=unrouted,
+            ledger_balanced=ledger.balanced,
+            messages=await store.load_message_count(self._con),
+            seconds=round(seconds, 1),
+            restarts=self._fleet.restarts,
+            problems=tuple(found.problems),
+            **found.counts,
+        )
+
+    async def _partners(self) -> tuple[list[dict[str, str]], int]:
+        async with aiohttp.ClientSession(self._fleet.sandbox_url) as session:
+            effects = await (await session.get("/_sandbox/effects")).json()
+            mails = await (await session.get("/mail")).json()
+        return effects, len(mails)
+
+    async def _left_on_the_broker(self) -> tuple[int, int]:
+        """Messages that nobody takes, and dead letters on their way."""
+        connection = await aio_pika.connect(self._site.amqp_url)
+        try:
+            channel = await connection.channel()
+            depths = {}
+            for name in (UNROUTED, *(dead(service) for service in SERVICES)):
+                queue = await channel.declare_queue(name, passive=True)
+                depths[name] = int(queue.declaration_result.message_count or 0)
+        finally:
+            await connection.close()
+        unrouted = depths.pop(UNROUTED)
+        return unrouted, sum(depths.values())
+
+
+async def publish(publisher: Publisher, messages: Sequence[Message]) -> None:
+    """As an upstream system does: single events, confirmed, in order."""
+    for start in range(0, len(messages), CHUNK):
+        await publisher.publish([_event(message) for message in messages[start : start + CHUNK]])
+
+
+def _event(message: Message) -> Outgoing:
+    id = str(uuid4())
+    body = envelope.encode(message, id=id, source="/upstream/demo", time=datetime.now(UTC))
+    return Outgoing(INBOUND, message.TYPE, envelope.EVENT, body, id)

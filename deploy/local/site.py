@@ -1,0 +1,126 @@
+"""A site: one database and one virtual host of a stack, made ready for the fleet (users, topology, tables, keys)."""
+
+import asyncio
+import json
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import aiohttp
+import asyncpg
+
+from deploy.database import folders_of
+from deploy.local.partners.certificate import self_signed
+from deploy.local.stack import Addresses
+from deploy.local.world import PARTNERS_WITH_SECRETS
+from deploy.local.world_data import SELLER
+from schemas.catalogue import SERVICES
+from shared.broker import users
+from shared.broker.apply import apply
+from shared.migrate import migrate, service_url
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where everything of one fleet is. URLs are an administrator's; `amqp_url_of` and `database_url_of` a user's."""
+
+    name: str
+    folder: Path
+    amqp_url: str
+    management_url: str
+    database_url: str
+    passwords: dict[str, str]
+    partner_secrets: dict[str, str]
+
+    def amqp_url_of(self, user: str) -> str:
+        parts = urlsplit(self.amqp_url)
+        place = parts.netloc.rpartition("@")[2]
+        return urlunsplit(parts._replace(netloc=f"{user}:{quote(self.passwords[user], safe='')}@{place}"))
+
+    def database_url_of(self, service: str) -> str:
+        return service_url(self.database_url, service, self.passwords[service])
+
+    @property
+    def key_file(self) -> Path:
+        return self.folder / "signing-key.pem"
+
+    @property
+    def certificate_file(self) -> Path:
+        return self.folder / "signing-cert.pem"
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
+
+async def prepare(addresses: Addresses, folder: Path, name: str, *, afresh: bool) -> Site:
+    """Makes the site, or brings it up to date. `afresh` removes what an earlier run left in it."""
+    site = Site(
+        name=name,
+        folder=folder,
+        amqp_url=_with_path(addresses.amqp_url, name),
+        management_url=addresses.management_url,
+        database_url=_with_path(addresses.database_url, name),
+        **_credentials(folder),
+    )
+    site.logs.mkdir(parents=True, exist_ok=True)
+    _write_certificate(site)
+    await _make_database(addresses.database_url, name, afresh=afresh)
+    if afresh:
+        await _remove_vhost(addresses, name)
+    await apply(site.amqp_url, site.management_url, site.passwords)
+    for service in SERVICES:
+        folders = folders_of(service)
+        await asyncio.to_thread(migrate, site.database_url, service, folders, site.passwords[service])
+    return site
+
+
+def _credentials(folder: Path) -> dict[str, dict[str, str]]:
+    """Passwords of the fleet's users and secrets of the partners, made once for a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "credentials.json"
+    known = json.loads(file.read_text()) if file.exists() else {}
+    names = {
+        "passwords": [user.name for user in users.table()],
+        "partner_secrets": list(PARTNERS_WITH_SECRETS),
+    }
+    made = {
+        kind: {name: known.get(kind, {}).get(name) or secrets.token_urlsafe(24) for name in wanted}
+        for kind, wanted in names.items()
+    }
+    if made != known:
+        file.touch(mode=0o600)
+        file.write_text(json.dumps(made))
+    return made
+
+
+def _write_certificate(site: Site) -> None:
+    if site.key_file.exists() and site.certificate_file.exists():
+        return
+    made = self_signed(SELLER.name, SELLER.cnpj)
+    site.key_file.touch(mode=0o600)
+    site.key_file.write_bytes(made.key_pem)
+    site.certificate_file.write_bytes(made.cert_pem)
+
+
+async def _make_database(admin_url: str, name: str, *, afresh: bool) -> None:
+    connection = await asyncpg.connect(admin_url)
+    try:
+        if afresh:
+            await connection.execute(f'drop database if exists "{name}" with (force)')
+        if not await connection.fetchval("select 1 from pg_database where datname = $1", name):
+            await connection.execute(f'create database "{name}"')
+    finally:
+        await connection.close()
+
+
+async def _remove_vhost(addresses: Addresses, name: str) -> None:
+    async with aiohttp.ClientSession() as session:
+        async with session.delete(f"{addresses.management_url}/api/vhosts/{name}") as answer:
+            if answer.status not in (204, 404):
+                raise RuntimeError(f"virtual host {name} cannot be removed: {answer.status} {await answer.text()}")
+
+
+def _with_path(url: str, path: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{path}"))

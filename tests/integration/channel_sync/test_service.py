@@ -151,7 +151,7 @@ async def test_xml_goes_to_mercado_livre_and_its_label_and_delivery_come_back(fl
     )
     await pass_on_report(fleet)
     await until(lambda: fleet.said("channel.label_available.v1"), why=f"{fleet.dead}")
-    assert fleet.said("channel.updated.v1") == [("invoice", b.access_key())]
+    await until(lambda: fleet.said("channel.updated.v1") == [("invoice", b.access_key())])
     label = next(f["data"]["label"] for f in fleet.facts if f["type"] == "channel.label_available.v1")
     assert fleet.partners.sandbox.shipped(label["tracking_code"])
     await pass_on_report(fleet)

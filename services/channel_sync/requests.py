@@ -23,7 +23,7 @@ class TellInvoice(Request):
     series: int
     number: int
     issued_at: Time
-    xml: Base64 | None
+    xml: Base64 | None = None
 
 
 class TellShipment(Request):
@@ -33,7 +33,7 @@ class TellShipment(Request):
     order_code: Id
     carrier: Text
     tracking_code: Id
-    tracking_url: Url | None
+    tracking_url: Url | None = None
     invoice_key: AccessKey
     dispatched_at: Time
 

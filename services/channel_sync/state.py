@@ -73,7 +73,7 @@ class Invoice(Model):
     number: int
     issued_at: Time
     po_ids: tuple[Id, ...]
-    xml: Base64 | None
+    xml: Base64 | None = None
 
 
 class Shipment(Model):
@@ -81,9 +81,9 @@ class Shipment(Model):
     po_id: Id
     carrier: Text
     tracking_code: Id
-    tracking_url: Url | None
+    tracking_url: Url | None = None
     dispatched_at: Time
-    estimated_delivery: Time | None
+    estimated_delivery: Time | None = None
     problem: str = ""
 
 

@@ -9,6 +9,7 @@ from services.channel_sync.__main__ import SUBSCRIPTIONS, service
 from services.channel_sync.settings import Settings
 from shared.settings import read
 from shared.worker.subscription import Answer, Subscription
+from tests.unit.channel_sync import builders as b
 
 
 def settings() -> Settings:
@@ -37,3 +38,12 @@ def test_missing_settings_stop_the_start_with_the_variables_names(
     said = capsys.readouterr().err
     assert "FLEET_SMTP_URL is not set" in said
     assert "FLEET_SECRETS is not set" in said
+
+
+def test_states_and_requests_come_back_from_the_database_as_they_went() -> None:
+    """Both are kept without their empty fields."""
+    without = {"tracking_url": None, "estimated_delivery": None}
+    order = b.Order(b.channel_changed()).hear(b.accepted(), b.invoiced(), b.dispatched(**without)).settle()
+    order.hear(b.delivered(), b.reported("label_ready", label=b.LABEL), b.po_sent()).settle()
+    for model in (order.state, *order.requests):
+        assert type(model).model_validate_json(model.model_dump_json(exclude_none=True)) == model

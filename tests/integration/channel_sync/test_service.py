@@ -1,0 +1,166 @@
+"""channel_sync whole: its worker on the real broker and database, its calls to the sandbox's partners."""
+
+import asyncio
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aio_pika
+import pytest
+
+import services.channel_sync
+from deploy.local.partners import hub, mercado_livre
+from schemas import envelope
+from schemas.channel import ReleaseRule
+from schemas.model import Message
+from services.channel_sync.__main__ import service
+from services.channel_sync.settings import Settings
+from shared.broker.apply import apply
+from shared.health import Health
+from shared.migrate import migrate, service_url
+from shared.service import serve
+from shared.settings import Runtime
+from tests.conftest import VirtualHost
+from tests.integration.sandbox.serving import SECRETS, Partners, partners_at_work
+from tests.integration.worker.bench import collect, event, until
+from tests.unit.channel_sync import builders as b
+
+NAME = "channel_sync"
+MIGRATIONS = Path(services.channel_sync.__file__).parent / "migrations"
+
+
+class Fleet:
+    """Publishes what the rest of the fleet says, and hears what channel_sync says."""
+
+    def __init__(self, connection: aio_pika.abc.AbstractConnection, partners: Partners) -> None:
+        self.connection = connection
+        self.partners = partners
+        self.facts: list[dict[str, Any]] = []
+        self.dead: list[dict[str, Any]] = []
+
+    async def say(self, *messages: Message, source: str = "fleet.events") -> None:
+        channel = await self.connection.channel()
+        exchange = await channel.get_exchange(source, ensure=False)
+        for message in messages:
+            await exchange.publish(aio_pika.Message(event(message), content_type=envelope.EVENT), message.TYPE)
+
+    def said(self, type_: str) -> list[tuple[str, ...]]:
+        """What channel_sync published of a type: fact and reference, or status of a label."""
+        return [
+            (f["data"].get("fact", ""), f["data"].get("reference", ""))
+            for f in self.facts
+            if f["type"] == type_ and f["source"].endswith(NAME)
+        ]
+
+
+@pytest.fixture
+async def fleet(vhost: VirtualHost, database: str) -> AsyncIterator[Fleet]:
+    async with (
+        partners_at_work({hub.NAME: hub.create_app, mercado_livre.NAME: mercado_livre.create_app}) as partners,
+        working(vhost, database, partners),
+        await aio_pika.connect(vhost.amqp_url) as connection,
+    ):
+        fleet = Fleet(connection, partners)
+        channel = await connection.channel()
+        heard = await channel.declare_queue("", exclusive=True)
+        await heard.bind("fleet.events", "#")
+        await heard.consume(collect(fleet.facts), no_ack=True)
+        letters = await channel.get_queue(f"{NAME}.dead", ensure=False)
+        await letters.consume(collect(fleet.dead), no_ack=True)
+        yield fleet
+
+
+@asynccontextmanager
+async def working(vhost: VirtualHost, database: str, partners: Partners) -> AsyncIterator[None]:
+    await apply(vhost.amqp_url, vhost.management_url)
+    await asyncio.to_thread(migrate, database, NAME, [MIGRATIONS], "secret")
+    runtime = Runtime(
+        amqp_url=vhost.amqp_url,
+        database_url=service_url(database, NAME, "secret"),
+        health_host="127.0.0.1",
+        health_port=0,
+        ladder_seconds=(0.2, 0.3, 1, 5),
+        log_level="error",
+    )
+    stop = asyncio.Event()
+    settings = Settings(smtp_url=partners.smtp_url, secrets=SECRETS)
+    task = asyncio.create_task(serve(service(settings), runtime, stop, Health()))
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+
+
+async def test_order_is_told_to_its_hub_and_its_customer_once_for_each_fact(fleet: Fleet) -> None:
+    rule = ReleaseRule(nf_key="with_tracking", tracking="releases_nf")
+    await fleet.say(
+        b.channel_changed(api_url=f"{fleet.partners.url}/hub", rules=(rule,)),
+        b.store_changed(),
+        source="fleet.inbound",
+    )
+    story = [b.dispatched(), b.invoiced(), b.accepted(), b.status_changed(), b.delivered()]
+    await fleet.say(*story, *story)
+    await until(lambda: len(fleet.said("channel.updated.v1")) == 3, why=f"{fleet.facts} {fleet.dead}")
+    assert fleet.said("channel.updated.v1") == [
+        ("invoice", b.access_key()),
+        ("shipment", "TRK1"),
+        ("delivered", "po-1"),
+    ]
+    await until(lambda: len(fleet.said("customer.notified.v1")) == 3)
+    mails = await fleet.partners.get("/mail")
+    assert [m["subject"] for m in mails] == [
+        "Pedido MAG-1 confirmado",
+        "Nota fiscal do pedido MAG-1 emitida",
+        "Pedido MAG-1 enviado",
+    ]
+    effects = [e for e in fleet.partners.effects() if e[0] != "send"]
+    assert [(operation, key) for operation, key, _ in effects] == [
+        ("invoice", f"MAG-1/{b.access_key()}"),
+        ("shipments", "MAG-1/TRK1"),
+        ("delivery", "MAG-1/TRK1"),
+    ]
+    assert fleet.dead == []
+
+
+async def test_xml_goes_to_mercado_livre_and_its_label_and_delivery_come_back(fleet: Fleet) -> None:
+    rule = ReleaseRule(needs_xml=True, tracking="from_label", delivered_by="marketplace")
+    await fleet.say(
+        b.channel_changed(
+            channel_id="mercado-livre",
+            name="Mercado Livre",
+            api="mercado_livre",
+            api_url=f"{fleet.partners.url}/mercado-livre",
+            token_ref="mercado-livre",
+            rules=(rule,),
+        ),
+        b.store_changed(),
+        source="fleet.inbound",
+    )
+    xml = (
+        '<nfeProc xmlns="http://www.portalfiscal.inf.br/nfe"><protNFe><infProt>'
+        f"<chNFe>{b.access_key()}</chNFe><cStat>100</cStat></infProt></protNFe></nfeProc>"
+    )
+    await fleet.say(
+        b.accepted(
+            channel_id="mercado-livre", channel_order_code="MER-1", logistics={"type": "me2", "shipment_id": "MER-1"}
+        ),
+        b.invoiced(xml=b64encode(xml.encode()).decode()),
+    )
+    await pass_on_report(fleet)
+    await until(lambda: fleet.said("channel.label_available.v1"), why=f"{fleet.dead}")
+    await until(lambda: fleet.said("channel.updated.v1") == [("invoice", b.access_key())])
+    label = next(f["data"]["label"] for f in fleet.facts if f["type"] == "channel.label_available.v1")
+    assert fleet.partners.sandbox.shipped(label["tracking_code"])
+    await pass_on_report(fleet)
+    await until(lambda: fleet.said("channel.delivery_reported.v1"), why=f"{fleet.dead}")
+    assert fleet.dead == []
+
+
+async def pass_on_report(fleet: Fleet) -> None:
+    """What the gateway does with the marketplace's next callback."""
+    _, body = await fleet.partners.door.next()
+    report = b.reported(**body["data"] | {"channel_id": "mercado-livre"})
+    await fleet.say(report, source="fleet.inbound")

@@ -107,7 +107,6 @@ class DeadLetterReplayRequested(Message):
     TYPE = "dead_letter.replay_requested.v1"
     SUBJECT = "occurrence"
 
-    service: Id
     occurrence: Id
     """Whose dead letter it is: the one service that the command goes to."""
     replay_id: Id
@@ -122,7 +121,6 @@ class DeadLetterDiscardRequested(Message):
     TYPE = "dead_letter.discard_requested.v1"
     SUBJECT = "occurrence"
 
-    service: Id
     occurrence: Id
     """Whose dead letter it is: the one service that the command goes to."""
     replay_id: Id

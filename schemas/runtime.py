@@ -107,6 +107,7 @@ class DeadLetterReplayRequested(Message):
     TYPE = "dead_letter.replay_requested.v1"
     SUBJECT = "occurrence"
 
+    service: Id
     occurrence: Id
     """Whose dead letter it is: the one service that the command goes to."""
     replay_id: Id
@@ -121,6 +122,7 @@ class DeadLetterDiscardRequested(Message):
     TYPE = "dead_letter.discard_requested.v1"
     SUBJECT = "occurrence"
 
+    service: Id
     occurrence: Id
     """Whose dead letter it is: the one service that the command goes to."""
     replay_id: Id

@@ -19,9 +19,11 @@ async def apply(
 
     `passwords` creates these users, or sets the password of those that exist; rights are set for every user that
     exists. `prune` removes bindings that the table does not have; nothing else is ever removed.
-    Raises TopologyWrong before anything is changed where an exchange or queue has other arguments, ManagementFailed
-    where the API refuses or does not answer.
+    Raises, before anything is changed, ValueError for the password of somebody who is not in the table, and
+    TopologyWrong where an exchange or queue has other arguments; ManagementFailed where the API refuses or is away.
     """
+    if unknown := (passwords or {}).keys() - {user.name for user in users.table()}:
+        raise ValueError(f"a password for {', '.join(sorted(unknown))}, but there is no such user in the table")
     async with management.connect(amqp_url, management_url) as api:
         await check.ensure_vhost(api)
         differences = await check.declared(api, topology.whole())
@@ -69,9 +71,6 @@ def _path(api: Management, binding: Binding) -> tuple[str, ...]:
 
 async def _allow(api: Management, passwords: Mapping[str, str]) -> list[str]:
     known = {user["name"] for user in await api.get("users")}
-    unknown = passwords.keys() - {user.name for user in users.table()}
-    if unknown:
-        raise ValueError(f"a password for {', '.join(sorted(unknown))}, but there is no such user in the table")
     for user in users.table():
         if user.name in passwords:
             await api.put("users", user.name, body=_account(user, passwords[user.name]))

@@ -10,13 +10,14 @@ import pytest
 from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import AMQPError, ChannelClosed
 
+from deploy.local.stack import Stack
 from schemas import catalogue
 from shared.broker import management, topology, users
 from shared.broker.apply import apply
 from shared.broker.check import check, check_own_part
 from shared.broker.difference import TopologyWrong
 from shared.broker.management import ManagementFailed
-from tests.conftest import VirtualHost
+from tests.conftest import VirtualHost, with_path
 
 PASSWORDS = {user.name: f"secret of {user.name}" for user in users.table()}
 
@@ -25,6 +26,18 @@ PASSWORDS = {user.name: f"secret of {user.name}" for user in users.table()}
 async def applied(vhost: VirtualHost) -> VirtualHost:
     await apply(vhost.amqp_url, vhost.management_url, PASSWORDS)
     return vhost
+
+
+@pytest.fixture(scope="module")
+async def ready(stack: Stack) -> AsyncIterator[VirtualHost]:
+    """An applied virtual host for tests that change nothing of it and count no messages."""
+    name = f"test-{uuid4().hex}"
+    vhost = VirtualHost(name, with_path(stack.addresses.amqp_url, name), stack.addresses.management_url)
+    async with management.connect(vhost.amqp_url, vhost.management_url) as api:
+        await api.put("vhosts", name)
+        await apply(vhost.amqp_url, vhost.management_url, PASSWORDS)
+        yield vhost
+        await api.delete("vhosts", name)
 
 
 def as_user(url: str, user: str) -> str:
@@ -127,10 +140,10 @@ async def test_changed_rights_are_found_and_mended(applied: VirtualHost) -> None
 
 
 @pytest.mark.parametrize("service", [*catalogue.SERVICES, catalogue.GATEWAY])
-async def test_own_part_is_checked_with_the_services_own_user(applied: VirtualHost, service: str) -> None:
-    url = as_user(applied.amqp_url, service)
+async def test_own_part_is_checked_with_the_services_own_user(ready: VirtualHost, service: str) -> None:
+    url = as_user(ready.amqp_url, service)
     assert await check_own_part(url, service) == []
-    assert await check_own_part(url, service, anonymous(applied.management_url)) == []
+    assert await check_own_part(url, service, anonymous(ready.management_url)) == []
 
 
 async def test_own_part_without_its_queue_says_so(applied: VirtualHost) -> None:
@@ -195,65 +208,65 @@ async def _wait(queue: aio_pika.abc.AbstractQueue) -> aio_pika.abc.AbstractIncom
 
 @pytest.mark.parametrize("service", catalogue.SERVICES)
 async def test_service_writes_its_facts_its_own_commands_and_dead_letters_only(
-    applied: VirtualHost, service: str
+    ready: VirtualHost, service: str
 ) -> None:
     for family in topology.families_of(service, topology.EVENTS):
-        await publish(applied, service, topology.EVENTS, f"{family}.v1")
-    await publish(applied, service, topology.to(service), "reminder.due.v1")
-    await publish(applied, service, topology.DEAD, topology.dead(service))
-    await refused(applied, service, topology.EVENTS, "order.placed.v2")
-    await refused(applied, service, topology.ROUTED, "order.ready.v1")
-    await refused(applied, service, "", service)
+        await publish(ready, service, topology.EVENTS, f"{family}.v1")
+    await publish(ready, service, topology.to(service), "reminder.due.v1")
+    await publish(ready, service, topology.DEAD, topology.dead(service))
+    await refused(ready, service, topology.EVENTS, "order.placed.v2")
+    await refused(ready, service, topology.ROUTED, "order.ready.v1")
+    await refused(ready, service, "", service)
 
 
 @pytest.mark.parametrize("service", catalogue.CONSUMERS)
-async def test_service_reads_its_own_queue_only(applied: VirtualHost, service: str) -> None:
+async def test_service_reads_its_own_queue_only(ready: VirtualHost, service: str) -> None:
     other = next(name for name in catalogue.CONSUMERS if name != service)
-    async with channel(applied, service) as own:
+    async with channel(ready, service) as own:
         await (await own.get_queue(service, ensure=False)).get(timeout=10, fail=False)
     for queue in (other, topology.JOURNAL, topology.dead(service)):
-        async with channel(applied, service) as own:
+        async with channel(ready, service) as own:
             with pytest.raises(ChannelClosed, match="ACCESS_REFUSED"):
                 await (await own.get_queue(queue, ensure=False)).get(timeout=10, fail=False)
-    await refused(applied, service, topology.to(other), "reminder.due.v1")
+    await refused(ready, service, topology.to(other), "reminder.due.v1")
 
 
-async def test_service_may_declare_and_bind_nothing(applied: VirtualHost) -> None:
-    async with channel(applied, "billing") as own:
+async def test_service_may_declare_and_bind_nothing(ready: VirtualHost) -> None:
+    async with channel(ready, "billing") as own:
         with pytest.raises(ChannelClosed, match="ACCESS_REFUSED"):
             await own.declare_queue("mine", durable=True, arguments={"x-queue-type": "quorum"})
-    async with channel(applied, "billing") as own:
+    async with channel(ready, "billing") as own:
         queue = await own.get_queue("billing", ensure=False)
         with pytest.raises(ChannelClosed, match="ACCESS_REFUSED"):
             await queue.bind(topology.EVENTS, "#")
 
 
-async def test_control_room_reads_every_dead_letter_queue_and_commands_every_service(applied: VirtualHost) -> None:
-    async with channel(applied, "control_room") as own:
+async def test_control_room_reads_every_dead_letter_queue_and_commands_every_service(ready: VirtualHost) -> None:
+    async with channel(ready, "control_room") as own:
         for name in topology.reads_of("control_room"):
             await (await own.get_queue(name, ensure=False)).get(timeout=10, fail=False)
     for service in catalogue.SERVICES:
-        await publish(applied, "control_room", topology.to(service), "dead_letter.replay_requested.v1")
-    await refused(applied, "control_room", topology.EVENTS, "order.ready.v1")
+        await publish(ready, "control_room", topology.to(service), "dead_letter.replay_requested.v1")
+    await refused(ready, "control_room", topology.EVENTS, "order.ready.v1")
 
 
-async def test_outside_users_write_their_own_routing_keys_only(applied: VirtualHost) -> None:
+async def test_outside_users_write_their_own_routing_keys_only(ready: VirtualHost) -> None:
     for user, own, foreign in (
         ("upstream", "order.placed.v1", "supplier.nf_issued.v1"),
         ("gateway", "supplier.nf_issued.v1", "order.placed.v1"),
         ("channel_sync", "order.placed.v2", "store.changed.v1"),
     ):
-        await publish(applied, user, topology.INBOUND, own)
-        await refused(applied, user, topology.INBOUND, foreign)
-        await refused(applied, user, topology.INBOUND, f"x.{own}")
-        await refused(applied, user, "", "billing")
-    await refused(applied, "upstream", topology.EVENTS, "order.placed.v1")
+        await publish(ready, user, topology.INBOUND, own)
+        await refused(ready, user, topology.INBOUND, foreign)
+        await refused(ready, user, topology.INBOUND, f"x.{own}")
+        await refused(ready, user, "", "billing")
+    await refused(ready, "upstream", topology.EVENTS, "order.placed.v1")
 
 
-async def test_engineer_orders_actions_of_control_room_and_nothing_else(applied: VirtualHost) -> None:
-    await publish(applied, "engineer", topology.to("control_room"), "dead_letter.action_ordered.v1")
-    await refused(applied, "engineer", topology.to("billing"), "dead_letter.replay_requested.v1")
-    async with channel(applied, "engineer") as own:
+async def test_engineer_orders_actions_of_control_room_and_nothing_else(ready: VirtualHost) -> None:
+    await publish(ready, "engineer", topology.to("control_room"), "dead_letter.action_ordered.v1")
+    await refused(ready, "engineer", topology.to("billing"), "dead_letter.replay_requested.v1")
+    async with channel(ready, "engineer") as own:
         with pytest.raises(ChannelClosed, match="ACCESS_REFUSED"):
             await (await own.get_queue(topology.JOURNAL, ensure=False)).get(timeout=10, fail=False)
 

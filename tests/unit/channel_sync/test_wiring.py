@@ -42,8 +42,9 @@ def test_missing_settings_stop_the_start_with_the_variables_names(
 
 def test_states_and_requests_come_back_from_the_database_as_they_went() -> None:
     """Both are kept without their empty fields."""
-    without = {"tracking_url": None, "estimated_delivery": None}
-    order = b.Order(b.channel_changed()).hear(b.accepted(), b.invoiced(), b.dispatched(**without)).settle()
+    order = (
+        b.Order().hear(b.accepted(), b.invoiced(), b.dispatched(tracking_url=None, estimated_delivery=None)).settle()
+    )
     order.hear(b.delivered(), b.reported("label_ready", label=b.LABEL), b.po_sent()).settle()
     for model in (order.state, *order.requests):
         assert type(model).model_validate_json(model.model_dump_json(exclude_none=True)) == model

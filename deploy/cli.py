@@ -1,5 +1,6 @@
 """`fleet`: the one command of the fleet. Every sub-command is imported only when it is called."""
 
+import sys
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +11,7 @@ import typer
 import services
 from deploy.console import fail
 from deploy.lazy import mount
+from shared import logs
 
 COMMANDS = (
     ("demo", "deploy.local.commands:demo", "Run the whole fleet on made-up orders and check how each one ends."),
@@ -26,7 +28,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 
 def main() -> None:
-    """The console script."""
+    """The console script. Commands print; what they log goes to stderr, and only if it went wrong."""
+    logs.configure("fleet", "error", "text", sys.stderr)
     app(prog_name="fleet")
 
 

@@ -2,12 +2,13 @@
 
 import logging
 import sys
+from typing import TextIO
 
 import structlog
 
 
-def configure(service: str, level: str = "info", format: str = "json") -> None:
-    """Sets up structlog for the process; warnings of libraries go to stderr as they are."""
+def configure(service: str, level: str = "info", format: str = "json", file: TextIO | None = None) -> None:
+    """Sets up structlog for the process, to stdout unless another `file` is given; warnings of libraries go to stderr as they are."""
     logging.basicConfig(stream=sys.stderr, level=logging.ERROR, format="%(name)s %(levelname)s %(message)s")
     render: list[structlog.typing.Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
@@ -22,7 +23,7 @@ def configure(service: str, level: str = "info", format: str = "json") -> None:
             *render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=structlog.PrintLoggerFactory(file or sys.stdout),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service)

@@ -17,7 +17,7 @@ from deploy.console import fail, out, show_json
 from deploy.local import fleet, site, stack
 from deploy.local.demo import Progress, Summary, run
 from deploy.local.fleet import NotReady
-from deploy.local.node import ServerFailed
+from deploy.local.health import ServerFailed
 from deploy.local.package import RabbitMQMissing
 
 UP = stack.STACKS / "up"

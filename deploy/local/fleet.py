@@ -1,4 +1,4 @@
-"""The fleet's processes on one machine: every service and the sandbox partners, started, watched, restarted, stopped."""
+"""The fleet's processes on one machine: services and sandbox partners, started, watched, restarted, stopped."""
 
 import asyncio
 import contextlib

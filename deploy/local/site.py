@@ -67,8 +67,7 @@ async def prepare(addresses: Addresses, folder: Path, name: str, *, afresh: bool
     site.logs.mkdir(parents=True, exist_ok=True)
     _write_certificate(site)
     await _make_database(addresses.database_url, name, afresh=afresh)
-    if afresh:
-        await _remove_vhost(addresses, name)
+    await _make_vhost(addresses, name, afresh=afresh)
     await apply(site.amqp_url, site.management_url, site.passwords)
     for service in SERVICES:
         folders = folders_of(service)
@@ -115,11 +114,13 @@ async def _make_database(admin_url: str, name: str, *, afresh: bool) -> None:
         await connection.close()
 
 
-async def _remove_vhost(addresses: Addresses, name: str) -> None:
+async def _make_vhost(addresses: Addresses, name: str, *, afresh: bool) -> None:
+    url = f"{addresses.management_url}/api/vhosts/{name}"
     async with aiohttp.ClientSession() as session:
-        async with session.delete(f"{addresses.management_url}/api/vhosts/{name}") as answer:
-            if answer.status not in (204, 404):
-                raise RuntimeError(f"virtual host {name} cannot be removed: {answer.status} {await answer.text()}")
+        for method in ("DELETE", "PUT") if afresh else ("PUT",):
+            async with session.request(method, url, json={}) as answer:
+                if answer.status not in (201, 204, 404):
+                    raise RuntimeError(f"{method} of virtual host {name}: {answer.status} {await answer.text()}")
 
 
 def _with_path(url: str, path: str) -> str:

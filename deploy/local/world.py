@@ -32,7 +32,7 @@ STOCK = 1_000_000
 PARTNERS_WITH_SECRETS = (
     *(supplier.supplier_id for supplier in SUPPLIERS),
     "erp",
-    "carrier",
+    "rapido-brasil",
     OWN_SHOP,
     MAGALU,
     MERCADO_LIVRE,

@@ -6,6 +6,7 @@ then cuts the connection, `delay` waits before the answer.
 """
 
 import asyncio
+import hashlib
 import random
 from dataclasses import asdict, dataclass, field
 from email import message_from_bytes
@@ -73,7 +74,9 @@ class Mailboxes:
             message_id=str(message.get("Message-ID", "")),
             text=message.get_content(),
         )
-        self.sandbox.once(NAME, "send", f"{mail.to}: {mail.subject}", mail.message_id, lambda: self.mails.append(mail))
+        said = hashlib.sha256(mail.text.encode()).hexdigest()[:12]  # two parcels of one order are two mails
+        key = f"{mail.to}: {mail.subject} ({said})"
+        self.sandbox.once(NAME, "send", key, mail.message_id, lambda: self.mails.append(mail))
 
 
 def _shown(mail: Received) -> dict[str, Any]:

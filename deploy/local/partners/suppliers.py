@@ -157,7 +157,7 @@ class Supplier:
             "type": "carrier.reported",
             "data": {"tracking_code": label.tracking_code, "status": "delivered", "occurred_at": now},
         }
-        await self.sandbox.call_back(f"/v1/carriers/{label.carrier}/events", "carrier", body)
+        await self.sandbox.call_back(f"/v1/carriers/{label.carrier}/events", label.carrier, body)
         deal.done.append("delivered")
 
     async def _post_nf(self, deal: Deal, operation: str, xml: bytes) -> None:

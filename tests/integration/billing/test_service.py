@@ -41,6 +41,13 @@ from tests.unit.nf_builders import retailer
 
 MIGRATIONS = Path(services.billing.__file__).parent / "migrations"
 ORDERS = 6
+FACTS = (
+    "invoice.issued.v1",
+    "payable.opened.v1",
+    "supplier_payment.ordered.v1",
+    "supplier_payment.settled.v1",
+)
+"""Of each there is one per PO."""
 
 
 @dataclass
@@ -181,7 +188,7 @@ async def order_messages(world: World, order_id: str) -> list[Message]:
     return said + random.sample(said, 2)
 
 
-async def until(condition: Callable[[], Awaitable[bool]], world: World, seconds: float = 60.0) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], world: World, seconds: float = 120.0) -> None:
     end = asyncio.get_running_loop().time() + seconds
     while not await condition():
         if asyncio.get_running_loop().time() > end:
@@ -217,7 +224,7 @@ async def test_orders_in_any_order_end_invoiced_paid_and_balanced_while_sefaz_lo
         await until(settled, world)
 
         async def all_said() -> bool:
-            return len(world.said("supplier_payment.settled.v1")) >= 2 * ORDERS and not await world.rows(
+            return all(len(world.said(type)) >= 2 * ORDERS for type in FACTS) and not await world.rows(
                 "select 1 from partner_call where status in ('pending', 'leased', 'answered')"
             )
 
@@ -228,7 +235,7 @@ async def test_orders_in_any_order_end_invoiced_paid_and_balanced_while_sefaz_lo
     assert schema_problems(base64.b64decode(issued[0]["xml"])) == ()
     stored = await world.rows("select access_key, xml from invoice_document")
     assert {r["access_key"]: r["xml"] for r in stored} == {i["access_key"]: base64.b64decode(i["xml"]) for i in issued}
-    for type in ("payable.opened.v1", "supplier_payment.ordered.v1", "supplier_payment.settled.v1"):
+    for type in FACTS:
         assert len(world.said(type)) == 2 * ORDERS
     effects = [e.operation for e in world.sandbox.effects.values()]
     assert effects.count("autorizacao") == 2 * ORDERS

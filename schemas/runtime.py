@@ -108,8 +108,8 @@ class DeadLetterReplayRequested(Message):
     SUBJECT = "occurrence"
 
     service: Id
-    occurrence: Id
     """Whose dead letter it is: the one service that the command goes to."""
+    occurrence: Id
     replay_id: Id
     key: str | None = None
     body: Base64 | None = None
@@ -123,8 +123,8 @@ class DeadLetterDiscardRequested(Message):
     SUBJECT = "occurrence"
 
     service: Id
-    occurrence: Id
     """Whose dead letter it is: the one service that the command goes to."""
+    occurrence: Id
     replay_id: Id
     key: str | None = None
 

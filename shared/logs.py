@@ -8,7 +8,7 @@ import structlog
 
 
 def configure(service: str, level: str = "info", format: str = "json", file: TextIO | None = None) -> None:
-    """Sets up structlog for the process, to stdout unless another `file` is given; warnings of libraries go to stderr as they are."""
+    """Sets up structlog for the process, to stdout unless another `file` is given; libraries' errors go to stderr."""
     logging.basicConfig(stream=sys.stderr, level=logging.ERROR, format="%(name)s %(levelname)s %(message)s")
     render: list[structlog.typing.Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]

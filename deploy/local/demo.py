@@ -1,7 +1,7 @@
 """The demo: the whole fleet on made-up orders, watched until the last one ends, then audited."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -75,10 +75,16 @@ class Summary:
 
 
 Show = Callable[[Progress], None]
+Meanwhile = Callable[[Fleet, Progress], Awaitable[None]]
 
 
-async def run(orders: int, seed: int, folder: Path, show: Show, *, keep: bool = True) -> Summary:
-    """Everything from servers to summary. Raises what starting servers or services raises."""
+async def run(
+    orders: int, seed: int, folder: Path, show: Show, *, keep: bool = True, meanwhile: Meanwhile | None = None
+) -> Summary:
+    """Everything from servers to summary; `meanwhile` runs beside the orders (a test that kills services).
+
+    Raises what starting servers or services raises.
+    """
     progress = Progress(orders=orders)
     show(progress)
     async with stack.running(folder, keep=keep) as servers:
@@ -88,8 +94,7 @@ async def run(orders: int, seed: int, folder: Path, show: Show, *, keep: bool = 
         progress.stage = "starting the services"
         show(progress)
         async with fleet.running(place) as members, _administrator(place) as con:
-            run = _Run(place, members, con, progress, show)
-            return await run.through(orders, seed)
+            return await _Run(place, members, con, progress, show).through(orders, seed, meanwhile)
 
 
 @asynccontextmanager
@@ -111,7 +116,7 @@ class _Run:
         self._progress = progress
         self._show = show
 
-    async def through(self, orders: int, seed: int) -> Summary:
+    async def through(self, orders: int, seed: int, meanwhile: Meanwhile | None) -> Summary:
         """Reference data, then the orders, then the audit."""
         messages = world.orders(orders, seed)
         ids = sorted({m.order_id for m in messages if isinstance(m, OrderPlaced | OrderPlacedV1)})
@@ -124,8 +129,11 @@ class _Run:
             self._stage("orders on their way")
             started = monotonic()
             sending = asyncio.create_task(publish(publisher, messages))
+            beside = asyncio.create_task(meanwhile(self._fleet, self._progress)) if meanwhile else None
             seconds = await self._until_done(orders, started)
             await sending
+            if beside is not None:
+                await beside
         self._stage("auditing")
         return await self._summary(ids, seconds)
 

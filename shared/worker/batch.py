@@ -7,6 +7,7 @@ the deliveries come again, are known, and the row is sent under the same ids.
 """
 
 import json
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ from shared.worker.incoming import Fault, Incoming, Kept, Replay
 from shared.worker.outbox import Outbox
 from shared.worker.routes import Routes, plain, qualified
 from shared.worker.subscription import Service
+from shared.worker.trouble import diagnose
 
 _ORDERS = (DeadLetterReplayRequested, DeadLetterDiscardRequested)
 
@@ -296,6 +298,9 @@ class Handling:
             await store.delete_outgoing(self._con, self._sent)
 
 
-def refuse(item: Incoming, error: BaseException) -> None:
-    """Marks the one event that the database will not take: it is a dead letter that holds its key."""
-    item.fault = Fault("database_refused", f"{type(error).__name__}: {error}")
+def refuse(item: Incoming, error: Exception) -> None:
+    """Marks the one event with which a batch fails: it is a dead letter that holds its key."""
+    if diagnose(error) is None:
+        item.fault = Fault("decision_raised", "".join(traceback.format_exception(error)[-12:]))
+    else:
+        item.fault = Fault("database_refused", f"{type(error).__name__}: {error}")

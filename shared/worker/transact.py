@@ -42,8 +42,12 @@ class Transactor:
         try:
             await self._until_done(batch)
             return [batch]
-        except (asyncpg.PostgresError, asyncpg.DataError) as error:
+        except NotSetUp:
+            raise
+        except Exception as error:
             if len(batch.items) == 1:
+                if batch.items[0].fault is not None:
+                    raise  # not even the dead letter can be stored
                 refuse(batch.items[0], error)
                 await self._until_done(batch)
                 return [batch]
@@ -59,7 +63,8 @@ class Transactor:
         return parts
 
     async def _until_done(self, batch: Batch) -> None:
-        """Tries until the database has taken it. Raises only what singles out an event, and NotSetUp."""
+        """Tries until the database has taken it. Raises what singles out an event (the database refuses it, or
+        a look-up or a load raises), and NotSetUp."""
         backoff = Backoff(longest=5.0)
         races = 0
         while True:

@@ -26,6 +26,8 @@ def diagnose(error: BaseException) -> Trouble | None:
     state = sqlstate(error)
     if isinstance(error, asyncpg.UniqueViolationError) and (error.table_name or "").startswith("inbox"):
         return Trouble.RACE
+    if isinstance(error, asyncpg.CheckViolationError) and "no partition" in str(error):
+        return Trouble.SETUP
     if state[:2] in _CULPRIT or isinstance(error, asyncpg.DataError):
         return Trouble.CULPRIT
     if state[:2] in _SETUP:

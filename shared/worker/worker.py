@@ -107,14 +107,15 @@ class Worker:
                     log.warning("tick.failed", error=str(error))
 
     async def _carry_on(self, count: int) -> None:
-        if self._session is None:
+        session = self._session
+        if session is None:
             return
         async with connection(self._pool) as con:
             if not self._transactor.paused:
-                self._session.offer(await store.load_due(con, self._runtime.batch_events))
+                session.offer(await store.load_due(con, self._runtime.batch_events))
         self._health.waiting_for["paused"] = "too many dead letters running" if self._transactor.paused else None
         await reminders.carry_on(self._pool, self._desk.service.name, self.send)
-        if self._session.idle:
+        if session.idle:
             await self._transactor.flush()
         if count % 5 == 0:
             await self._sweep(timedelta(seconds=self._runtime.sweep_seconds))

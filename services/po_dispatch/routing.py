@@ -10,11 +10,14 @@ but nothing is reserved: two orders may be promised the same last piece, and the
 one SKU that share an offer's last stock are placed largest first, which may miss an arrangement that would just fit.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property, reduce
 from itertools import combinations
 from math import comb
+from operator import or_
 
 from schemas.purchase_order import Candidate
 from schemas.supplier import OfferChanged, SupplierChanged
@@ -24,14 +27,14 @@ EXACT_SETS = 2000
 SHOWN_CANDIDATES = 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Source:
     """An offer in force and who makes it; None where nobody told us of that supplier."""
 
     offer: OfferChanged
     supplier: SupplierChanged | None
 
-    @property
+    @cached_property
     def preference(self) -> tuple[int, Decimal, int, str]:
         """Lower is better."""
         priority = self.supplier.priority if self.supplier else 10**6
@@ -48,21 +51,23 @@ class Routing:
     without_stock: tuple[int, ...] = ()
 
 
-Eligible = Mapping[int, Sequence[Source]]
-"""By order line, best first."""
+Eligible = Mapping[str, Mapping[int, Sequence[Source]]]
+"""What each supplier can deliver by itself: by supplier and order line, best first."""
 Chosen = dict[int, Source]
 
 
 def route(lines: Sequence[OrderLine], sources: Sequence[Source], uf: str, *, one_shipment: bool = False) -> Routing:
     """Choose for all lines, or say which ones cannot be bought now. `uf` is where the goods go."""
-    looked_at = {line.line: [s for s in sources if s.offer.sku == line.sku] for line in lines}
+    by_sku: dict[str, list[Source]] = defaultdict(list)
+    for source in sources:
+        by_sku[source.offer.sku].append(source)
+    looked_at = {line.line: by_sku[line.sku] for line in lines}
     unconnected = tuple(n for n, found in looked_at.items() if not any(_serves(s, uf) for s in found))
-    eligible = {
-        line.line: sorted(
-            (s for s in looked_at[line.line] if objection(s, line.quantity, uf) is None), key=lambda s: s.preference
-        )
-        for line in lines
-    }
+    eligible: dict[str, dict[int, list[Source]]] = defaultdict(lambda: defaultdict(list))
+    for line in lines:
+        able = (s for s in looked_at[line.line] if objection(s, line.quantity, uf) is None)
+        for source in sorted(able, key=lambda s: s.preference):
+            eligible[source.offer.supplier_id][line.line].append(source)
     chosen = _choose(lines, eligible, one_shipment)
     if unconnected or len(chosen) < len(lines):
         missing = tuple(line.line for line in lines if line.line not in chosen and line.line not in unconnected)
@@ -88,25 +93,29 @@ def _serves(source: Source, uf: str) -> bool:
 
 def _choose(lines: Sequence[OrderLine], eligible: Eligible, one_shipment: bool) -> Chosen:
     """All lines, or as many as one supplier (one_shipment) or all suppliers together can deliver."""
-    suppliers = sorted({s.offer.supplier_id for found in eligible.values() for s in found})
+    suppliers = sorted(eligible)
     largest = 1 if one_shipment else min(len(suppliers), len(lines))
-    by_largest_demand = sorted(lines, key=lambda line: (-line.quantity, line.line))
+    by_demand = sorted(lines, key=lambda line: (-line.quantity, line.line))
     for size in range(1, largest + 1):
         if size > 1 and comb(len(suppliers), size) > EXACT_SETS:
-            return _greedy(by_largest_demand, eligible)
-        if complete := [c for c in _of_size(size, suppliers, by_largest_demand, eligible) if len(c) == len(lines)]:
-            return min(complete, key=lambda c: _rank(c, lines))
+            return _greedy(by_demand, eligible)
+        assigned = (_assign(group, by_demand, eligible) for group in _covering(size, suppliers, lines, eligible))
+        if complete := [chosen for chosen in assigned if len(chosen) == len(lines)]:
+            return min(complete, key=lambda chosen: _rank(chosen, lines))
     if one_shipment:
-        return max(_of_size(1, suppliers, by_largest_demand, eligible), key=len, default={})
-    return _assign(suppliers, by_largest_demand, eligible)
+        return max((_assign((s,), by_demand, eligible) for s in suppliers), key=len, default={})
+    return _assign(suppliers, by_demand, eligible)
 
 
-def _of_size(size: int, suppliers: Sequence[str], lines: Sequence[OrderLine], eligible: Eligible) -> Iterator[Chosen]:
-    """What each set of `size` suppliers can deliver, without the sets that leave a line without any offer."""
-    serving = [frozenset(s.offer.supplier_id for s in eligible[line.line]) for line in lines]
+def _covering(
+    size: int, suppliers: Sequence[str], lines: Sequence[OrderLine], eligible: Eligible
+) -> Iterator[Sequence[str]]:
+    """The sets of so many suppliers that have an offer for every line; whether the stock lasts is not looked at."""
+    bits = {line.line: 1 << place for place, line in enumerate(lines)}
+    masks = {supplier: sum(bits[line] for line in eligible[supplier]) for supplier in suppliers}
     for group in combinations(suppliers, size):
-        if size == 1 or all(not served.isdisjoint(group) for served in serving):
-            yield _assign(group, lines, eligible)
+        if reduce(or_, (masks[supplier] for supplier in group)) == (1 << len(lines)) - 1:
+            yield group
 
 
 def _assign(group: Collection[str], lines: Sequence[OrderLine], eligible: Eligible) -> Chosen:
@@ -114,10 +123,11 @@ def _assign(group: Collection[str], lines: Sequence[OrderLine], eligible: Eligib
     taken: dict[str, int] = {}
     chosen: Chosen = {}
     for line in lines:
-        for source in eligible[line.line]:
+        found = [source for supplier in group for source in eligible[supplier].get(line.line, ())]
+        for source in sorted(found, key=lambda s: s.preference) if len(group) > 1 else found:
             offer = source.offer
             used = taken.get(offer.offer_id, 0)
-            if offer.supplier_id in group and used + line.quantity <= offer.stock:
+            if used + line.quantity <= offer.stock:
                 chosen[line.line] = source
                 taken[offer.offer_id] = used + line.quantity
                 break
@@ -126,19 +136,18 @@ def _assign(group: Collection[str], lines: Sequence[OrderLine], eligible: Eligib
 
 def _greedy(lines: Sequence[OrderLine], eligible: Eligible) -> Chosen:
     """Add the supplier that serves most of what is left, until all is served or no one helps."""
-    group: set[str] = set()
+    group: list[str] = []
     chosen: Chosen = {}
     while len(chosen) < len(lines):
-        left = [line for line in lines if line.line not in chosen]
-        best: dict[str, tuple[int, tuple[int, Decimal, int, str]]] = {}
-        for line in left:
-            for source in eligible[line.line]:
-                count, preference = best.get(source.offer.supplier_id, (0, source.preference))
-                best[source.offer.supplier_id] = (count - 1, min(preference, source.preference))
-        added = min((s for s in best if s not in group), key=lambda s: best[s], default=None)
-        if added is None:
+        left = [line.line for line in lines if line.line not in chosen]
+        helpful = {
+            supplier: (-len(found), min(source.preference for source in found))
+            for supplier, offered in eligible.items()
+            if supplier not in group and (found := [offered[line][0] for line in left if line in offered])
+        }
+        if not helpful:
             break
-        group.add(added)
+        group.append(min(helpful, key=lambda supplier: helpful[supplier]))
         chosen = _assign(group, lines, eligible)
     return chosen
 

@@ -57,9 +57,7 @@ Forward = Callable[[str, dict[str, Any]], Awaitable[None]]
 
 
 @asynccontextmanager
-async def parties(
-    erp: Callable[[], web.Application] | None = None, forward: Forward | None = None
-) -> AsyncIterator[Parties]:
+async def parties(erp: web.Application | None = None, forward: Forward | None = None) -> AsyncIterator[Parties]:
     """The sandbox's suppliers at `/suppliers`, `erp` at `/erp`, and a gateway that hands on what it hears."""
     port = unused_port()
     base_url = f"http://127.0.0.1:{port}"

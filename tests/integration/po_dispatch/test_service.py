@@ -82,9 +82,13 @@ async def buying(vhost: VirtualHost, database: str) -> AsyncIterator[tuple[Fleet
     await letters.consume(collect(fleet.dead), no_ack=True)
     stop = asyncio.Event()
     async with parties(erp(), fleet.forward) as them:
-        settings = Settings(erp_url=f"{them.base_url}/erp", secrets=SECRETS)  # type: ignore[arg-type]
+        settings = Settings(erp_url=f"{them.base_url}/erp", secrets=SECRETS)
         runtime = Runtime(
-            amqp_url=vhost.amqp_url, database_url=url, health_host="127.0.0.1", health_port=0, log_level="error"
+            amqp_url=vhost.amqp_url,
+            database_url=url,
+            health_host="127.0.0.1",
+            health_port=0,
+            ladder_seconds=(0.2, 0.5, 1, 2, 4),
         )
         task = asyncio.create_task(serve(service(settings), runtime, stop))
         try:
@@ -184,7 +188,7 @@ async def test_ready_orders_are_bought_handed_over_shipped_and_delivered_once(
         await until(lambda: _offers_known(url), why="offers known")
         for order in orders.values():
             await fleet.publish(order)
-        await until(lambda: len({c["order_id"] for c in fleet.said("purchase_order.created")}) == ORDERS)
+        await until(lambda: all_created(fleet), why="all POs created")
         pos = fleet.said("purchase_order.created")
         await until(lambda: len(fleet.said("purchase_order.confirmed")) == len(pos), why="confirmed")
         for number, po in enumerate(pos, 1):
@@ -201,6 +205,13 @@ async def test_ready_orders_are_bought_handed_over_shipped_and_delivered_once(
     assert {po["supplier_id"] for po in pos} == {"farol-sul", "auto-leste", "pecas-norte", "nova-era"}
     assert all(len(po["order_po_ids"]) == sum(o["order_id"] == po["order_id"] for o in pos) for po in pos)
     assert fleet.dead == []
+
+
+def all_created(fleet: Fleet) -> bool:
+    """Each order has as many POs as each of them says."""
+    pos = fleet.said("purchase_order.created")
+    announced = {po_id for po in pos for po_id in po["order_po_ids"]}
+    return len({po["order_id"] for po in pos}) == ORDERS and announced == {po["po_id"] for po in pos}
 
 
 async def _offers_known(url: str) -> bool:

@@ -16,6 +16,9 @@ check: venv  ## Lint, types and import contracts only
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench: venv  ## Measure one hop beside FastStream's, and without a broker
+	$(BIN)/python -m tests.benchmarks.hop
+
 clean:  ## Stop the private servers; remove them, the caches and the environment
 	@test ! -x $(BIN)/python || $(BIN)/python -m deploy.local.clean
 	rm -rf .venv .stack .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
@@ -24,4 +27,4 @@ clean:  ## Stop the private servers; remove them, the caches and the environment
 venv:
 	@python3 deploy/bootstrap.py
 
-.PHONY: help demo test check clean venv
+.PHONY: help demo test check bench clean venv

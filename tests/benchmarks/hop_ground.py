@@ -1,0 +1,153 @@
+"""Where the hops run: a virtual host with the fleet's topology, a database with both contenders' tables.
+
+The journal's queue is taken away, so that one message published is one message in one quorum queue, for everybody.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import aio_pika
+import asyncpg
+import psutil
+from aiormq.abc import DeliveredMessage
+
+from deploy.local.stack import STACKS, running
+from schemas import envelope
+from schemas.order import OrderPlaced
+from shared.broker import management, topology
+from shared.broker.apply import apply
+from shared.broker.link import Link, open_link
+from shared.broker.outgoing import Outgoing
+from shared.migrate import migrate, service_url
+from tests.benchmarks.hop_orders import bodies
+from tests.benchmarks.hop_peer import TABLES
+from tests.benchmarks.hop_service import NAME
+from tests.benchmarks.window import Figures, Window
+from tests.conftest import execute, fresh_database, with_path
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+LOGS = STACKS / "bench" / "logs"
+TO_FILL, PATIENCE = 250, 120.0
+OUT = "channel_sync"
+"""The queue that `order.accepted` ends in."""
+
+
+class WrongCount(Exception):
+    """A contender did not handle each event exactly once: its speed means nothing."""
+
+
+class Ground:
+    """Runs one contender at a time, as a process of its own, and watches what it publishes."""
+
+    def __init__(self, amqp_url: str, management_url: str, database_url: str, link: Link) -> None:
+        self.amqp_url = amqp_url
+        self.database_url = database_url
+        """A superuser's."""
+        self.environment = {
+            **os.environ,
+            "FLEET_AMQP_URL": amqp_url,
+            "FLEET_MANAGEMENT_URL": management_url,
+            "FLEET_DATABASE_URL": service_url(database_url, NAME, "secret"),
+            "FLEET_HEALTH_HOST": "127.0.0.1",
+            "FLEET_HEALTH_PORT": "0",
+        }
+        self._link = link
+        self._window: Window | None = None
+        self._over = asyncio.Event()
+
+    async def on_outgoing(self, message: DeliveredMessage) -> None:
+        """Counts what is published."""
+        if self._window is not None:
+            self._window.count(message.body.count(b'"specversion"'))
+            if self._window.over:
+                self._over.set()
+
+    async def fill(self, events: int, content_type: str) -> None:
+        """Puts so many orders into the queue of the hop; as packs where the content type is that of packs."""
+        packed = content_type == envelope.PACK
+        found = iter(envelope.pack(bodies(events)) if packed else bodies(events))
+        while some := list(islice(found, TO_FILL)):
+            await self._link.publish(
+                [Outgoing("fleet.inbound", OrderPlaced.TYPE, content_type, body, uuid4().hex) for body in some]
+            )
+
+    async def hop(self, module: str, *arguments: str, events: int, warm: int, tables: tuple[str, str]) -> Figures:
+        """Runs the contender on the filled queue. Raises WrongCount, TimeoutError."""
+        self._over.clear()
+        async with process(module, *arguments, environment=self.environment) as worker:
+            self._window = Window(warm, events, psutil.Process(worker.pid))
+            died = asyncio.create_task(worker.wait())
+            over = asyncio.create_task(self._over.wait())
+            await asyncio.wait([died, over], timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+            if not self._over.is_set():
+                raise WrongCount(f"{module} published {self._window.done} of {events} events; see {LOGS}")
+            figures = self._window.figures()
+        await self._verify(module, events, tables)
+        return figures
+
+    async def _verify(self, module: str, events: int, tables: tuple[str, str]) -> None:
+        assert self._window is not None
+        found = [await self.value(f"select count(*) from {table}") for table in tables]
+        if [*found, self._window.done] != [events] * 3:
+            raise WrongCount(f"{module}: {found} rows and {self._window.done} messages of {events} events")
+
+    async def clear(self) -> None:
+        """Empty tables, and nothing of the last contender left to be written to disk during the next one."""
+        await execute(
+            self.database_url,
+            f"truncate {NAME}.inbox, {NAME}.outgoing, {NAME}.hop_order, peer_inbox, peer_order, peer_outbox",
+        )
+        await execute(self.database_url, "checkpoint")
+
+    async def value(self, query: str) -> Any:
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            return await connection.fetchval(query)
+        finally:
+            await connection.close()
+
+
+@asynccontextmanager
+async def ground() -> AsyncIterator[Ground]:
+    """On the private stack in `.stack/bench`."""
+    async with running(STACKS / "bench") as stack, fresh_database(stack.addresses.database_url) as database:
+        name = f"bench-{uuid4().hex}"
+        amqp_url = with_path(stack.addresses.amqp_url, name)
+        async with management.connect(amqp_url, stack.addresses.management_url) as api:
+            await api.put("vhosts", name, body={})
+            await apply(amqp_url, stack.addresses.management_url)
+            await api.delete("queues", name, topology.JOURNAL)
+            await asyncio.to_thread(migrate, database, NAME, [MIGRATIONS], "secret")
+            await execute(database, TABLES)
+            try:
+                async with open_link(amqp_url, "benchmark") as link, await aio_pika.connect(amqp_url) as watching:
+                    one = Ground(amqp_url, stack.addresses.management_url, database, link)
+                    channel = await (await watching.channel()).get_underlay_channel()
+                    await channel.basic_consume(OUT, one.on_outgoing, no_ack=True)
+                    yield one
+            finally:
+                await api.delete("vhosts", name)
+
+
+@asynccontextmanager
+async def process(
+    module: str, *arguments: str, environment: dict[str, str], output: int | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The module as a process, its log in a file; ended at the end of the block."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    with (LOGS / f"{module.rpartition('.')[2]}.log").open("ab") as log:
+        command = [sys.executable, "-m", module, *arguments]
+        child = await asyncio.create_subprocess_exec(*command, env=environment, stdout=output or log, stderr=log)
+        try:
+            yield child
+        finally:
+            if child.returncode is None:
+                child.terminate()
+            await child.wait()

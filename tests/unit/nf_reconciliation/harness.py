@@ -1,6 +1,6 @@
 """nf_reconciliation's decisions on states in memory, by its own subscription table: what is published comes back.
 
-States go through JSON as in the database. What has to wait is tried again after every message.
+States go through JSON as in the database. What has to wait is tried again when all else is done.
 """
 
 from collections import deque
@@ -15,7 +15,7 @@ from schemas.envelope import reference
 from schemas.model import Message, Model
 from schemas.purchase_order import PurchaseOrderCreated
 from schemas.supplier import SupplierNfIssued
-from services.nf_reconciliation.__main__ import NF, PO, STORE, SUBSCRIPTIONS, SUPPLIER
+from services.nf_reconciliation.__main__ import PO, STORE, SUBSCRIPTIONS, SUPPLIER
 from services.nf_reconciliation.candidates import fitting
 from services.nf_reconciliation.checks import kind_of
 from services.nf_reconciliation.document_fields import Document
@@ -44,10 +44,14 @@ class Desk:
 
     def take(self, message: Message) -> None:
         """Handles it and all that follows from it."""
-        self.queue.extend([message, *self.waiting])
-        self.waiting = []
+        self.queue.append(message)
+        before = -1
         while self.queue:
             self.step()
+            if not self.queue and len(self.states) + len(self.commands) != before:
+                before = len(self.states) + len(self.commands)
+                self.queue.extend(self.waiting)
+                self.waiting = []
 
     def step(self) -> None:
         message = self.queue.popleft()
@@ -135,7 +139,3 @@ class Desk:
 def subscription_of(message: Message) -> Subscription:
     [found] = [s for s in SUBSCRIPTIONS if isinstance(s, Subscription) and s.message is type(message)]
     return found
-
-
-def nf_state(desk: Desk, xml_key: str) -> Any:
-    return desk.state(NF, xml_key)

@@ -43,6 +43,7 @@ from tests.unit.nf_reconciliation.builders import (
     po_line,
     s1,
     s2,
+    silent,
     store_changed,
     supplier_changed,
 )
@@ -69,12 +70,8 @@ def test_s2_of_a_known_po_matches_with_all_that_billing_needs() -> None:
     assert fact.issued_at == ISSUED_AT
     [line] = fact.lines
     assert (line.po_line, line.order_line, line.supplier_sku, line.cfop) == (1, 1, "FS-77", "5119")
-    assert (line.quantity, line.unit_cost, line.total, line.ncm) == (
-        2,
-        Decimal("19.9025"),
-        Decimal("39.81"),
-        "87083090",
-    )
+    assert (line.quantity, line.unit_cost, line.total) == (Decimal(2), Decimal("19.9025"), Decimal("39.81"))
+    assert line.ncm == "87083090"
     [installment] = fact.installments
     assert (installment.amount, installment.due.isoformat()) == (Decimal("39.81"), "2026-07-20T00:00:00-03:00")
     assert [warning.code for warning in fact.warnings] == ["s1_not_cited"]
@@ -108,7 +105,7 @@ def test_s1_that_cites_r_matches_with_it() -> None:
 
 
 @given(st.permutations([*WORLD, *FLOW, *FLOW]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_anything_in_any_order_and_twice_matches_each_nf_exactly_once(messages: list[Message]) -> None:
     desk = Desk(*messages)
     assert [fact.access_key for fact in desk.facts_of(SupplierNfMatched)] == [key_of(s2())]
@@ -142,7 +139,7 @@ def test_s1_that_names_its_po_before_r_waits_in_the_state() -> None:
 
 
 def test_s1_that_names_only_r_waits_for_it_and_finds_its_po() -> None:
-    xml = remittance_xml(invoice_of().access_key, lines=(sold_line(po_number=None, po_line=None),))
+    xml = silent(s1())
     desk = Desk(*WORLD, po_created(), nf_issued(xml))
     assert len(desk.waiting) == 1
     desk.take(invoice_issued())
@@ -150,7 +147,7 @@ def test_s1_that_names_only_r_waits_for_it_and_finds_its_po() -> None:
 
 
 def test_s2_that_names_no_po_is_matched_by_its_products() -> None:
-    xml = sale_xml(lines=(sold_line(po_number=None, po_line=None),))
+    xml = silent(s2())
     desk = Desk(*WORLD, nf_issued(xml))
     assert len(desk.waiting) == 1
     desk.take(po_created())
@@ -158,7 +155,7 @@ def test_s2_that_names_no_po_is_matched_by_its_products() -> None:
 
 
 def test_s2_that_names_no_po_and_may_be_two_diverges() -> None:
-    xml = sale_xml(lines=(sold_line(po_number=None, po_line=None),))
+    xml = silent(s2())
     desk = Desk(*WORLD, po_created(), po_created(po_number=OTHER), nf_issued(xml))
     [fact] = desk.facts
     assert isinstance(fact, SupplierNfDiverged)
@@ -167,7 +164,7 @@ def test_s2_that_names_no_po_and_may_be_two_diverges() -> None:
 
 def test_s2_that_names_no_po_goes_to_the_one_it_fits_exactly() -> None:
     larger = po_created(po_number=OTHER, lines=(po_line(quantity=9, total="179.12"),))
-    xml = sale_xml(lines=(sold_line(po_number=None, po_line=None),))
+    xml = silent(s2())
     desk = Desk(*WORLD, larger, po_created(), nf_issued(xml))
     assert [fact.po_number for fact in desk.facts_of(SupplierNfMatched)] == [builders.PO]
 
@@ -290,15 +287,15 @@ def two_pos(**other: Any) -> tuple[Message, ...]:
 
 
 def test_s2_of_two_pos_is_shared_to_the_cent() -> None:
-    thirds = tuple((ISSUED_AT.date() + timedelta(days=28 * n), Decimal("19.91")) for n in (1, 2, 3))
+    amounts = (Decimal("19.91"), Decimal("19.90"), Decimal("19.90"))
+    thirds = tuple((ISSUED_AT.date() + timedelta(days=28 * n), amount) for n, amount in enumerate(amounts, 1))
     lines = (sold_line(), sold_line(po_number=OTHER, quantity=Decimal(1)))
     desk = Desk(*WORLD, *two_pos(), nf_issued(sale_xml(lines=lines, instalments=thirds)))
     one, other = desk.facts_of(SupplierNfMatched)
     assert (one.order_id, other.order_id, one.total) == ("order-1", "order-2", Decimal("59.71"))
-    assert one.payable + other.payable == Decimal("59.73")
-    assert [a.amount + b.amount for a, b in zip(one.installments, other.installments, strict=True)] == [
-        Decimal("19.91")
-    ] * 3
+    assert one.payable + other.payable == Decimal("59.71")
+    pairs = zip(one.installments, other.installments, strict=True)
+    assert tuple(mine.amount + its.amount for mine, its in pairs) == amounts
     assert other.open_lines == (1,)
     requests = [call.request for call in desk.calls if isinstance(call.request, BookSupplierNf)]
     assert [r.po_number for r in requests] == [builders.PO, OTHER]
@@ -325,8 +322,8 @@ def test_s2_of_two_pos_waits_for_the_one_that_is_not_created() -> None:
 
 
 def test_line_that_names_none_of_two_pos_diverges() -> None:
-    lines = (sold_line(), sold_line(po_number=OTHER), sold_line(po_number=None, po_line=None))
-    desk = Desk(*WORLD, *two_pos(), nf_issued(sale_xml(lines=lines)))
+    lines = (sold_line(), sold_line(po_number=OTHER), sold_line(po_number="PO-1044"))
+    desk = Desk(*WORLD, *two_pos(), nf_issued(silent(sale_xml(lines=lines), "PO-1044")))
     assert [codes(fact) for fact in desk.facts_of(SupplierNfDiverged)] == [["line_cites_no_po"]] * 2
 
 

@@ -4,7 +4,9 @@ States go through JSON as in the database. What has to wait is tried again when 
 """
 
 from collections import deque
+from collections.abc import Iterable
 from datetime import timedelta
+from random import Random
 from typing import Any, TypeVar
 from uuid import uuid5
 
@@ -39,6 +41,7 @@ class Desk:
         self.refusals: list[Refused] = []
         self.waiting: list[Message] = []
         self.queue: deque[Message] = deque()
+        self._repeated: dict[int, Message] = {}
         for message in messages:
             self.take(message)
 
@@ -52,6 +55,24 @@ class Desk:
                 before = len(self.states) + len(self.commands)
                 self.queue.extend(self.waiting)
                 self.waiting = []
+
+    def take_shuffled(self, messages: Iterable[Message], order: Random) -> None:
+        """Handles all of it, and all that follows from it, each at any time and each twice."""
+        self.queue.extend(messages)
+        while self.queue or self.waiting:
+            position = order.randrange(len(self.queue) + 1) if self.queue else 0
+            if position < len(self.queue):
+                self.queue.rotate(-position)
+                if self._first_time(self.queue[0]):
+                    self.queue.append(self.queue[0])
+                self.step()
+            elif self.waiting:
+                self.queue.append(self.waiting.pop(0))
+
+    def _first_time(self, message: Message) -> bool:
+        known = id(message) in self._repeated
+        self._repeated[id(message)] = message
+        return not known
 
     def step(self) -> None:
         message = self.queue.popleft()

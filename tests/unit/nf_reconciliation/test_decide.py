@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import pytest
@@ -379,3 +380,47 @@ def test_claim_that_comes_after_it_was_given_back_reserves_nothing() -> None:
 def test_times_of_the_document_keep_their_offset() -> None:
     [fact] = Desk(*WORLD, po_created(), nf_issued(s2())).facts_of(SupplierNfMatched)
     assert fact.issued_at.utcoffset() == BRASILIA.utcoffset(None)
+
+
+def order_of_two_pos() -> tuple[Message, ...]:
+    """Two POs of one order: one S2 for both, one R for both, an S1 each."""
+    ids = (f"id-of-{builders.PO}", f"id-of-{OTHER}")
+    sold = sold_line(po_number=OTHER, unit_price=Decimal("49.90"))
+    other_s1 = remittance_xml(invoice_of().access_key, issuing=issuing(supplier(), number=46400), lines=(sold,))
+    return (
+        po_created(order_po_ids=ids),
+        po_created(po_number=OTHER, order_po_ids=ids),
+        nf_issued(s2(sold_line(), sold_line(po_number=OTHER))),
+        invoice_issued(po_ids=ids),
+        nf_issued(s1()),
+        nf_issued(other_s1),
+    )
+
+
+TWO_POS = order_of_two_pos()
+
+
+@given(st.randoms(use_true_random=False))
+@settings(max_examples=60, deadline=None)
+def test_order_of_two_pos_matches_whatever_overtakes_what(order: Random) -> None:
+    desk = Desk()
+    desk.take_shuffled([*WORLD, *TWO_POS], order)
+    sales, remittances = desk.facts_of(SupplierNfMatched), desk.facts_of(RemittanceNfMatched)
+    assert sorted(fact.po_number for fact in sales) == [builders.PO, OTHER]
+    assert sorted(fact.po_number for fact in remittances) == [builders.PO, OTHER]
+    assert sum(fact.payable for fact in sales) == Decimal("79.62")
+    assert [fact.open_lines for fact in sales] == [(), ()]
+    assert (len(desk.facts), len(desk.calls), desk.refusals) == (4, 2, [])
+
+
+@given(st.randoms(use_true_random=False))
+@settings(max_examples=40, deadline=None)
+def test_divergent_nf_leaves_nothing_reserved_whatever_overtakes_what(order: Random) -> None:
+    desk = Desk()
+    desk.take_shuffled([*WORLD, *two_pos(unit_cost="1.00"), TWO_POS[2]], order)
+    assert {type(fact) for fact in desk.facts} == {SupplierNfDiverged}
+    assert [desk.state(PO, number).taken("sale") for number in (builders.PO, OTHER)] == [{}, {}]
+    assert (desk.calls, desk.refusals) == ([], [])
+    told = [fact.po_number for fact in desk.facts_of(SupplierNfDiverged)]
+    assert OTHER in told, "the order whose line diverges is told"
+    assert len(told) == len(set(told)), "once"

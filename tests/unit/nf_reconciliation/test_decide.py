@@ -303,8 +303,9 @@ def test_s2_of_two_pos_is_shared_to_the_cent() -> None:
     assert sum(request.amount for request in requests) == Decimal("59.71")
 
 
-def test_s2_of_two_pos_with_one_divergent_line_is_held_whole() -> None:
-    lines = (sold_line(), sold_line(po_number=OTHER))
+@pytest.mark.parametrize("numbers", [(builders.PO, OTHER), (OTHER, builders.PO)])
+def test_s2_of_two_pos_with_one_divergent_line_is_held_whole(numbers: tuple[str, ...]) -> None:
+    lines = tuple(sold_line(po_number=number) for number in numbers)
     desk = Desk(*WORLD, *two_pos(unit_cost="1.00"), nf_issued(sale_xml(lines=lines)))
     assert {type(fact) for fact in desk.facts} == {SupplierNfDiverged}
     assert {fact.order_id for fact in desk.facts_of(SupplierNfDiverged)} == {"order-1", "order-2"}

@@ -97,7 +97,7 @@ async def load_with_products(con: Connection, supplier_id: str, skus: Sequence[s
     """The supplier's newest POs that have all these products of its."""
     rows = await con.fetch(
         "select body from purchase_order where supplier_skus @> $1::text[] and supplier_id = $2"
-        " order by body #>> '{created,created_at}' desc limit $3",
+        " order by (body #>> '{created,created_at}')::timestamptz desc limit $3",
         _distinct(skus),
         supplier_id,
         CANDIDATES,

@@ -1,6 +1,7 @@
 """Messages about one PO of one line (PO-1042, two of FS-77 at 19.9025) with its real S2, R and S1."""
 
 import base64
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
@@ -106,6 +107,13 @@ def s1(*lines: SoldLine) -> bytes:
     """The S1 of PO-1042, citing the R of `invoice_issued()`."""
     sold = lines or (sold_line(unit_price=Decimal("49.90")),)
     return remittance_xml(invoice_of().access_key, lines=sold)
+
+
+def silent(xml: bytes, number: str = PO) -> bytes:
+    """Without the citations of this PO: a supplier's ERP that does not know xPed."""
+    silenced = re.sub(rf"<xPed>{number}</xPed>(<nItemPed>[0-9]+</nItemPed>)?".encode(), b"", xml)
+    assert silenced != xml
+    return silenced
 
 
 @cache

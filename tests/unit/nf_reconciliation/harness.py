@@ -1,10 +1,12 @@
 """nf_reconciliation's decisions on states in memory, by its own subscription table: what is published comes back.
 
-States go through JSON as in the database. What has to wait is tried again after every message.
+States go through JSON as in the database. What has to wait is tried again when all else is done.
 """
 
 from collections import deque
+from collections.abc import Iterable
 from datetime import timedelta
+from random import Random
 from typing import Any, TypeVar
 from uuid import uuid5
 
@@ -15,7 +17,7 @@ from schemas.envelope import reference
 from schemas.model import Message, Model
 from schemas.purchase_order import PurchaseOrderCreated
 from schemas.supplier import SupplierNfIssued
-from services.nf_reconciliation.__main__ import NF, PO, STORE, SUBSCRIPTIONS, SUPPLIER
+from services.nf_reconciliation.__main__ import PO, STORE, SUBSCRIPTIONS, SUPPLIER
 from services.nf_reconciliation.candidates import fitting
 from services.nf_reconciliation.checks import kind_of
 from services.nf_reconciliation.document_fields import Document
@@ -39,15 +41,38 @@ class Desk:
         self.refusals: list[Refused] = []
         self.waiting: list[Message] = []
         self.queue: deque[Message] = deque()
+        self._repeated: dict[int, Message] = {}
         for message in messages:
             self.take(message)
 
     def take(self, message: Message) -> None:
         """Handles it and all that follows from it."""
-        self.queue.extend([message, *self.waiting])
-        self.waiting = []
+        self.queue.append(message)
+        before = -1
         while self.queue:
             self.step()
+            if not self.queue and len(self.states) + len(self.commands) != before:
+                before = len(self.states) + len(self.commands)
+                self.queue.extend(self.waiting)
+                self.waiting = []
+
+    def take_shuffled(self, messages: Iterable[Message], order: Random) -> None:
+        """Handles all of it, and all that follows from it, each at any time and each twice."""
+        self.queue.extend(messages)
+        while self.queue or self.waiting:
+            position = order.randrange(len(self.queue) + 1) if self.queue else 0
+            if position < len(self.queue):
+                self.queue.rotate(-position)
+                if self._first_time(self.queue[0]):
+                    self.queue.append(self.queue[0])
+                self.step()
+            elif self.waiting:
+                self.queue.append(self.waiting.pop(0))
+
+    def _first_time(self, message: Message) -> bool:
+        known = id(message) in self._repeated
+        self._repeated[id(message)] = message
+        return not known
 
     def step(self) -> None:
         message = self.queue.popleft()
@@ -135,7 +160,3 @@ class Desk:
 def subscription_of(message: Message) -> Subscription:
     [found] = [s for s in SUBSCRIPTIONS if isinstance(s, Subscription) and s.message is type(message)]
     return found
-
-
-def nf_state(desk: Desk, xml_key: str) -> Any:
-    return desk.state(NF, xml_key)

@@ -22,8 +22,19 @@ from shared.settings import read
 
 T = TypeVar("T")
 
-orders = typer.Typer(no_args_is_help=True, help="Orders as the journal saw them.")
-dead_letters = typer.Typer(no_args_is_help=True, help="Events that no service could handle, and what to do about them.")
+
+def whoami() -> str:
+    """The account that runs the command. BadParameter: it has no name (an arbitrary uid in a container)."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as error:
+        raise typer.BadParameter("this account has no name: give --actor") from error
+
+
+orders = typer.Typer(no_args_is_help=True, add_completion=False, help="Orders as the journal saw them.")
+dead_letters = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Events that no service could handle, and what to do about them."
+)
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="Rows at most.")]
@@ -33,9 +44,7 @@ ByType = Annotated[str | None, typer.Option("--type", help="Message type, with o
 ByOrder = Annotated[str | None, typer.Option("--order", help="Order that they concern.")]
 Occurrences = Annotated[list[str] | None, typer.Argument(help="Dead letters by occurrence.")]
 Why = Annotated[str, typer.Option("--why", help="Reason, kept with the action.")]
-Actor = Annotated[
-    str, typer.Option("--actor", help="Who orders it, kept with the action.", default_factory=getpass.getuser)
-]
+Actor = Annotated[str, typer.Option("--actor", help="Who orders it, kept with the action.", default_factory=whoami)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow it until every one has ended.")]

@@ -100,11 +100,13 @@ def orders_table(rows: Sequence[Row]) -> Table:
 
 def letters_table(rows: Sequence[Row], title: str) -> Table:
     table = Table(title=title, title_justify="left")
-    for name in ("occurrence", "status", "service", "reason", "type", "subject", "order", "last", "error"):
+    for name in ("occurrence", "status", "service", "reason", "type", "about", "last (UTC)", "error"):
         table.add_column(name, overflow="fold", no_wrap=name == "occurrence")
     for row in rows:
-        names = ("service", "reason", "event_type", "event_subject", "order_id", "last_at", "error")
-        table.add_row(row["occurrence"], coloured(row["status"]), *(plain(row[name]) for name in names))
+        names = ("service", "reason", "event_type", "about", "last", "error")
+        about = row["order_id"] or row["event_subject"] or row["event_key"]
+        shown = {**row, "about": about, "last": (row["last_at"] or "")[:19].replace("T", " ")}
+        table.add_row(row["occurrence"], coloured(row["status"]), *(plain(shown[name]) for name in names))
     return table
 
 

@@ -106,7 +106,11 @@ async def load_dead_letters(con: Connection, chosen: Mapping[str, Any], limit: i
     where = f"where {' and '.join(conditions)} " if conditions else ""
     return await con.fetch(
         "select key as occurrence, status, service, reason, event_type, event_subject, event_key, order_id, last_at, "
-        "body ->> 'next_occurrence' as next_occurrence, split_part(body -> 'letter' ->> 'error', e'\\n', 1) as error "
+        "body ->> 'next_occurrence' as next_occurrence, "
+        # Of a traceback the last line says most, of anything else the first.
+        "case reason when 'decision_raised' "
+        "then substring(rtrim(body -> 'letter' ->> 'error', e'\\n') from '[^\\n]*$') "
+        "else split_part(body -> 'letter' ->> 'error', e'\\n', 1) end as error "
         f"from dead_letter {where}order by last_at desc nulls last, key limit ${len(wanted) + 1}",
         *wanted.values(),
         limit,

@@ -25,7 +25,7 @@ from schemas.runtime import (
 from shared.broker.outgoing import Outgoing
 from shared.partner import store as calls
 from shared.worker import deadletter, store
-from shared.worker.decode import decode_kept
+from shared.worker.decode import decode_brought, decode_kept
 from shared.worker.fold import Fold, Result, is_our_own, messages
 from shared.worker.incoming import Fault, Incoming, Kept, Replay
 from shared.worker.outbox import Outbox
@@ -109,13 +109,23 @@ class Handling:
             return
         self._orders = [(item, deadletter.order_of(item.data)) for item in orders]
         dead = {k.occurrence: k for k in await store.load_dead(self._con, [r.occurrence for _, r in self._orders])}
+        known = set(dead)
         self._again = await deadletter.calls_again(self._con, [r for _, r in self._orders if r.occurrence not in dead])
         opened = [
             self._reopened(dead.pop(replay.occurrence), replay)
             for _, replay in self._orders
             if replay.occurrence in dead
         ]
+        unknown = [r for _, r in self._orders if r.occurrence not in known and r.occurrence not in self._again]
+        opened += [self._brought(replay, replay.body) for replay in unknown if replay.body and not replay.discard]
         self._items = opened + [i for i in self._items if i not in orders]
+
+    def _brought(self, replay: Replay, body: bytes) -> Incoming:
+        item = decode_brought(body)
+        item.replay = replay
+        if item.fault is None:
+            self._desk.routes.assign(item)
+        return item
 
     def _reopened(self, row: Kept, replay: Replay) -> Incoming:
         edited = replay.body if row.occurrence == replay.occurrence else None

@@ -85,7 +85,7 @@ def answer(
 ) -> None:
     """Tells control_room what came of a replay: processed, not merely sent."""
     mine = [r for r in results if r.item.replay is replay]
-    dead = next((r for r in mine if r.item.kept is not None and r.item.kept.status == "dead"), None)
+    dead = next((r for r in mine if r.item.kept is None or r.item.kept.status == "dead"), None)
     common: dict[str, Any] = {
         "occurrence": str(replay.occurrence),
         "replay_id": replay.replay_id,

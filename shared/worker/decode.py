@@ -53,6 +53,18 @@ def decode_kept(row: Kept, body: bytes) -> Incoming:
     return item
 
 
+def decode_brought(body: bytes) -> Incoming:
+    """An event that a replay brings along: the broker dead-lettered it before this service kept anything of it."""
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        said = None
+    type = _text(said.get("type")) if isinstance(said, dict) else None
+    item = decode(Delivery(0, "", "", type or "", envelope.EVENT, {}, body, False), timedelta(days=36500))[0]
+    item.delivery, item.body = None, body
+    return item
+
+
 def _media_type(delivery: Delivery) -> str:
     return delivery.content_type.partition(";")[0].strip().lower()
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import aio_pika
 import asyncpg
@@ -21,6 +22,8 @@ from shared.settings import Runtime
 from shared.worker.subscription import Service
 from tests.conftest import VirtualHost
 
+PASSWORD = "secret"
+USERS = ("control_room", "order_intake", "engineer")
 MIGRATIONS = Path(services.control_room.__file__).parent / "migrations"
 
 
@@ -34,17 +37,26 @@ class Room:
 
     @property
     def settings(self) -> Settings:
-        return Settings(amqp_url=self.vhost.amqp_url)
+        return Settings(amqp_url=self.broker("control_room"))
+
+    def broker(self, user: str) -> str:
+        """The broker, as one of its least-privileged users."""
+        parts = urlsplit(self.vhost.amqp_url)
+        return urlunsplit(parts._replace(netloc=f"{user}:{PASSWORD}@{parts.netloc.rpartition('@')[2]}"))
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"FLEET_AMQP_URL": self.vhost.amqp_url, "FLEET_DATABASE_URL": self.url, "COLUMNS": "250"}
+        return {"FLEET_AMQP_URL": self.broker("engineer"), "FLEET_DATABASE_URL": self.url, "COLUMNS": "250"}
 
     @asynccontextmanager
     async def running(self, what: Service, url: str) -> AsyncIterator[None]:
         """A service's worker for the length of the block."""
         runtime = Runtime(
-            amqp_url=self.vhost.amqp_url, database_url=url, health_host="127.0.0.1", health_port=0, log_level="error"
+            amqp_url=self.broker(what.name),
+            database_url=url,
+            health_host="127.0.0.1",
+            health_port=0,
+            log_level="error",
         )
         stop = asyncio.Event()
         task = asyncio.create_task(serve(what, runtime, stop, Health()))
@@ -63,7 +75,7 @@ class Room:
 
 @pytest.fixture
 async def room(vhost: VirtualHost, database: str) -> Room:
-    await apply(vhost.amqp_url, vhost.management_url)
+    await apply(vhost.amqp_url, vhost.management_url, dict.fromkeys(USERS, PASSWORD))
     await asyncio.to_thread(migrate, database, "control_room", [MIGRATIONS], "secret")
     return Room(vhost, service_url(database, "control_room", "secret"), database)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import aio_pika
+import asyncpg
 import pytest
 
 from schemas import envelope
@@ -180,6 +181,31 @@ async def test_message_that_the_broker_itself_dead_letters_becomes_one_for_each_
     assert {(row["service"], row["event_type"], row["order_id"]) for row in found} == {
         (NAME, PaymentApproved.TYPE, "ORD-1")
     }
+
+
+async def test_replay_of_what_the_broker_dead_lettered_handles_it_once(room: Room) -> None:
+    bug = Bug()
+    bug.is_there = False
+    await limited(room, b"[" + event(payment()) + b"]")
+    async with fleet(room, bug):
+        [dead] = await until(lambda: listed(room))
+        again = ("replay", dead["occurrence"], "--why", "the node was killed again and again", "--yes")
+        assert (await fleet_cli(room, "dead_letters", *again)).exit_code == 0
+        actions = json.loads((await fleet_cli(room, "dead_letters", "show", dead["occurrence"], "--json")).stdout)
+    assert [a["outcome"] for a in actions["actions"]] == [None, "handled"]
+    admin = await asyncpg.connect(room.admin_url)
+    assert await admin.fetchval(f"select body ->> 'seen' from {NAME}.tally where key = 'ORD-1'") == '["P1"]'
+    await admin.close()
+
+
+async def test_replay_of_what_the_broker_dead_lettered_fails_where_the_event_is_dead_again(room: Room) -> None:
+    await limited(room, b'[{"id": "1", "source": "shop", "type": "payment.approved.v1", "data": {}}]')
+    async with fleet(room, Bug()):
+        [dead] = await until(lambda: listed(room))
+        result = await fleet_cli(room, "dead_letters", "replay", dead["occurrence"], "--why", "look", "--yes")
+        assert result.exit_code == 1
+        [new] = await until(lambda: listed(room, status="open"))
+    assert new["reason"] == "invalid"
 
 
 async def two(room: Room) -> list[dict[str, Any]]:

@@ -106,7 +106,7 @@ async def test_dead_letters_are_listed_the_latest_first_up_to_the_limit(con: asy
     found = [await save_letter(con, last_at=AT + timedelta(seconds=n)) for n in range(3)]
     rows = await store.load_dead_letters(con, {}, 2)
     assert [row["occurrence"] for row in rows] == [found[2], found[1]]
-    assert rows[0]["error"] == "Traceback"
+    assert rows[0]["error"] == "KeyError: 'x'"
 
 
 async def test_dead_letter_is_loaded_as_it_was_saved(con: asyncpg.Connection) -> None:

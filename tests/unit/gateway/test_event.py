@@ -138,7 +138,7 @@ def test_every_door_says_only_what_the_gateway_may_publish() -> None:
         for message in door.messages:
             entry = door.entry(message.TYPE)
             assert entry is not None
-            assert entry.producers == ("gateway",)
+            assert "gateway" in entry.producers
             assert door.field is None or door.field in message.model_fields
 
 

@@ -1,12 +1,13 @@
 """The demo: the whole fleet on made-up orders, watched until the last one ends, then audited."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
+from typing import Any
 from uuid import uuid4
 
 import aio_pika
@@ -75,7 +76,7 @@ class Summary:
 
 
 Show = Callable[[Progress], None]
-Meanwhile = Callable[[Fleet, Progress], Awaitable[None]]
+Meanwhile = Callable[[Fleet, Progress], Coroutine[Any, Any, None]]
 
 
 async def run(

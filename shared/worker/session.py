@@ -218,8 +218,7 @@ class Session:
             started = perf_counter()
             await self._link.publish(batch.outgoing, self._runtime.confirm_seconds)
             batch.stage = Stage.SENT
-            if batch.outgoing:
-                self._transactor.sent.append(batch.id)
+            self._transactor.note_sent(batch)
             await self._ack(batch)
             metrics.BATCH_SECONDS.labels("publish").observe(perf_counter() - started)
             self._committed.task_done()

@@ -7,6 +7,7 @@ import structlog
 
 from shared import metrics
 from shared.backoff import Backoff
+from shared.broker.outgoing import Outgoing
 from shared.database import connection
 from shared.health import Health
 from shared.worker import store
@@ -32,10 +33,17 @@ class Transactor:
         self.dead_running = 0
         self.sent: list[UUID] = []
         """Batches whose messages are confirmed: their outgoing rows go with the next batch's transaction."""
+        self.unsent: dict[UUID, list[Outgoing]] = {}
+        """Messages that are saved and not confirmed: what a lost session leaves to the next one."""
 
     @property
     def paused(self) -> bool:
         return self.dead_running >= self._pause_after
+
+    def note_sent(self, batch: Batch) -> None:
+        """The batch's messages are confirmed."""
+        if self.unsent.pop(batch.id, None) is not None:
+            self.sent.append(batch.id)
 
     async def handle(self, batch: Batch) -> list[Batch]:
         """The batch as it was committed, in one or, where an event had to be singled out, several parts."""
@@ -87,6 +95,8 @@ class Transactor:
             limit = 1 if self.paused else self._pause_after - self.dead_running
             await Handling(self._desk, con, batch, sent, limit).run()
         self._forget(sent)
+        if batch.outgoing:
+            self.unsent[batch.id] = batch.outgoing
         self._health.ready("database")
         for result in batch.results:
             self._count(result)

@@ -64,9 +64,9 @@ class Worker:
         await self._check()
         self._session = Session(self._desk, link, self._transactor, self._runtime, self.saved)
         self._link = link
+        await self._send_left_over()
         running = asyncio.create_task(self._session.run(stop))
         try:
-            await self._sweep(timedelta(seconds=2))
             self._health.ready("broker")
             self._health.ready("setup")
             backoff.reset()
@@ -122,11 +122,20 @@ class Worker:
         if count % 15 == 0:
             await self._measure()
 
+    async def _send_left_over(self) -> None:
+        """What the last session saved and did not send, and what a process that died before us may have left."""
+        for batch, messages in list(self._transactor.unsent.items()):
+            if not await self.send(messages):
+                raise NotConfirmed(f"batch {batch} is still not confirmed")
+            del self._transactor.unsent[batch]
+            self._transactor.sent.append(batch)
+        await self._sweep(timedelta(seconds=1))
+
     async def _sweep(self, older_than: timedelta) -> None:
         """Sends outgoing rows that nobody is known to have sent: their incoming message may never come back."""
         async with connection(self._pool) as con:
             rows = await store.load_outgoing(con, older_than, 20)
-        mine = set(self._transactor.sent)
+        mine = {*self._transactor.sent, *self._transactor.unsent}
         for batch, messages in rows:
             if batch not in mine and await self.send(messages):
                 log.info("outgoing.swept", batch=str(batch), messages=len(messages))

@@ -53,5 +53,3 @@ def finished(progress: Progress) -> bool:
 
 async def test_orders_of_another_seed_complete_too() -> None:
     must_be_whole(await run(5, 7, FOLDER, quiet), 5)
-
-

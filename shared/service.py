@@ -71,7 +71,7 @@ async def _work(service: Service, runtime: Runtime, stop: asyncio.Event, health:
 
     worker = Worker(desk, pool, runtime, health, check)
     made_calls = asyncio.Event()
-    caller = Caller(service.name, release, service.operations, pool, worker.send, made_calls)
+    caller = Caller(service.name, release, service.operations, pool, worker.send_saved, made_calls)
     beside = [
         asyncio.create_task(task)
         for task in (

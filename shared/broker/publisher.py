@@ -37,13 +37,11 @@ class Publisher:
         link = self._link
         if link is None or not link.is_up:
             raise NotConfirmed("no connection to the broker")
-        async with asyncio.timeout(self._deadline * 2) as limit:
-            try:
+        try:
+            async with asyncio.timeout(self._deadline * 2):
                 await link.publish(messages, self._deadline)
-            except TimeoutError as error:
-                raise NotConfirmed("the broker blocks publishers") from error
-            finally:
-                limit.reschedule(None)
+        except TimeoutError as error:
+            raise NotConfirmed("the broker blocks publishers") from error
 
     async def run(self) -> None:
         """Keeps the connection up until cancelled."""

@@ -4,7 +4,6 @@ An answer is stored on the call's row together with the message that tells the s
 """
 
 import asyncio
-import contextlib
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
@@ -26,12 +25,13 @@ from shared.partner import gate, store
 from shared.partner.errors import Rejected, Unavailable, Uncertain
 from shared.partner.operation import Attempt, Operation, Policy
 from shared.partner.report import answered, exhausted
-from shared.worker.store import delete_outgoing, save_outgoing, storable
+from shared.worker.store import save_outgoing, storable
 from shared.worker.trouble import diagnose
 
 log = structlog.get_logger()
 
-Send = Callable[[list[Outgoing]], Awaitable[bool]]
+Send = Callable[[UUID, list[Outgoing]], Awaitable[None]]
+"""Sends the messages of a saved outgoing row, now or later; whoever does it deletes the row."""
 
 LONGEST_WAIT = 60.0
 """Seconds between two tries of one call, at most."""
@@ -51,6 +51,8 @@ class Caller:
         self._send = send
         self._wake = wake
         self._running: dict[str, set[asyncio.Task[None]]] = {}
+        self._troubled: set[str] = set()
+        """Partners whose last call failed, here or at another replica: a success must close their circuit."""
         self._stop = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -80,13 +82,17 @@ class Caller:
         """Leases what each partner has room for and starts it; how many calls were started."""
         started = 0
         async with connection(self._pool) as con:
-            for partner, operation in await store.load_waiting_partners(con):
+            waiting = await store.load_waiting_partners(con)
+            gates = await store.load_gates(con, [partner for partner, _ in waiting]) if waiting else {}
+            self._troubled = {partner for partner, gate in gates.items() if gate.failures}
+            for partner, operation in waiting:
                 policy = self._policy(operation)
                 room = policy.concurrency - len(self._running.get(partner, ()))
                 if room <= 0:
                     continue
                 lease = timedelta(seconds=policy.timeout * 2 + 10)
-                calls = await gate.lease(con, partner, policy, room, lease, uuid4())
+                doors = gates.get(partner, store.Gate())
+                calls = await gate.lease(con, partner, policy, doors, room, lease, uuid4())
                 for call in calls:
                     self._start(partner, self._make(session, call))
                 started += len(calls)
@@ -120,7 +126,7 @@ class Caller:
         try:
             answer = await self._try(session, operation, call)
             await self._store_answer(call, answer)
-            await self._note(call.partner, up=True)
+            await self._note_success(call.partner)
         except Unavailable as problem:
             outcome, error, retry_after = "unavailable", str(problem), problem.retry_after
         except (Uncertain, TimeoutError) as problem:
@@ -159,7 +165,7 @@ class Caller:
         uncertain = call.uncertain or outcome == "uncertain"
         now = datetime.now(UTC)
         if outcome in ("unavailable", "uncertain"):
-            await self._note(call.partner, up=False)
+            await self._note_failure(call.partner)
         hopeless = outcome in ("rejected", "failed") or (outcome == "uncertain" and policy.uncertain == "stop")
         if hopeless or now >= call.exhaust_at:
             await self._store_exhausted(call, f"{outcome}: {error}")
@@ -171,19 +177,24 @@ class Caller:
             if retry_after is not None:
                 await store.save_next_at(con, call.partner, due)
 
-    async def _note(self, partner: str, *, up: bool) -> None:
+    async def _note_success(self, partner: str) -> None:
+        if partner in self._troubled:
+            async with connection(self._pool) as con:
+                await gate.note_success(con, partner)
+
+    async def _note_failure(self, partner: str) -> None:
+        self._troubled.add(partner)
         async with connection(self._pool) as con:
-            await gate.note(con, partner, up)
+            await gate.note_failure(con, partner)
 
     async def _store_answer(self, call: store.Leased, answer: Model) -> None:
         batch = uuid4()
         messages = answered(self._service, batch, call, answer, datetime.now(UTC))
-        async with connection(self._pool) as con, con.transaction():
-            if not await store.save_answer(con, call, answer.model_dump_json()):
+        async with connection(self._pool) as con:
+            if not await store.save_answer(con, call, answer.model_dump_json(), batch, messages):
                 log.warning("call.lease_lost", call=str(call.id), partner=call.partner)
                 return
-            await save_outgoing(con, batch, messages)
-        await self._send_saved(batch, messages)
+        await self._send(batch, messages)
 
     async def _store_exhausted(self, call: store.Leased, error: str) -> None:
         batch, now = uuid4(), datetime.now(UTC)
@@ -194,10 +205,4 @@ class Caller:
                 return
             await save_outgoing(con, batch, messages)
         log.error("call.exhausted", partner=call.partner, operation=call.operation, call=str(call.id))
-        await self._send_saved(batch, messages)
-
-    async def _send_saved(self, batch: UUID, messages: list[Outgoing]) -> None:
-        if await self._send(messages):
-            with contextlib.suppress(Exception):  # the sweeper sends it again, which is harmless
-                async with connection(self._pool) as con:
-                    await delete_outgoing(con, [batch])
+        await self._send(batch, messages)

@@ -16,35 +16,46 @@ BURST = 1.0
 
 
 async def lease(
-    con: Connection, partner: str, policy: Policy, room: int, time: timedelta, token: UUID
+    con: Connection, partner: str, policy: Policy, gate: store.Gate, room: int, time: timedelta, token: UUID
 ) -> list[store.Leased]:
     """Up to `room` calls that may be made now: fewer by the rate, one only to probe a circuit that was open."""
+    now = datetime.now(UTC)
+    if gate.open_until is not None:
+        if now < gate.open_until:
+            return []
+        room = 1
+    if policy.rate is not None:
+        return await _lease_at_rate(con, partner, policy.rate, room, time, token)
+    if gate.next_at is not None and gate.next_at > now:
+        return []
+    return await store.lease_calls(con, partner, room, time, token)
+
+
+async def _lease_at_rate(
+    con: Connection, partner: str, rate: float, room: int, time: timedelta, token: UUID
+) -> list[store.Leased]:
+    """The gate's `next_at` is where the last call's share of time ends; replicas take turns at it."""
     async with con.transaction():
-        gate = (await store.load_gates(con, [partner]))[partner]
+        gate = await store.lock_gate(con, partner)
         now = datetime.now(UTC)
-        if gate["open_until"] is not None:
-            if now < gate["open_until"]:
-                return []
-            room = 1
-        if policy.rate is None:
-            return [] if gate["next_at"] > now else await store.lease_calls(con, partner, room, time, token)
-        start = max(gate["next_at"], now - timedelta(seconds=BURST))
-        allowed = int((now - start).total_seconds() * policy.rate)
-        calls = await store.lease_calls(con, partner, min(room, allowed), time, token) if allowed > 0 else []
-        if calls:
-            await store.save_next_at(con, partner, start + timedelta(seconds=len(calls) / policy.rate))
+        start = max(gate.next_at or now, now - timedelta(seconds=BURST))
+        allowed = int((now - start).total_seconds() * rate)
+        if allowed <= 0:
+            return []
+        calls = await store.lease_calls(con, partner, min(room, allowed), time, token)
+        await store.save_next_at(con, partner, start + timedelta(seconds=len(calls) / rate))
         return calls
 
 
-async def note(con: Connection, partner: str, up: bool) -> None:
-    """Counts failures in a row; one success closes the circuit."""
+async def note_failure(con: Connection, partner: str) -> None:
+    """Counts failures in a row; the circuit opens after some, longer each time."""
     async with con.transaction():
-        gate = (await store.load_gates(con, [partner]))[partner]
-        if up:
-            if gate["failures"]:
-                await store.save_circuit(con, partner, 0, None)
-            return
-        failures = gate["failures"] + 1
+        failures = (await store.lock_gate(con, partner)).failures + 1
         wait = ceiling(failures - OPEN_AFTER, 1.0, 30.0) if failures >= OPEN_AFTER else None
         open_until = None if wait is None else datetime.now(UTC) + timedelta(seconds=wait)
         await store.save_circuit(con, partner, failures, open_until)
+
+
+async def note_success(con: Connection, partner: str) -> None:
+    """One success closes the circuit."""
+    await store.save_circuit(con, partner, 0, None)

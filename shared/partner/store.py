@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from typing import Self
 from uuid import UUID
 
-from asyncpg import Connection, Record
+from asyncpg import Connection
 
 from schemas.decision import Call
+from shared.broker.outgoing import Outgoing
 from shared.worker.incoming import Incoming
 from shared.worker.routes import plain
+from shared.worker.store import columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +132,23 @@ async def lease_calls(con: Connection, partner: str, limit: int, lease: timedelt
     return [Leased(*row.values()) for row in rows]
 
 
-async def save_answer(con: Connection, call: Leased, answer: str) -> bool:
-    """Stores what the partner answered. False: the lease ran out and somebody else has the call."""
+async def save_answer(con: Connection, call: Leased, answer: str, batch: UUID, messages: Sequence[Outgoing]) -> bool:
+    """Stores what the partner answered and the messages about it, at once.
+
+    False: the lease ran out and somebody else has the call; then nothing is stored.
+    """
     done = await con.execute(
-        "update partner_call set status = 'answered', answer = $3, finished_at = now(), error = null "
-        "where id = $1 and lease_token = $2 and status = 'leased'",
+        "with done as (update partner_call set status = 'answered', answer = $3, finished_at = now(), error = null "
+        " where id = $1 and lease_token = $2 and status = 'leased' returning id) "
+        "insert into outgoing (batch, exchanges, routing_keys, content_types, message_ids, bodies) "
+        "select $4, $5, $6, $7, $8, $9 from done",
         call.id,
         call.lease_token,
         answer,
+        batch,
+        *columns(messages),
     )
-    return str(done) == "UPDATE 1"
+    return str(done) == "INSERT 0 1"
 
 
 async def save_retry(con: Connection, call: Leased, due: datetime, error: str, uncertain: bool) -> bool:
@@ -182,18 +191,31 @@ async def revive_calls(con: Connection, again: Sequence[UUID], discard: Sequence
     return {row["was"] for row in rows}
 
 
-async def load_gates(con: Connection, partners: Sequence[str]) -> dict[str, Record]:
-    """Each partner's gate, locked: from when on it may be called, and until when its circuit is open."""
-    await con.execute(
-        "insert into partner_gate (partner) select p from unnest($1::text[]) p order by p on conflict do nothing",
-        sorted(partners),
-    )
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """From when on a partner may be called, until when its circuit is open, and its failures in a row."""
+
+    next_at: datetime | None = None
+    open_until: datetime | None = None
+    failures: int = 0
+
+
+async def load_gates(con: Connection, partners: Sequence[str]) -> dict[str, Gate]:
+    """The gates of partners, as they are now; a partner that never was in trouble has none."""
     rows = await con.fetch(
-        "select partner, next_at, open_until, failures from partner_gate where partner = any($1::text[]) "
-        "order by partner for update",
-        partners,
+        "select partner, next_at, open_until, failures from partner_gate where partner = any($1::text[])", partners
     )
-    return {row["partner"]: row for row in rows}
+    return {row["partner"]: Gate(row["next_at"], row["open_until"], row["failures"]) for row in rows}
+
+
+async def lock_gate(con: Connection, partner: str) -> Gate:
+    """The partner's gate, locked until the end of the transaction."""
+    await con.execute("insert into partner_gate (partner) values ($1) on conflict do nothing", partner)
+    row = await con.fetchrow(
+        "select next_at, open_until, failures from partner_gate where partner = $1 for update", partner
+    )
+    assert row is not None
+    return Gate(*row.values())
 
 
 async def save_next_at(con: Connection, partner: str, next_at: datetime) -> None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from uuid import uuid4, uuid5
+from uuid import UUID, uuid4, uuid5
 
 from asyncpg import Pool
 
@@ -13,7 +13,7 @@ from shared.database import connection
 from shared.worker import store
 from shared.worker.outbox import Outbox
 
-Send = Callable[[list[Outgoing]], Awaitable[bool]]
+Send = Callable[[UUID, list[Outgoing]], Awaitable[None]]
 
 LIMIT = 256
 
@@ -35,8 +35,6 @@ async def carry_on(pool: Pool, service: str, send: Send) -> None:
                 )
             messages = outbox.packed()
             await store.save_outgoing(con, batch, messages)
-        if await send(messages):
-            async with connection(pool) as con:
-                await store.delete_outgoing(con, [batch])
+        await send(batch, messages)
         if len(due) < LIMIT:
             return

@@ -205,6 +205,13 @@ async def save_outgoing(con: Connection, batch: UUID, messages: Sequence[Outgoin
         "insert into outgoing (batch, exchanges, routing_keys, content_types, message_ids, bodies) "
         "values ($1, $2, $3, $4, $5, $6)",
         batch,
+        *columns(messages),
+    )
+
+
+def columns(messages: Sequence[Outgoing]) -> tuple[list[Any], ...]:
+    """The messages as the columns of an outgoing row: exchange, routing key, content type, message id, body."""
+    return (
         [m.exchange for m in messages],
         [m.routing_key for m in messages],
         [m.content_type for m in messages],

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -89,6 +90,11 @@ class Worker:
             return False
         return True
 
+    async def send_saved(self, batch: UUID, messages: list[Outgoing]) -> None:
+        """Publishes a saved row; it is deleted with the next batch. Without a session it waits for the sweeper."""
+        if await self.send(messages):
+            self._transactor.sent.append(batch)
+
     async def tick(self) -> None:
         """Every second, and when reminders were set: due events and reminders; now and then the sweeper."""
         count = 0
@@ -114,7 +120,7 @@ class Worker:
             if not self._transactor.paused:
                 session.offer(await store.load_due(con, self._runtime.batch_events))
         self._health.waiting_for["paused"] = "too many dead letters running" if self._transactor.paused else None
-        await reminders.carry_on(self._pool, self._desk.service.name, self.send)
+        await reminders.carry_on(self._pool, self._desk.service.name, self.send_saved)
         if session.idle:
             await self._transactor.flush()
         if count % 5 == 0:

@@ -1,10 +1,11 @@
-"""Keeps what both entry exchanges carry: takes what waits, saves it in one transaction, acks after the commit.
+"""Keeps what both entry exchanges carry, in one transaction for what waits.
 
-A consumer of its own beside the worker cycle: it decides nothing, so it needs no locks, no inbox and no states.
+A tap of its own beside the worker cycle: it decides nothing, so it needs no locks, no inbox and no states.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import cast
 
 import asyncpg
@@ -15,29 +16,18 @@ from services.control_room import store
 from services.control_room.entry import entries, opaque, order_seen
 from services.control_room.settings import Settings
 from shared.backoff import Backoff
-from shared.broker.link import Delivery, Link, LinkLost, open_link
+from shared.broker.link import Delivery
+from shared.worker import tap
 
 log = structlog.get_logger()
 
 QUEUE = "control_room.journal"
-BATCH = 128
-"""Deliveries saved in one transaction at most."""
-BATCH_BYTES = 16 * 1024 * 1024
 PARTITION_SECONDS = 6 * 3600.0
 
 
 async def run(pool: Pool, settings: Settings) -> None:
     """Keeps the journal until cancelled, through the loss of broker and database."""
-    backoff = Backoff()
-    while True:
-        try:
-            async with open_link(settings.amqp_url, QUEUE) as link:
-                log.info("journal.consuming")
-                backoff.reset()
-                await consume(link, pool, settings)
-        except Exception as error:
-            log.warning("journal.interrupted", error=f"{type(error).__name__}: {error}")
-        await backoff.wait()
+    await tap.run(settings.amqp_url, QUEUE, settings.journal_prefetch, partial(save, pool))
 
 
 async def keep_partitions(pool: Pool, settings: Settings) -> None:
@@ -52,31 +42,6 @@ async def keep_partitions(pool: Pool, settings: Settings) -> None:
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             log.warning("journal.partitions_not_kept", error=str(error))
             await backoff.wait()
-
-
-async def consume(link: Link, pool: Pool, settings: Settings) -> None:
-    """Saves and acks until the link is lost, which it raises."""
-    async for batch in batches(link, settings.journal_prefetch):
-        added = await save(pool, batch)
-        await link.ack_up_to(batch[-1].tag)
-        log.debug("journal.kept", deliveries=len(batch), events=added)
-
-
-async def batches(link: Link, prefetch: int) -> AsyncIterator[list[Delivery]]:
-    """What waits, in order of arrival; waits where nothing does. LinkLost: the link is over."""
-    waiting: asyncio.Queue[Delivery | None] = asyncio.Queue()
-    link.lost.add_done_callback(lambda _: waiting.put_nowait(None))
-    await link.consume(QUEUE, prefetch, waiting.put_nowait)
-    while True:
-        batch: list[Delivery] = []
-        size = 0
-        while not batch or (len(batch) < BATCH and size < BATCH_BYTES and not waiting.empty()):
-            delivery = await waiting.get()
-            if delivery is None:
-                raise LinkLost(link.lost.result())
-            batch.append(delivery)
-            size += len(delivery.body)
-        yield batch
 
 
 async def save(pool: Pool, batch: Sequence[Delivery]) -> int:

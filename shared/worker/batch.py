@@ -85,22 +85,30 @@ class Handling:
         self._now = datetime.now(UTC)
         self._items = list(batch.items)
         self._orders: list[tuple[Incoming, Replay]] = []
+        self._unknown: list[Replay] = []
         self._again: set[UUID] = set()
         """Occurrences of exhausted calls that a replay made due again."""
         self._fold: Fold
 
     async def run(self) -> None:
         """Raises what PostgreSQL raises; then nothing has happened."""
-        async with self._con.transaction():
-            await self._open_replays()
-            await self._find_keys()
-            await self._lock()
+        await self._open_replays()
+        await self._find_keys()
+        async with store.locked(self._con, self._desk.service.name, self._keys()):
+            self._batch.stage = Stage.LOCKED
+            await self._call_again()
             await self._open_held()
-            await self._drop_known()
-            await self._load()
+            held = await self._drop_known()
+            await self._load(held)
             await self._decide()
             await self._save()
         self._batch.stage = Stage.SAVED
+
+    def _keys(self) -> set[str]:
+        """What is locked: the events' keys; the events themselves where they have none, and the replays' orders."""
+        return {i.key if i.key is not None else f"event:{i.ref}" for i in self._items} | {
+            f"event:{order.ref}" for order, _ in self._orders
+        }
 
     async def _open_replays(self) -> None:
         """Puts the dead events that replays are about into the place of the orders."""
@@ -109,16 +117,20 @@ class Handling:
             return
         self._orders = [(item, deadletter.order_of(item.data)) for item in orders]
         dead = {k.occurrence: k for k in await store.load_dead(self._con, [r.occurrence for _, r in self._orders])}
-        known = set(dead)
-        self._again = await deadletter.calls_again(self._con, [r for _, r in self._orders if r.occurrence not in dead])
+        self._unknown = [r for _, r in self._orders if r.occurrence not in dead]
         opened = [
             self._reopened(dead.pop(replay.occurrence), replay)
             for _, replay in self._orders
             if replay.occurrence in dead
         ]
-        unknown = [r for _, r in self._orders if r.occurrence not in known and r.occurrence not in self._again]
-        opened += [self._brought(replay, replay.body) for replay in unknown if replay.body and not replay.discard]
+        opened += [self._brought(r, r.body) for r in self._unknown if r.body and not r.discard]
         self._items = opened + [i for i in self._items if i not in orders]
+
+    async def _call_again(self) -> None:
+        """Replays that mean no event of this service may mean a partner call that is exhausted."""
+        if self._unknown:
+            self._again = await deadletter.calls_again(self._con, self._unknown)
+            self._items = [i for i in self._items if i.replay is None or i.replay.occurrence not in self._again]
 
     def _brought(self, replay: Replay, body: bytes) -> Incoming:
         item = decode_brought(body)
@@ -161,16 +173,14 @@ class Handling:
             for item, key in zip(items, found, strict=True):
                 item.key = None if key is None else qualified(item.route.aggregate, key)
 
-    async def _lock(self) -> None:
-        keys = {i.key if i.key is not None else f"event:{i.ref}" for i in self._items}
-        keys |= {f"event:{order.ref}" for order, _ in self._orders}
-        await store.lock_keys(self._con, self._desk.service.name, keys)
-        self._batch.stage = Stage.LOCKED
+    async def _drop_known(self) -> dict[str, UUID]:
+        """Drops events that were handled or are kept already, doubles in the batch, and kept rows that moved on.
 
-    async def _drop_known(self) -> None:
-        """Drops events that were handled or are kept already, doubles in the batch, and kept rows that moved on."""
-        fresh = [i for i in self._items if i.kept is None]
-        known = await store.load_known(self._con, [i.ref for i in fresh] + [o.ref for o, _ in self._orders])
+        Returns which of the events' keys a dead letter holds.
+        """
+        fresh = [i.ref for i in self._items if i.kept is None] + [order.ref for order, _ in self._orders]
+        keys = list({i.key for i in self._items if i.key is not None})
+        known, held = await store.load_known(self._con, fresh, keys)
         moved = await store.load_kept(self._con, [i.ref for i in self._items if i.kept is not None])
         wanted: dict[UUID, Incoming] = {}
         for item in self._items:
@@ -181,9 +191,9 @@ class Handling:
         self._batch.duplicates = len(self._items) - len(wanted)
         self._items = list(wanted.values())
         self._orders = [(order, replay) for order, replay in self._orders if order.ref not in known]
+        return held
 
-    async def _load(self) -> None:
-        held = await store.load_held_keys(self._con, [i.key for i in self._items if i.key is not None])
+    async def _load(self, held: dict[str, UUID]) -> None:
         decidable = [i for i in self._items if i.fault is None and i.key is not None]
         states: dict[str, Any] = {}
         for aggregate in {i.route.aggregate for i in decidable}:
@@ -243,9 +253,6 @@ class Handling:
     async def _save(self) -> None:
         con, results = self._con, self._fold.results
         await self._save_states()
-        refs = [r.item.ref for r in results if r.item.kept is None] + [order.ref for order, _ in self._orders]
-        if refs:
-            await store.save_inbox(con, refs)
         if unsettled := [r for r in results if r.status != "handled"]:
             await store.save_kept(con, unsettled, self._now)
         if settled := [r.item.ref for r in results if r.status == "handled" and r.item.kept is not None]:
@@ -253,7 +260,7 @@ class Handling:
         if self._fold.numbers.following:
             await store.save_series(con, self._fold.numbers.following)
         await self._save_effects(results)
-        await self._save_outgoing(results)
+        await self._save_done(results)
 
     async def _save_effects(self, results: Sequence[Result]) -> None:
         handled = [r for r in results if r.decision is not None]
@@ -293,7 +300,7 @@ class Handling:
             await store.save_reminders(self._con, set_)
             self._batch.made_reminders = True
 
-    async def _save_outgoing(self, results: Sequence[Result]) -> None:
+    async def _save_done(self, results: Sequence[Result]) -> None:
         outbox = Outbox(self._desk.service.name, self._batch.id, self._now)
         outbox.add_all(messages(results))
         for result in results:
@@ -302,10 +309,9 @@ class Handling:
         for order, replay in self._orders:
             deadletter.answer(outbox, self._desk.service.name, order, replay, results, self._again, self._now)
         self._batch.outgoing = outbox.packed()
-        if self._batch.outgoing:
-            await store.save_outgoing(self._con, self._batch.id, self._batch.outgoing)
-        if self._sent:
-            await store.delete_outgoing(self._con, self._sent)
+        refs = [r.item.ref for r in results if r.item.kept is None] + [order.ref for order, _ in self._orders]
+        if refs or self._batch.outgoing or self._sent:
+            await store.save_done(self._con, refs, self._batch.id, self._batch.outgoing, self._sent)
 
 
 def refuse(item: Incoming, error: Exception) -> None:

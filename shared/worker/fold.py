@@ -144,7 +144,7 @@ def messages(results: Sequence[Result]) -> list[Said]:
 
 
 def is_our_own(result: Result) -> bool:
-    """Whether a dead letter speaks against this release, rather than against what somebody sent."""
-    if result.status != "dead":
+    """Whether a dead letter speaks against this release, rather than against what somebody sent or replayed."""
+    if result.status != "dead" or result.item.replay is not None:
         return False
     return result.reason in HOLDING or (result.reason == "invalid" and result.item.source.startswith("/dropfleet/"))

@@ -1,7 +1,8 @@
 """The SQL of the worker cycle: locks, inbox, states, outgoing, reminders, number series. Bulk only."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,26 +17,42 @@ from shared.worker.routes import plain, qualified
 from shared.worker.subscription import Aggregate
 
 
-async def lock_keys(con: Connection, service: str, keys: Iterable[str]) -> None:
-    """Takes the keys' advisory locks until the end of the transaction, in one order everywhere.
+@asynccontextmanager
+async def locked(con: Connection, service: str, keys: Iterable[str]) -> AsyncIterator[None]:
+    """A transaction that holds the keys' advisory locks, taken in one order everywhere.
 
-    A statement of its own: under READ COMMITTED the next one sees what the lock's last holder committed.
+    The locks are a statement of their own: under READ COMMITTED the next one sees what their last holder committed.
+    It goes with BEGIN in one round trip.
     """
     salt = hashlib.blake2b(service.encode(), digest_size=8).digest()
-    hashes = {
-        int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8, salt=salt).digest(), "big", signed=True)
-        for key in keys
-    }
-    await con.execute("select count(pg_advisory_xact_lock(k)) from unnest($1::bigint[]) k", sorted(hashes))
-
-
-async def load_known(con: Connection, refs: Sequence[UUID]) -> set[UUID]:
-    """Those of the events that the inbox has seen."""
-    rows = await con.fetch(
-        "select ref from inbox where ref = any($1::uuid[]) union all select ref from inbox_kept where ref = any($1)",
-        refs,
+    hashes = sorted({_hash(key, salt) for key in keys})
+    await con.execute(
+        f"begin; select count(pg_advisory_xact_lock(k)) from unnest('{{{','.join(map(str, hashes))}}}'::bigint[]) k"
     )
-    return {row["ref"] for row in rows}
+    try:
+        yield
+    except BaseException:
+        if not con.is_closed():
+            await con.execute("rollback")
+        raise
+    await con.execute("commit")
+
+
+def _hash(key: str, salt: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8, salt=salt).digest(), "big", signed=True)
+
+
+async def load_known(con: Connection, refs: Sequence[UUID], keys: Sequence[str]) -> tuple[set[UUID], dict[str, UUID]]:
+    """Those of the events that the inbox has seen, and those of the keys that a dead letter holds, with its ref."""
+    rows = await con.fetch(
+        "select ref, null as key from inbox where ref = any($1::uuid[]) "
+        "union all select ref, null from inbox_kept where ref = any($1) "
+        "union all select ref, key from inbox_kept where status = 'dead' and key = any($2::text[])",
+        refs,
+        keys,
+    )
+    known = {row["ref"] for row in rows if row["key"] is None}
+    return known, {row["key"]: row["ref"] for row in rows if row["key"] is not None}
 
 
 async def load_kept(con: Connection, refs: Sequence[UUID]) -> dict[UUID, str]:
@@ -44,12 +61,6 @@ async def load_kept(con: Connection, refs: Sequence[UUID]) -> dict[UUID, str]:
         return {}
     rows = await con.fetch("select ref, status, attempt from inbox_kept where ref = any($1::uuid[])", refs)
     return {row["ref"]: f"{row['status']}/{row['attempt']}" for row in rows}
-
-
-async def load_held_keys(con: Connection, keys: Sequence[str]) -> dict[str, UUID]:
-    """Which of the keys a dead letter holds, with its ref."""
-    rows = await con.fetch("select key, ref from inbox_kept where status = 'dead' and key = any($1::text[])", keys)
-    return {row["key"]: row["ref"] for row in rows}
 
 
 async def load_due(con: Connection, limit: int) -> list[Kept]:
@@ -102,9 +113,21 @@ async def save_states(con: Connection, table: str, states: Mapping[str, Model]) 
     )
 
 
-async def save_inbox(con: Connection, refs: Sequence[UUID]) -> None:
-    """Remembers events. Raises UniqueViolationError where another worker was faster with one of them."""
-    await con.execute("insert into inbox (ref) select r from unnest($1::uuid[]) r", refs)
+async def save_done(
+    con: Connection, refs: Sequence[UUID], batch: UUID, messages: Sequence[Outgoing], sent: Sequence[UUID]
+) -> None:
+    """Remembers events, saves the batch's messages as one row exactly as they will be sent, and deletes the rows of
+    batches that are sent. Raises UniqueViolationError where another worker was faster with one of the events."""
+    await con.execute(
+        "with seen as (insert into inbox (ref) select r from unnest($1::uuid[]) r), "
+        "gone as (delete from outgoing where batch = any($2::uuid[])) "
+        "insert into outgoing (batch, exchanges, routing_keys, content_types, message_ids, bodies) "
+        "select $3, $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[] where cardinality($4::text[]) > 0",
+        refs,
+        sent,
+        batch,
+        *columns(messages),
+    )
 
 
 async def save_kept(con: Connection, results: Sequence[Result], now: datetime) -> None:

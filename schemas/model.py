@@ -8,7 +8,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 class Model(BaseModel):
     """A frozen value. Unknown fields are forbidden here; consumers decode with `extra="ignore"`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+    # Built when first used: no process uses all of the messages, and building them takes most of its start.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Message(Model):

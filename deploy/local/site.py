@@ -66,13 +66,22 @@ async def prepare(addresses: Addresses, folder: Path, name: str, *, afresh: bool
     )
     site.logs.mkdir(parents=True, exist_ok=True)
     _write_certificate(site)
-    await _make_database(addresses.database_url, name, afresh=afresh)
-    await _make_vhost(addresses, name, afresh=afresh)
-    await apply(site.amqp_url, site.management_url, site.passwords)
+    await asyncio.gather(
+        _prepare_database(addresses, site, afresh=afresh), _prepare_broker(addresses, site, afresh=afresh)
+    )
+    return site
+
+
+async def _prepare_database(addresses: Addresses, site: Site, *, afresh: bool) -> None:
+    await _make_database(addresses.database_url, site.name, afresh=afresh)
     for service in SERVICES:
         folders = folders_of(service)
         await asyncio.to_thread(migrate, site.database_url, service, folders, site.passwords[service])
-    return site
+
+
+async def _prepare_broker(addresses: Addresses, site: Site, *, afresh: bool) -> None:
+    await _make_vhost(addresses, site.name, afresh=afresh)
+    await apply(site.amqp_url, site.management_url, site.passwords)
 
 
 def _credentials(folder: Path) -> dict[str, dict[str, str]]:

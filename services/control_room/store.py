@@ -1,7 +1,8 @@
 """The only SQL of the control room: journal, orders as seen, dead letters and what was done about them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, fields
+from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -26,7 +27,9 @@ async def save_entries(con: Connection, entries: Sequence[Entry]) -> list[Entry]
         del new[row["ref"]]
     fresh = list(new.values())
     if fresh:
-        await con.copy_records_to_table("journal", records=[astuple(entry) for entry in fresh], columns=_COLUMNS)
+        await con.copy_records_to_table(
+            "journal", records=[attrgetter(*_COLUMNS)(entry) for entry in fresh], columns=_COLUMNS
+        )
     return fresh
 
 
@@ -41,7 +44,7 @@ async def save_orders(con: Connection, seen: Sequence[OrderSeen]) -> None:
         "status = case when o.status_at is null or excluded.status_at >= o.status_at "
         "then coalesce(excluded.status, o.status) else o.status end, "
         "status_at = greatest(excluded.status_at, o.status_at)",
-        [astuple(one) for one in seen],
+        [tuple(getattr(one, f.name) for f in fields(one)) for one in seen],
     )
 
 

@@ -102,7 +102,9 @@ class Session:
         taking.cancel()
         self._stop.set()
         await handling
-        await self._committed.join()
+        sent = asyncio.create_task(self._committed.join())
+        await asyncio.wait([sent, sending], return_when=asyncio.FIRST_COMPLETED)
+        sent.cancel()
         sending.cancel()
         with contextlib.suppress(Exception):
             await self._link.give_back()

@@ -109,6 +109,8 @@ class Session:
         await self._committed.join()
         sending.cancel()
         with contextlib.suppress(Exception):
+            await self._transactor.flush()  # or the next session's sweep sends them once more
+        with contextlib.suppress(Exception):
             await self._link.give_back()
 
     def _on_foreign_delivery(self, delivery: Delivery) -> None:

@@ -8,6 +8,8 @@ import json
 from collections.abc import Iterable
 from datetime import datetime
 from functools import cache
+from json.encoder import encode_basestring
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
@@ -47,10 +49,13 @@ class Event(Model, Generic[D]):
 
 def reference(source: str, id: str) -> UUID:
     """The UUID of a `(source, id)` pair: the event's identity in every inbox."""
-    digest = bytearray(hashlib.blake2b(f"{source}\0{id}".encode(), digest_size=16).digest())
-    digest[6] = digest[6] & 0x0F | 0x80  # version 8, which UUID() itself knows only from Python 3.14 on
-    digest[8] = digest[8] & 0x3F | 0x80
-    return UUID(bytes=bytes(digest))
+    digest = hashlib.blake2b(f"{source}\0{id}".encode(), digest_size=16).digest()
+    return UUID(int=int.from_bytes(digest, "big") & _FREE_BITS | _VERSION_8)
+
+
+_FREE_BITS = ~(0xF << 76 | 0b11 << 62)
+_VERSION_8 = 8 << 76 | 0b10 << 62
+"""Version and variant; UUID() itself knows version 8 only from Python 3.14 on."""
 
 
 @cache
@@ -76,15 +81,14 @@ def encode(
     trace: str | None = None,
 ) -> bytes:
     """One event as JSON. Written by hand: three times as fast as dumping a model that wraps a model."""
-    parts = [
-        f'{{"specversion":"1.0","id":{json.dumps(id)},"source":{json.dumps(source)},"type":"{data.TYPE}",'
-        f'"subject":{json.dumps(data.subject, ensure_ascii=False)},"time":"{time.isoformat()}",'
-        '"datacontenttype":"application/json"'
-    ]
     extensions = (("correlationid", correlation), ("causationid", causation), ("traceparent", trace))
-    parts += [f',"{name}":{json.dumps(value)}' for name, value in extensions if value]
-    parts.append(f',"data":{data.__pydantic_serializer__.to_json(data, exclude_none=True).decode()}}}')
-    return "".join(parts).encode()
+    attributes = "".join([f',"{name}":{quoted(value)}' for name, value in extensions if value])
+    head = (
+        f'{{"specversion":"1.0","id":{quoted(id)},"source":{quoted(source)},"type":"{data.TYPE}",'
+        f'"subject":{encode_basestring(data.subject)},"time":"{time.isoformat()}",'
+        f'"datacontenttype":"application/json"{attributes},"data":'
+    )
+    return b"%b%b}" % (head.encode(), data.__pydantic_serializer__.to_json(data, exclude_none=True))
 
 
 def pack(events: Iterable[bytes]) -> list[bytes]:

@@ -58,9 +58,10 @@ class Item(Model):
     @property
     def total(self) -> Decimal:
         """BRL, two places: quantity × price less discount."""
-        return (self.quantity * self.unit_price).quantize(Decimal("0.01")) - self.discount
+        return (self.quantity * self.unit_price).quantize(CENT) - self.discount
 
 
+CENT = Decimal("0.01")
 Items = Annotated[tuple[Item, ...], Field(min_length=1, max_length=500)]
 
 

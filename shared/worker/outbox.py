@@ -1,10 +1,11 @@
 """From what decisions said to AMQP messages: enveloped, routed by the catalogue, packed by routing key."""
 
+import hashlib
 from collections.abc import Iterable
 from datetime import datetime
 from itertools import groupby
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from schemas import catalogue, envelope
 from schemas.model import Message
@@ -38,6 +39,13 @@ def routing_key_of(message: Message, service: str) -> str:
     return f"{service}.dead" if catalogue.by_type()[message.TYPE].kind == "dead_letter" else message.TYPE
 
 
+def derived(cause: UUID, name: str) -> str:
+    """`str(uuid5(cause, name))`, in half its time."""
+    digest = hashlib.sha1(cause.bytes + name.encode(), usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(digest[16], 16) & 3]
+    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
+
+
 class Outbox:
     """Collects the messages of one batch. The same cause and position give the same event id, always."""
 
@@ -52,7 +60,7 @@ class Outbox:
             cause = one.cause
             self.add(
                 one.message,
-                id=str(uuid5(cause.ref, f"{self._service}/{one.position}/{one.message.TYPE}")),
+                id=derived(cause.ref, f"{self._service}/{one.position}/{one.message.TYPE}"),
                 correlation=cause.correlation or cause.id,
                 causation=cause.id,
                 trace=cause.trace,

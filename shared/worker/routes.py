@@ -34,7 +34,11 @@ class Routes:
     """Finds each event's route and key. An event that nothing subscribes to gets a fault."""
 
     def __init__(self, service: Service) -> None:
-        self._messages = {s.message.TYPE: s for s in service.subscriptions if isinstance(s, Subscription)}
+        self._messages = {
+            s.message.TYPE: (s, Route(s.aggregate, s.decide, s.find, s.load, s.series))
+            for s in service.subscriptions
+            if isinstance(s, Subscription)
+        }
         self._answers = {a.request.__name__: a for a in service.subscriptions if isinstance(a, Answer)}
         self._timers = {t.name: t for t in service.subscriptions if isinstance(t, Timer)}
 
@@ -54,12 +58,11 @@ class Routes:
             item.fault = Fault("invalid", places(error))
 
     def _assign_message(self, item: Incoming) -> None:
-        subscription = self._messages.get(item.data.TYPE)
-        if subscription is None:
+        found = self._messages.get(item.data.TYPE)
+        if found is None:
             item.fault = Fault("unknown_type", f"this service does not subscribe to {item.data.TYPE!r}")
             return
-        s = subscription
-        item.route = Route(s.aggregate, s.decide, s.find, s.load, s.series)
+        s, item.route = found
         if s.find is None:
             item.key = qualified(s.aggregate, s.key(item.data) if s.key is not None else item.data.subject)
 

@@ -55,7 +55,11 @@ class Session:
         self._waiting_bytes = 0
         self._arrived = asyncio.Event()
         self._offered: set[UUID] = set()
-        self._decoded: asyncio.Queue[Batch] = asyncio.Queue(maxsize=1)
+        self._next = Batch([])
+        """It is filled for as long as another one is in the database: the fewer transactions, the faster."""
+        self._filled = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
         self._committed: asyncio.Queue[Batch] = asyncio.Queue(maxsize=1)
         self._watermark = Watermark()
         self._stop = asyncio.Event()
@@ -107,6 +111,8 @@ class Session:
         sent.cancel()
         sending.cancel()
         with contextlib.suppress(Exception):
+            await self._transactor.flush()  # or the next session's sweep sends them once more
+        with contextlib.suppress(Exception):
             await self._link.give_back()
 
     def _on_foreign_delivery(self, delivery: Delivery) -> None:
@@ -128,16 +134,15 @@ class Session:
 
     @property
     def idle(self) -> bool:
-        return not self._waiting and self._decoded.empty() and self._committed.empty()
+        return not self._waiting and not self._next.items and self._committed.empty()
 
     async def _take(self) -> None:
-        """Decodes what waits into batches: one event when idle, up to the limit under load."""
+        """Decodes what waits into the next batch: one event when idle, up to the limit under load."""
         while True:
             await self._arrived.wait()
+            await self._room.wait()
             await self._adapt()
-            batch = self._next_batch()
-            if batch is not None:
-                await self._decoded.put(batch)
+            self._fill()
 
     async def _adapt(self) -> None:
         """Opens the prefetch at the first harmless delivery, narrows it while too many bytes wait."""
@@ -149,19 +154,28 @@ class Session:
         elif harmless and self.state is State.CAREFUL and self._waiting_bytes <= self._runtime.prefetch_bytes // 2:
             await self._consume(State.OPEN)
 
-    def _next_batch(self) -> Batch | None:
-        items: list[Incoming] = []
-        one_by_one = False
-        while self._waiting and len(items) < self._runtime.batch_events and not one_by_one:
+    def _fill(self) -> None:
+        batch = self._next
+        while self._waiting and self._room.is_set():
             first = self._waiting[0]
-            one_by_one = isinstance(first, Delivery) and is_suspect(first)
-            if one_by_one and items:
-                return Batch(items)
-            self._waiting.popleft()
-            items += self._opened(first)
+            alone = isinstance(first, Delivery) and is_suspect(first)
+            if not (alone and batch.items):
+                self._waiting.popleft()
+                batch.items += self._opened(first)
+                batch.one_by_one = alone
+            if alone or len(batch.items) >= self._runtime.batch_events:
+                self._room.clear()
         if not self._waiting:
             self._arrived.clear()
-        return Batch(items, one_by_one=one_by_one) if items else None
+        if batch.items:
+            self._filled.set()
+
+    async def _next_batch(self) -> Batch:
+        await self._filled.wait()
+        batch, self._next = self._next, Batch([])
+        self._filled.clear()
+        self._room.set()
+        return batch
 
     def _opened(self, waiting: Delivery | Kept) -> list[Incoming]:
         if isinstance(waiting, Kept):
@@ -178,7 +192,7 @@ class Session:
     async def _handle(self) -> None:
         """Brings batches into the database, in order. Pauses after many dead letters running."""
         while not self._stop.is_set():
-            batch = await self._or_stop(self._decoded.get())
+            batch = await self._or_stop(self._next_batch())
             while batch is not None and batch.items and not self._stop.is_set():
                 await self._wait_while_paused()
                 batch = await self._handle_some(batch)

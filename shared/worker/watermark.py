@@ -8,16 +8,21 @@
 >>> mark.done(1)
 """
 
+from collections import deque
+
 
 class Watermark:
     """A delivery is complete when all its events are; acked is only a contiguous prefix of complete deliveries."""
 
     def __init__(self) -> None:
         self._open: dict[int, int] = {}
-        """Events that are not complete, by delivery tag, in the order of delivery."""
+        """Events that are not complete, by delivery tag."""
+        self._tags: deque[int] = deque()
+        """Deliveries that are not acked, in their order."""
 
     def taken(self, tag: int, events: int) -> None:
         self._open[tag] = events
+        self._tags.append(tag)
 
     def done(self, tag: int) -> int | None:
         """One event of the delivery is complete: up to which tag may be acked now, None where nothing more."""
@@ -25,11 +30,9 @@ class Watermark:
             return None
         self._open[tag] -= 1
         prefix = None
-        for first in list(self._open):
-            if self._open[first] > 0:
-                break
-            prefix = first
-            del self._open[first]
+        while self._tags and self._open[self._tags[0]] <= 0:
+            prefix = self._tags.popleft()
+            del self._open[prefix]
         return prefix
 
     def __len__(self) -> int:

@@ -6,6 +6,7 @@ A crash before SAVED leaves no trace: the deliveries come again. A crash after i
 the deliveries come again, are known, and the row is sent under the same ids.
 """
 
+import contextlib
 import json
 import traceback
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ from shared.broker.outgoing import Outgoing
 from shared.partner import store as calls
 from shared.worker import deadletter, store
 from shared.worker.decode import decode_brought, decode_kept
-from shared.worker.fold import Fold, Result, is_our_own, messages
+from shared.worker.fold import HOLDING, Fold, Result, is_our_own, messages
 from shared.worker.incoming import Fault, Incoming, Kept, Replay
 from shared.worker.outbox import Outbox
 from shared.worker.routes import Routes, plain, qualified
@@ -62,6 +63,11 @@ class Batch:
     made_calls: bool = False
     made_reminders: bool = False
 
+    def parts(self, largest: int) -> "list[Batch]":
+        """Itself, or the parts of what a huge pack made too large: a transaction can take so many locks only."""
+        starts = range(0, len(self.items), largest)
+        return [Batch(self.items[start : start + largest], one_by_one=self.one_by_one) for start in starts]
+
 
 @dataclass(slots=True)
 class Desk:
@@ -85,6 +91,7 @@ class Handling:
         self._now = datetime.now(UTC)
         self._items = list(batch.items)
         self._orders: list[tuple[Incoming, Replay]] = []
+        self._failed: list[tuple[Incoming, Replay]] = []
         self._unknown: list[Replay] = []
         self._again: set[UUID] = set()
         """Occurrences of exhausted calls that a replay made due again."""
@@ -107,12 +114,13 @@ class Handling:
     def _keys(self) -> set[str]:
         """What is locked: the events' keys; the events themselves where they have none, and the replays' orders."""
         return {i.key if i.key is not None else f"event:{i.ref}" for i in self._items} | {
-            f"event:{order.ref}" for order, _ in self._orders
+            f"event:{order.ref}" for order, _ in (*self._orders, *self._failed)
         }
 
     async def _open_replays(self) -> None:
         """Puts the dead events that replays are about into the place of the orders."""
         orders = [i for i in self._items if i.fault is None and isinstance(i.data, _ORDERS)]
+        self._take_failed()
         if not orders:
             return
         self._orders = [(item, deadletter.order_of(item.data)) for item in orders]
@@ -125,6 +133,15 @@ class Handling:
         ]
         opened += [self._brought(r, r.body) for r in self._unknown if r.body and not r.discard]
         self._items = opened + [i for i in self._items if i not in orders]
+
+    def _take_failed(self) -> None:
+        """Orders whose transaction failed (see `refuse`): nothing of them was done, and that is the answer."""
+        for item in self._items:
+            if item.fault is not None and item.fault.reason in HOLDING and isinstance(item.data, _ORDERS):
+                with contextlib.suppress(ValueError):  # an order that cannot be read is a dead letter itself
+                    self._failed.append((item, deadletter.order_of(item.data)))
+        failed = {item.ref for item, _ in self._failed}
+        self._items = [i for i in self._items if i.ref not in failed]
 
     async def _call_again(self) -> None:
         """Replays that mean no event of this service may mean a partner call that is exhausted."""
@@ -178,7 +195,7 @@ class Handling:
 
         Returns which of the events' keys a dead letter holds.
         """
-        fresh = [i.ref for i in self._items if i.kept is None] + [order.ref for order, _ in self._orders]
+        fresh = [i.ref for i in self._items if i.kept is None] + [o.ref for o, _ in (*self._orders, *self._failed)]
         keys = list({i.key for i in self._items if i.key is not None})
         known, held = await store.load_known(self._con, fresh, keys)
         moved = await store.load_kept(self._con, [i.ref for i in self._items if i.kept is not None])
@@ -191,6 +208,7 @@ class Handling:
         self._batch.duplicates = len(self._items) - len(wanted)
         self._items = list(wanted.values())
         self._orders = [(order, replay) for order, replay in self._orders if order.ref not in known]
+        self._failed = [(order, replay) for order, replay in self._failed if order.ref not in known]
         return held
 
     async def _load(self, held: dict[str, UUID]) -> None:
@@ -308,8 +326,11 @@ class Handling:
                 deadletter.record(outbox, self._desk.service.name, self._desk.version, result, self._now)
         for order, replay in self._orders:
             deadletter.answer(outbox, self._desk.service.name, order, replay, results, self._again, self._now)
+        for order, replay in self._failed:
+            deadletter.answer_failed(outbox, self._desk.service.name, order, replay, self._now)
         self._batch.outgoing = outbox.packed()
-        refs = [r.item.ref for r in results if r.item.kept is None] + [order.ref for order, _ in self._orders]
+        refs = [r.item.ref for r in results if r.item.kept is None]
+        refs += [order.ref for order, _ in (*self._orders, *self._failed)]
         if refs or self._batch.outgoing or self._sent:
             await store.save_done(self._con, refs, self._batch.id, self._batch.outgoing, self._sent)
 

@@ -111,6 +111,18 @@ def answer(
     )
 
 
+def answer_failed(outbox: Outbox, service: str, order: Incoming, replay: Replay, now: datetime) -> None:
+    """The database did not take what the replay did: the dead letter is as dead as before."""
+    said = DeadLetterFailed(
+        occurrence=str(replay.occurrence),
+        replay_id=replay.replay_id,
+        service=service,
+        error=storable(order.fault.error if order.fault is not None else ""),
+        failed_at=now,
+    )
+    outbox.add(said, id=f"{order.id}/answer", correlation=order.correlation or order.id, causation=order.id)
+
+
 def _plain(headers: dict[str, Any]) -> dict[str, Any]:
     """Headers as JSON has them; what JSON does not know becomes text."""
     return {

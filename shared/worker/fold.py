@@ -59,10 +59,10 @@ class Fold:
         """Decides one event."""
         result = self._judge(item)
         self.results.append(result)
-        if result.status == "handled" and item.replay is not None and self.held.get(item.key or "") == item.ref:
-            del self.held[item.key or ""]
-        elif result.status == "dead" and result.key is not None:
+        if result.status == "dead" and result.key is not None:
             self.held[result.key] = item.ref
+        elif self.held.get(item.key or "") == item.ref:
+            del self.held[item.key or ""]  # replayed: what became of it holds nobody, also where it waits or is refused
 
     def _judge(self, item: Incoming) -> Result:
         if item.replay is not None and item.replay.discard and self._is_dead_letter(item):

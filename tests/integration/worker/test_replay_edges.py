@@ -1,0 +1,70 @@
+"""Replays that do not simply succeed: whatever comes of them, nobody is held for ever and every order is answered."""
+
+from schemas.runtime import DeadLetterReplayRequested
+from tests.integration.worker.bench import Bench, event, payment, service, until
+from tests.integration.worker.test_failures import Switch, replay_of
+
+
+async def dead_with_one_behind(bench: Bench) -> DeadLetterReplayRequested:
+    await bench.publish(event(payment(payment="bad"), "e1"), event(payment(payment="P1"), "e2"))
+    await until(lambda: len(bench.dead) == 1)
+
+    async def held() -> bool:
+        return [r["status"] for r in await bench.kept()] == ["dead", "held"]
+
+    await until(held)
+    return replay_of(bench.dead[0])
+
+
+async def test_replay_that_ends_refused_releases_those_behind(bench: Bench) -> None:
+    switch = Switch("raises")
+    async with bench.working(service(switch)):
+        order = await dead_with_one_behind(bench)
+        switch.broken = "refused"
+        await bench.command(order)
+        await until(lambda: said_of(bench, order, "dead_letter.failed.v1"))
+        await until(lambda: tally_is(bench, ("P1",)), 5, "what was held goes on")
+    assert [(r["id"], r["status"]) for r in await bench.kept()] == [("e1", "dead")]
+
+
+async def test_replay_that_must_wait_releases_those_behind(bench: Bench) -> None:
+    switch = Switch("raises")
+    async with bench.working(service(switch), ladder_seconds=(0.1, 60.0, 60.0)):
+        order = await dead_with_one_behind(bench)
+        switch.broken = "not yet"
+        await bench.command(order)
+        await until(lambda: tally_is(bench, ("P1",)), 5, "what was held goes on")
+    assert [(r["id"], r["status"]) for r in await bench.kept()] == [("e1", "waiting")]
+
+
+async def test_replays_behind_the_last_that_may_die_are_not_answered_before_they_are_handled(bench: Bench) -> None:
+    switch = Switch("raises")
+    async with bench.working(service(switch)):
+        await bench.publish(*(event(payment(f"O{n}", "bad")) for n in range(8)))
+        await until(lambda: len(bench.dead) == 8)
+        orders = [replay_of(letter) for letter in bench.dead]
+    for order in orders:
+        await bench.command(order)
+    async with bench.working(service(switch), pause_after=3, pause_seconds=0.1):
+        await until(lambda: len([f for f in bench.facts if f["type"].startswith("dead_letter.")]) == 8)
+    assert {f["type"] for f in bench.facts} == {"dead_letter.failed.v1"}
+    assert len(bench.dead) == 16
+
+
+async def test_replay_that_the_database_refuses_is_answered_as_failed(bench: Bench) -> None:
+    async with bench.working(service(Switch("unstorable"))):
+        await bench.publish(event(payment(payment="bad"), "e1"))
+        await until(lambda: len(bench.dead) == 1)
+        order = replay_of(bench.dead[0])
+        await bench.command(order)
+        await until(lambda: said_of(bench, order, "dead_letter.failed.v1"), 5)
+        await until(lambda: bench.queue_depth_is(0))
+    assert [(r["id"], r["status"], r["key"]) for r in await bench.kept()] == [("e1", "dead", "tally:ORD-1")]
+
+
+def said_of(bench: Bench, order: DeadLetterReplayRequested, type: str) -> bool:
+    return any(f["type"] == type and f["data"]["replay_id"] == order.replay_id for f in bench.facts)
+
+
+async def tally_is(bench: Bench, expected: tuple[str, ...]) -> bool:
+    return await bench.tally() == expected

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +13,8 @@ from schemas import catalogue, envelope
 from schemas.model import Message
 from shared.broker.link import Delivery
 from shared.worker.incoming import Fault, Incoming, Kept
+
+_CONTROL = re.compile(r"[\x00-\x1f]")
 
 DELIVERIES = 5
 """At this delivery a message is dead before it is decoded: it may be what kills the process."""
@@ -178,12 +181,12 @@ def _known_in_part(delivery: Delivery, loose: Any, body: bytes, index: int | Non
     said = loose if isinstance(loose, dict) else {}
     source, id = _text(said.get("source")), _text(said.get("id"))
     if not source or not id:
-        source, id = f"/unknown/{delivery.routing_key or 'none'}"[:255], hashlib.sha256(body).hexdigest()
+        source, id = f"/unknown/{_text(delivery.routing_key) or 'none'}"[:255], hashlib.sha256(body).hexdigest()
     return Incoming(
         ref=envelope.reference(source, id),
         source=source,
         id=id,
-        type=delivery.routing_key[:255] or None,
+        type=_text(delivery.routing_key),
         subject=_text(said.get("subject")),
         fault=fault,
         delivery=delivery,
@@ -196,7 +199,7 @@ def _unreadable(delivery: Delivery, fault: Fault) -> Incoming:
 
 
 def _text(value: Any) -> str | None:
-    """A string that a database takes, or None."""
+    """A string that a database and an envelope's attribute take, or None."""
     if not isinstance(value, str) or not value.strip():
         return None
-    return value.encode(errors="replace").decode().replace("\0", "�")[:255]
+    return _CONTROL.sub("�", value.encode(errors="replace").decode())[:255]

@@ -56,6 +56,8 @@ class Routes:
                     self._assign_message(item)
         except ValidationError as error:
             item.fault = Fault("invalid", places(error))
+        if item.key is not None and "\0" in item.key:
+            item.key, item.fault = None, Fault("invalid", f"the key {item.key!r} has a NUL, which no database takes")
 
     def _assign_message(self, item: Incoming) -> None:
         found = self._messages.get(item.data.TYPE)

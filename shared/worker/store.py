@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -26,13 +26,13 @@ async def locked(con: Connection, service: str, keys: Iterable[str]) -> AsyncIte
     """
     salt = hashlib.blake2b(service.encode(), digest_size=8).digest()
     hashes = sorted({_hash(key, salt) for key in keys})
-    await con.execute(
-        f"begin; select count(pg_advisory_xact_lock(k)) from unnest('{{{','.join(map(str, hashes))}}}'::bigint[]) k"
-    )
     try:
+        await con.execute(
+            f"begin; select count(pg_advisory_xact_lock(k)) from unnest('{{{','.join(map(str, hashes))}}}'::bigint[]) k"
+        )
         yield
     except BaseException:
-        if not con.is_closed():
+        with suppress(Exception):  # what went wrong first counts (a cancellation above all); the pool drops the rest
             await con.execute("rollback")
         raise
     await con.execute("commit")
@@ -162,7 +162,7 @@ def _kept_row(result: Result, now: datetime) -> tuple[Any, ...]:
         result.reason,
         storable(result.error or ""),
         now,
-        item.content_type,
+        None if item.content_type is None else storable(item.content_type),
         item.raw,
     )
 

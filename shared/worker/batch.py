@@ -63,11 +63,6 @@ class Batch:
     made_calls: bool = False
     made_reminders: bool = False
 
-    def parts(self, largest: int) -> "list[Batch]":
-        """Itself, or the parts of what a huge pack made too large: a transaction can take so many locks only."""
-        starts = range(0, len(self.items), largest)
-        return [Batch(self.items[start : start + largest], one_by_one=self.one_by_one) for start in starts]
-
 
 @dataclass(slots=True)
 class Desk:

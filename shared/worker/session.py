@@ -31,6 +31,9 @@ from shared.worker.watermark import Watermark
 
 log = structlog.get_logger()
 
+LARGEST = 4
+"""Batches' worth of events of one huge pack that go into one transaction: a database has so many locks only."""
+
 
 class State(Enum):
     CONNECTING = "connecting"
@@ -63,6 +66,7 @@ class Session:
         self._committed: asyncio.Queue[Batch] = asyncio.Queue(maxsize=1)
         self._watermark = Watermark()
         self._stop = asyncio.Event()
+        self._consuming = asyncio.Lock()
         self.state = State.CONNECTING
         self._enter(State.CONNECTING)
 
@@ -80,10 +84,12 @@ class Session:
             ends: list[asyncio.Future[Any]] = [*loops, stopping, self._link.lost]
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             for loop in loops:
-                if loop.done():
+                if loop.done() and not loop.cancelled():
                     loop.result()
             if not self._link.is_up:
                 raise LinkLost(self._link.lost.result())
+            if any(loop.done() for loop in loops):
+                raise LinkLost("a loop of the session was cut off")
             await self._drain(loops)
         finally:
             self._enter(State.OVER)
@@ -93,27 +99,39 @@ class Session:
 
     async def _consume(self, state: State) -> None:
         prefetch = 1 if state is State.CAREFUL else self._runtime.prefetch
-        await self._link.consume(self._desk.service.name, prefetch, self._on_delivery)
-        for queue in self._desk.service.queues:
-            await self._link.consume_also(queue, self._on_foreign_delivery)
-        self._enter(state)
+        async with self._consuming:
+            await self._link.consume(self._desk.service.name, prefetch, self._on_delivery)
+            for queue in self._desk.service.queues:
+                await self._link.consume_also(queue, self._on_foreign_delivery)
+            self._enter(state)
 
     async def _drain(self, loops: list["asyncio.Task[None]"]) -> None:
         """Stops taking, finishes the batch in the database, publishes, acks, gives the rest back."""
         self._enter(State.DRAINING)
         taking, handling, sending = loops
-        await self._link.stop_consuming()
-        taking.cancel()
+        async with self._consuming:  # a call to the broker that is cut off would close the channel
+            taking.cancel()
+            await self._link.stop_consuming()
+        self._transactor.stopping = True
         self._stop.set()
-        await handling
-        sent = asyncio.create_task(self._committed.join())
-        await asyncio.wait([sent, sending], return_when=asyncio.FIRST_COMPLETED)
-        sent.cancel()
+        finishing = asyncio.create_task(self._finish(handling))
+        try:
+            ends: list[asyncio.Future[Any]] = [finishing, sending, self._link.lost]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if not finishing.done():
+                raise LinkLost("lost while stopping; what is not acked comes again")
+            finishing.result()
+        finally:
+            finishing.cancel()
         sending.cancel()
         with contextlib.suppress(Exception):
             await self._transactor.flush()  # or the next session's sweep sends them once more
         with contextlib.suppress(Exception):
             await self._link.give_back()
+
+    async def _finish(self, handling: "asyncio.Task[None]") -> None:
+        await handling
+        await self._committed.join()
 
     def _on_foreign_delivery(self, delivery: Delivery) -> None:
         adopt = self._desk.service.adopt
@@ -200,8 +218,8 @@ class Session:
     async def _handle_some(self, batch: Batch) -> Batch | None:
         """Handles the batch, or its first event only where caution is due; what is left of it."""
         careful = batch.one_by_one or self._transactor.paused
-        now = Batch(batch.items[:1] if careful else batch.items)
-        rest = batch.items[1:] if careful else []
+        size = 1 if careful else LARGEST * self._runtime.batch_events
+        now, rest = Batch(batch.items[:size]), batch.items[size:]
         started = perf_counter()
         for part in await self._transactor.handle(now):
             self._report(part, perf_counter() - started)

@@ -18,8 +18,8 @@ from shared.worker.trouble import Trouble, diagnose, sqlstate
 log = structlog.get_logger()
 
 
-class NotSetUp(Exception):
-    """The database refuses the service itself: wrong role, or a migration is missing."""
+class GaveUp(Exception):
+    """Told to stop while the database is away or not set up; the events come again."""
 
 
 class Transactor:
@@ -33,6 +33,8 @@ class Transactor:
         self.dead_running = 0
         self.sent: list[UUID] = []
         """Batches whose messages are confirmed: their outgoing rows go with the next batch's transaction."""
+        self.stopping = False
+        """Waiting for the database ends with GaveUp."""
         self.unsent: dict[UUID, list[Outgoing]] = {}
         """Messages that are saved and not confirmed: what a lost session leaves to the next one."""
 
@@ -50,7 +52,7 @@ class Transactor:
         try:
             await self._until_done(batch)
             return [batch]
-        except NotSetUp:
+        except GaveUp:
             raise
         except Exception as error:
             if len(batch.items) == 1:
@@ -59,6 +61,7 @@ class Transactor:
                 refuse(batch.items[0], error)
                 await self._until_done(batch)
                 return [batch]
+            batch.left = []  # of the try that failed
             log.warning("batch.split", events=len(batch.items), sqlstate=sqlstate(error), error=str(error))
         parts: list[Batch] = []
         for item in batch.items:
@@ -72,7 +75,7 @@ class Transactor:
 
     async def _until_done(self, batch: Batch) -> None:
         """Tries until the database has taken it. Raises what singles out an event (the database refuses it, or
-        a look-up or a load raises), and NotSetUp."""
+        a look-up or a load raises), and GaveUp."""
         backoff = Backoff(longest=5.0)
         races = 0
         while True:
@@ -85,7 +88,7 @@ class Transactor:
                     case Trouble.RACE if races < 5:
                         races += 1
                     case Trouble.SETUP:
-                        raise NotSetUp(f"{sqlstate(error)}: {error}") from error
+                        await self._wait_for_setup(error, backoff)
                     case _:
                         raise
 
@@ -98,6 +101,7 @@ class Transactor:
         if batch.outgoing:
             self.unsent[batch.id] = batch.outgoing
         self._health.ready("database")
+        self._health.ready("setup")
         for result in batch.results:
             self._count(result)
 
@@ -106,6 +110,18 @@ class Transactor:
         metrics.DATABASE_RETRIES.labels(state).inc()
         self._health.not_ready("database", f"{state}: {error}")
         log.warning("database.away", sqlstate=state, error=str(error), failures=backoff.failures + 1)
+        await self._pass_time(error, backoff)
+
+    async def _wait_for_setup(self, error: BaseException, backoff: Backoff) -> None:
+        """Wrong role, or a migration is missing. The session stays: each one that is closed counts as a delivery, and
+        after a few of them the events would be dead letters."""
+        self._health.not_ready("setup", f"the database refuses this service: {sqlstate(error)}: {error}")
+        log.error("worker.not_set_up", error=str(error), hint="run `fleet migrate`; is the role right?")
+        await self._pass_time(error, backoff)
+
+    async def _pass_time(self, error: BaseException, backoff: Backoff) -> None:
+        if self.stopping:
+            raise GaveUp(f"{sqlstate(error)}: {error}") from error
         await backoff.wait()
 
     def _count(self, result: Result) -> None:

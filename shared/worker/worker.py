@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from time import monotonic
 from uuid import UUID
 
 import asyncpg
 import structlog
 
 from shared import metrics
-from shared.backoff import Backoff
+from shared.backoff import LONGEST, Backoff
 from shared.broker.link import Link, open_link
 from shared.broker.outgoing import NotConfirmed, Outgoing
 from shared.database import connection
@@ -19,7 +20,7 @@ from shared.settings import Runtime
 from shared.worker import reminders, store
 from shared.worker.batch import Desk
 from shared.worker.session import Session
-from shared.worker.transact import NotSetUp, Transactor
+from shared.worker.transact import Transactor
 from shared.worker.trouble import diagnose
 
 log = structlog.get_logger()
@@ -51,9 +52,6 @@ class Worker:
             try:
                 async with open_link(self._runtime.amqp_url, self._desk.service.name) as link:
                     await self._run_session(link, stop, backoff)
-            except NotSetUp as error:
-                self._health.not_ready("setup", f"the database refuses this service: {error}")
-                log.error("worker.not_set_up", error=str(error), hint="run `fleet migrate`; is the role right?")
             except Exception as error:
                 self._health.not_ready("broker", f"{type(error).__name__}: {error}")
                 log.warning("session.lost", error=f"{type(error).__name__}: {error}", exc_info=diagnose(error) is None)
@@ -63,18 +61,19 @@ class Worker:
 
     async def _run_session(self, link: Link, stop: asyncio.Event, backoff: Backoff) -> None:
         await self._check()
-        self._session = Session(self._desk, link, self._transactor, self._runtime, self.saved)
         self._link = link
         await self._send_left_over()
+        self._session = Session(self._desk, link, self._transactor, self._runtime, self.saved)
         running = asyncio.create_task(self._session.run(stop))
+        started = monotonic()
         try:
             self._health.ready("broker")
-            self._health.ready("setup")
-            backoff.reset()
             log.info("session.up")
             await running
         finally:
             self._link = self._session = None
+            if monotonic() - started > LONGEST:  # what ends each session at once must not be tried again at once
+                backoff.reset()
             running.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await running
@@ -106,11 +105,13 @@ class Worker:
             count += 1
             try:
                 await self._carry_on(count)
+                self._health.ready("upkeep")
             except Exception as error:
                 if diagnose(error) is None:
                     log.exception("tick.failed")
                 else:
                     log.warning("tick.failed", error=str(error))
+                    self._health.not_ready("upkeep", f"{type(error).__name__}: {error}")
 
     async def _carry_on(self, count: int) -> None:
         session = self._session

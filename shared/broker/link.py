@@ -5,8 +5,8 @@ aio-pika's robust mode is not used: it loses consumers after reconnects and publ
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -14,7 +14,7 @@ from typing import Any, cast
 import aio_pika
 import structlog
 from aiormq.abc import AbstractChannel, DeliveredMessage
-from aiormq.exceptions import AMQPError, DeliveryError
+from aiormq.exceptions import DeliveryError
 from pamqp.commands import Basic
 
 from shared.broker.outgoing import NotConfirmed, Outgoing
@@ -27,6 +27,18 @@ OPEN_SECONDS = 10.0
 
 class LinkLost(Exception):
     """The connection or a channel closed, or the broker cancelled the consumer."""
+
+
+@contextmanager
+def told_apart() -> Iterator[None]:
+    """LinkLost where aiormq cancels what waits on a closed connection; CancelledError only where a caller cancels."""
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise LinkLost("closed while waiting for the broker") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,27 +107,38 @@ class Link:
         await self.stop_consuming()
 
         async def deliver(message: DeliveredMessage) -> None:
-            on_delivery(_delivery(queue, message))
+            self._deliver(on_delivery, queue, message)
 
-        await self._reading.basic_qos(prefetch_count=prefetch)
+        with told_apart():
+            await self._reading.basic_qos(prefetch_count=prefetch, timeout=OPEN_SECONDS)
         await self._start(queue, deliver)
 
     async def consume_also(self, queue: str, on_delivery: OnDelivery) -> None:
         """Another queue on the same channel, with the prefetch set last."""
 
         async def deliver(message: DeliveredMessage) -> None:
-            on_delivery(_delivery(queue, message))
+            self._deliver(on_delivery, queue, message)
 
         await self._start(queue, deliver)
 
+    def _deliver(self, on_delivery: OnDelivery, queue: str, message: DeliveredMessage) -> None:
+        """A delivery that nobody has taken must not be acked with a later one: it ends the link."""
+        try:
+            on_delivery(_delivery(queue, message))
+        except Exception as error:
+            self._over(f"a delivery could not be taken: {error!r}")
+            raise
+
     async def _start(self, queue: str, deliver: Callable[[DeliveredMessage], Coroutine[Any, Any, Any]]) -> None:
-        answer = await self._reading.basic_consume(queue, deliver, timeout=OPEN_SECONDS)
+        with told_apart():
+            answer = await self._reading.basic_consume(queue, deliver, timeout=OPEN_SECONDS)
         self._tags.append(cast(str, answer.consumer_tag))
 
     async def stop_consuming(self) -> None:
         """Cancels all consumers of this link."""
         while self._tags and self.is_up:
-            await self._reading.basic_cancel(self._tags.pop(), timeout=OPEN_SECONDS)
+            with told_apart():
+                await self._reading.basic_cancel(self._tags.pop(), timeout=OPEN_SECONDS)
 
     async def exists(self, *, exchanges: Sequence[str], queues: Sequence[str]) -> None:
         """Raises the broker's 404 or 403 for what is missing. Closes the publishing channel when it does."""
@@ -142,11 +165,14 @@ class Link:
             while not (await asyncio.wait([confirms], timeout=deadline))[0]:
                 if not await self.blocked():
                     raise NotConfirmed(f"no confirm for {len(messages)} messages within {deadline} s")
-            await confirms
+            with told_apart():
+                await confirms
+        except NotConfirmed:
+            raise
         except DeliveryError as error:
             raise NotConfirmed(_explain(error)) from error
-        except (AMQPError, RuntimeError, OSError) as error:
-            raise NotConfirmed(f"channel lost while publishing: {error}") from error
+        except Exception as error:  # a lost connection ends what waits on it with whatever it was lost by
+            raise NotConfirmed(f"channel lost while publishing: {error!r}") from error
         finally:
             confirms.cancel()
             with contextlib.suppress(BaseException):
@@ -191,10 +217,13 @@ def _explain(error: DeliveryError) -> str:
 @asynccontextmanager
 async def open_link(url: str, name: str) -> AsyncIterator[Link]:
     """A connected link, closed on leaving. Raises what aio-pika raises when the broker is not there."""
-    connection = await aio_pika.connect(url, timeout=OPEN_SECONDS, client_properties={"connection_name": name})
+    with told_apart():
+        connection = await aio_pika.connect(url, timeout=OPEN_SECONDS, client_properties={"connection_name": name})
     try:
-        reading = await (await connection.channel(publisher_confirms=False)).get_underlay_channel()
-        writing = await (await connection.channel(on_return_raises=True)).get_underlay_channel()
+        with told_apart():
+            async with asyncio.timeout(OPEN_SECONDS):
+                reading = await (await connection.channel(publisher_confirms=False)).get_underlay_channel()
+                writing = await (await connection.channel(on_return_raises=True)).get_underlay_channel()
         yield Link(connection, reading, writing)
     finally:
         with contextlib.suppress(Exception):

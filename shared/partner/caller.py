@@ -119,27 +119,28 @@ class Caller:
         """One try, and what came of it."""
         operation = self._operations.get(call.operation)
         if operation is None:
-            await self._store_exhausted(call, f"this release makes no call {call.operation!r}")
+            await self._leave_to_others(call)
             return
         started = perf_counter()
+        answer: Model | None = None
         outcome, error, retry_after = "answered", "", None
         try:
             answer = await self._try(session, operation, call)
-            await self._store_answer(call, answer)
-            await self._note_success(call.partner)
         except Unavailable as problem:
             outcome, error, retry_after = "unavailable", str(problem), problem.retry_after
         except (Uncertain, TimeoutError) as problem:
             outcome, error = "uncertain", str(problem) or "timed out"
         except Rejected as problem:
             outcome, error = "rejected", str(problem)
-        except Exception as problem:
-            if diagnose(problem) is not None and not isinstance(problem, OSError):
-                raise  # the database: the lease runs out and the call is made again
+        except Exception:
             outcome, error = "failed", traceback.format_exc(limit=-8)
         metrics.CALLS.labels(call.partner, call.operation, outcome).inc()
         metrics.CALL_SECONDS.labels(call.partner).observe(perf_counter() - started)
-        if outcome != "answered":
+        if answer is not None:
+            # Where the database is away this raises: the lease runs out, and the call is made again as uncertain.
+            await self._store_answer(call, answer)
+            await self._note_success(call.partner)
+        else:
             log.warning(
                 "call.failed", outcome=outcome, partner=call.partner, operation=call.operation, call=str(call.id)
             )
@@ -151,6 +152,8 @@ class Caller:
             request = operation.request.model_validate_json(call.request, extra="ignore")
         except ValidationError as error:
             raise Rejected(f"the stored request does not fit {call.operation}: {error}") from error
+        if call.uncertain and operation.policy.uncertain == "stop" and call.attempt > 1:
+            raise Rejected("whoever made it last did not say what came of it (killed, or cut off from the database)")
         async with asyncio.timeout(operation.policy.timeout):
             if call.uncertain and operation.query is not None and operation.policy.uncertain == "query":
                 found = await operation.query(request, attempt)
@@ -176,6 +179,15 @@ class Caller:
             await store.save_retry(con, call, due, storable(error), uncertain)
             if retry_after is not None:
                 await store.save_next_at(con, call.partner, due)
+
+    async def _leave_to_others(self, call: store.Leased) -> None:
+        """A newer release, which runs beside this one, may know the operation."""
+        error, now = f"this release makes no call {call.operation!r}", datetime.now(UTC)
+        if now >= call.exhaust_at:
+            await self._store_exhausted(call, error)
+            return
+        async with connection(self._pool) as con:
+            await store.save_retry(con, call, now + timedelta(seconds=jittered(call.attempt)), error, call.uncertain)
 
     async def _note_success(self, partner: str) -> None:
         if partner in self._troubled:

@@ -18,10 +18,6 @@ from shared.worker.trouble import Trouble, diagnose, sqlstate
 log = structlog.get_logger()
 
 
-class NotSetUp(Exception):
-    """The database refuses the service itself: wrong role, or a migration is missing."""
-
-
 class Transactor:
     """Handles batches one after the other. Counts the dead letters running, which may pause the worker."""
 
@@ -50,8 +46,6 @@ class Transactor:
         try:
             await self._until_done(batch)
             return [batch]
-        except NotSetUp:
-            raise
         except Exception as error:
             if len(batch.items) == 1:
                 if batch.items[0].fault is not None:
@@ -72,7 +66,7 @@ class Transactor:
 
     async def _until_done(self, batch: Batch) -> None:
         """Tries until the database has taken it. Raises what singles out an event (the database refuses it, or
-        a look-up or a load raises), and NotSetUp."""
+        a look-up or a load raises). The session is kept meanwhile: losing it counts as a delivery of what waits."""
         backoff = Backoff(longest=5.0)
         races = 0
         while True:
@@ -81,11 +75,12 @@ class Transactor:
             except Exception as error:
                 match diagnose(error):
                     case Trouble.AWAY:
-                        await self._wait(error, backoff)
+                        await self._wait("database", error, backoff)
                     case Trouble.RACE if races < 5:
                         races += 1
                     case Trouble.SETUP:
-                        raise NotSetUp(f"{sqlstate(error)}: {error}") from error
+                        log.error("worker.not_set_up", hint="run `fleet migrate`; is the role right?")
+                        await self._wait("setup", error, backoff)
                     case _:
                         raise
 
@@ -98,14 +93,15 @@ class Transactor:
         if batch.outgoing:
             self.unsent[batch.id] = batch.outgoing
         self._health.ready("database")
+        self._health.ready("setup")
         for result in batch.results:
             self._count(result)
 
-    async def _wait(self, error: BaseException, backoff: Backoff) -> None:
+    async def _wait(self, part: str, error: BaseException, backoff: Backoff) -> None:
         state = sqlstate(error)
         metrics.DATABASE_RETRIES.labels(state).inc()
-        self._health.not_ready("database", f"{state}: {error}")
-        log.warning("database.away", sqlstate=state, error=str(error), failures=backoff.failures + 1)
+        self._health.not_ready(part, f"{state}: {error}")
+        log.warning(f"{part}.away", sqlstate=state, error=str(error), failures=backoff.failures + 1)
         await backoff.wait()
 
     def _count(self, result: Result) -> None:

@@ -19,8 +19,8 @@ from shared.settings import Runtime
 from shared.worker import reminders, store
 from shared.worker.batch import Desk
 from shared.worker.session import Session
-from shared.worker.transact import NotSetUp, Transactor
-from shared.worker.trouble import diagnose
+from shared.worker.transact import Transactor
+from shared.worker.trouble import Trouble, diagnose
 
 log = structlog.get_logger()
 
@@ -51,15 +51,20 @@ class Worker:
             try:
                 async with open_link(self._runtime.amqp_url, self._desk.service.name) as link:
                     await self._run_session(link, stop, backoff)
-            except NotSetUp as error:
-                self._health.not_ready("setup", f"the database refuses this service: {error}")
-                log.error("worker.not_set_up", error=str(error), hint="run `fleet migrate`; is the role right?")
             except Exception as error:
-                self._health.not_ready("broker", f"{type(error).__name__}: {error}")
+                self._health.not_ready(part_of(error), f"{type(error).__name__}: {error}")
                 log.warning("session.lost", error=f"{type(error).__name__}: {error}", exc_info=diagnose(error) is None)
             metrics.SESSIONS_LOST.inc(0 if stop.is_set() else 1)
             if not stop.is_set():
                 await first(stop.wait(), backoff.wait())
+        await self._leave_nothing_sent()
+
+    async def _leave_nothing_sent(self) -> None:
+        """Deletes the rows of what is confirmed: the next process would have to send them again."""
+        try:
+            await self._transactor.flush()
+        except Exception as error:
+            log.warning("outgoing.not_deleted", error=str(error), exc_info=diagnose(error) is None)
 
     async def _run_session(self, link: Link, stop: asyncio.Event, backoff: Backoff) -> None:
         await self._check()
@@ -68,8 +73,8 @@ class Worker:
         await self._send_left_over()
         running = asyncio.create_task(self._session.run(stop))
         try:
-            self._health.ready("broker")
-            self._health.ready("setup")
+            for part in ("broker", "database", "setup"):
+                self._health.ready(part)
             backoff.reset()
             log.info("session.up")
             await running
@@ -97,7 +102,7 @@ class Worker:
 
     async def tick(self) -> None:
         """Every second, and when reminders were set: due events and reminders; now and then the sweeper."""
-        count = 0
+        count, missed = 0, ""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1.0):
@@ -109,8 +114,14 @@ class Worker:
             except Exception as error:
                 if diagnose(error) is None:
                     log.exception("tick.failed")
-                else:
-                    log.warning("tick.failed", error=str(error))
+                    continue
+                missed = "setup" if diagnose(error) is Trouble.SETUP else "database"
+                self._health.not_ready(missed, f"{type(error).__name__}: {error}")
+                log.warning("tick.failed", error=str(error))
+            else:
+                if missed:
+                    self._health.ready(missed)
+                missed = ""
 
     async def _carry_on(self, count: int) -> None:
         session = self._session
@@ -166,6 +177,13 @@ class Worker:
             except Exception as error:
                 log.warning("maintenance.failed", error=f"{type(error).__name__}: {error}")
             await asyncio.sleep(3600)
+
+
+def part_of(error: Exception) -> str:
+    """What is not ready when a session ends or cannot begin with this."""
+    if diagnose(error) is Trouble.SETUP:
+        return "setup"
+    return "database" if isinstance(error, (asyncpg.PostgresError, asyncpg.InterfaceError)) else "broker"
 
 
 async def first(*waits: Awaitable[object]) -> None:

@@ -10,7 +10,7 @@ from schemas.values import Base64, Id, Time
 
 Detail = Annotated[str, Field(max_length=20_000)]
 Attribute = Annotated[str, Field(min_length=1, max_length=255)]
-Key = Annotated[str, Field(min_length=1, max_length=400)]
+Key = Annotated[str, Field(min_length=1, max_length=255)]
 
 
 class CallAnswered(Message):

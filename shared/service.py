@@ -82,6 +82,8 @@ async def _work(service: Service, runtime: Runtime, stop: asyncio.Event, health:
         )
     ]
     calling = asyncio.create_task(caller.run(stop))
+    for task in (*beside, calling):
+        task.add_done_callback(lambda done: _stop_if_broken(done, stop))
     try:
         await worker.run(stop)
         await calling
@@ -90,6 +92,13 @@ async def _work(service: Service, runtime: Runtime, stop: asyncio.Event, health:
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*beside, calling, return_exceptions=True)
+
+
+def _stop_if_broken(task: "asyncio.Task[None]", stop: asyncio.Event) -> None:
+    """Nothing beside the cycle ends by itself: a bug in it ends the process, which is started again."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("service.broken", error=str(error), exc_info=error)
+        stop.set()
 
 
 async def _pass_on(saved: asyncio.Event, *others: asyncio.Event) -> None:

@@ -21,7 +21,7 @@ import aiohttp
 import asyncpg
 import pytest
 
-from deploy.local.stack import STACKS, Stack, running
+from deploy.local.stack import STACKS, Addresses, Stack, running
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,22 @@ async def database(stack: Stack) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def vhost(stack: Stack) -> AsyncIterator[VirtualHost]:
-    addresses = stack.addresses
+    async with fresh_vhost(stack.addresses) as one:
+        yield one
+
+
+@asynccontextmanager
+async def fresh_vhost(addresses: Addresses) -> AsyncIterator[VirtualHost]:
+    """An empty virtual host for the block."""
     name = f"test-{uuid4().hex}"
     amqp_url = with_path(addresses.amqp_url, name)
     async with aiohttp.ClientSession(raise_for_status=True) as session:
         path = f"{addresses.management_url}/api/vhosts/{name}"
         await session.put(path, json={})
-        yield VirtualHost(name, amqp_url, addresses.management_url)
-        await session.delete(path)
+        try:
+            yield VirtualHost(name, amqp_url, addresses.management_url)
+        finally:
+            await session.delete(path)
 
 
 @asynccontextmanager

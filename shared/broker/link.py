@@ -56,9 +56,9 @@ class Delivery:
 
     @property
     def count(self) -> int:
-        """How often it was delivered before, as the quorum queue counts; at least 1 when redelivered."""
-        counted = self.headers.get("x-delivery-count", 0)
-        return max(counted if isinstance(counted, int) else 0, int(self.redelivered))
+        """How often it was delivered before, as the quorum queue counts; a publisher's own header says nothing."""
+        counted = self.headers.get("x-delivery-count", 1)
+        return max(counted if isinstance(counted, int) else 1, 1) if self.redelivered else 0
 
 
 OnDelivery = Callable[[Delivery], None]

@@ -84,7 +84,7 @@ class Caller:
         async with connection(self._pool) as con:
             waiting = await store.load_waiting_partners(con)
             gates = await store.load_gates(con, [partner for partner, _ in waiting]) if waiting else {}
-            self._troubled = {partner for partner, gate in gates.items() if gate.failures}
+            self._troubled |= {partner for partner, gate in gates.items() if gate.failures}
             for partner, operation in waiting:
                 policy = self._policy(operation)
                 room = policy.concurrency - len(self._running.get(partner, ()))
@@ -169,6 +169,8 @@ class Caller:
         now = datetime.now(UTC)
         if outcome in ("unavailable", "uncertain"):
             await self._note_failure(call.partner)
+        else:
+            await self._note_success(call.partner)  # it answers: what is wrong is the call
         hopeless = outcome in ("rejected", "failed") or (outcome == "uncertain" and policy.uncertain == "stop")
         if hopeless or now >= call.exhaust_at:
             await self._store_exhausted(call, f"{outcome}: {error}")
@@ -191,6 +193,7 @@ class Caller:
 
     async def _note_success(self, partner: str) -> None:
         if partner in self._troubled:
+            self._troubled.discard(partner)
             async with connection(self._pool) as con:
                 await gate.note_success(con, partner)
 

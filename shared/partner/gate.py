@@ -21,14 +21,25 @@ async def lease(
     """Up to `room` calls that may be made now: fewer by the rate, one only to probe a circuit that was open."""
     now = datetime.now(UTC)
     if gate.open_until is not None:
-        if now < gate.open_until:
-            return []
-        room = 1
+        return await _probe(con, partner, time, token) if now >= gate.open_until else []
     if policy.rate is not None:
         return await _lease_at_rate(con, partner, policy.rate, room, time, token)
     if gate.next_at is not None and gate.next_at > now:
         return []
     return await store.lease_calls(con, partner, room, time, token)
+
+
+async def _probe(con: Connection, partner: str, time: timedelta, token: UUID) -> list[store.Leased]:
+    """One call for all replicas: the circuit stays open until its outcome is known, or its lease runs out."""
+    async with con.transaction():
+        gate = await store.lock_gate(con, partner)
+        now = datetime.now(UTC)
+        if gate.open_until is None or now < gate.open_until or (gate.next_at is not None and gate.next_at > now):
+            return []
+        calls = await store.lease_calls(con, partner, 1, time, token)
+        if calls:
+            await store.save_circuit(con, partner, gate.failures, now + time)
+        return calls
 
 
 async def _lease_at_rate(

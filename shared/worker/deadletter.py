@@ -1,6 +1,7 @@
 """Dead letters: what is said about them when they happen, and the answer to an order to replay or discard one."""
 
 import base64
+import math
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
@@ -124,8 +125,9 @@ def answer_failed(outbox: Outbox, service: str, order: Incoming, replay: Replay,
 
 
 def _plain(headers: dict[str, Any]) -> dict[str, Any]:
-    """Headers as JSON has them; what JSON does not know becomes text."""
-    return {
-        str(name): value if isinstance(value, str | int | float | bool | None) else str(value)
-        for name, value in headers.items()
-    }
+    """Headers as JSON has them; what JSON does not know (tables, NaN) becomes text."""
+    return {str(name): value if _is_json(value) else str(value) for name, value in headers.items()}
+
+
+def _is_json(value: Any) -> bool:
+    return isinstance(value, str | int | bool | None) or (isinstance(value, float) and math.isfinite(value))

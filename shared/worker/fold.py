@@ -67,13 +67,13 @@ class Fold:
     def _judge(self, item: Incoming) -> Result:
         if item.replay is not None and item.replay.discard and self._is_dead_letter(item):
             return Result(item, "handled")
+        holder = self.held.get(item.key or "", item.ref)
+        if holder != item.ref and (item.fault is None or item.fault.reason in HOLDING):
+            return Result(item, "held", key=item.key, reason="held", error=f"behind {holder}")
         if item.fault is not None:
             return self._waits(item, item.fault) if item.fault.may_pass else self._dead(item, item.fault)
         if item.key is None:
             return self._waits(item, Fault("not_yet_exhausted", f"nothing is known yet of {item.subject!r}"))
-        holder = self.held.get(item.key)
-        if holder is not None and holder != item.ref:
-            return Result(item, "held", key=item.key, reason="held", error=f"behind {holder}")
         return self._decide(item, item.route, item.key)
 
     def _is_dead_letter(self, item: Incoming) -> bool:

@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from schemas import envelope
 from schemas.decision import Cause
 from shared.broker.link import Delivery
+
+_slices = lru_cache(maxsize=1)(envelope.slices)
+"""A pack with many bad events is cut once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ class Incoming:
             return self.body
         if self.index is None:
             return self.delivery.body
-        return envelope.slices(self.delivery.body)[self.index]
+        return _slices(self.delivery.body)[self.index]
 
     @property
     def content_type(self) -> str | None:

@@ -71,7 +71,7 @@ class Routes:
     def _assign_timer(self, item: Incoming, name: str, key: str) -> None:
         timer = self._timers.get(name)
         if timer is None:
-            item.fault = Fault("unknown_type", f"this service has no reminder {name!r}")
+            item.fault = Fault("unknown_type", f"this release has no reminder {name!r}", may_pass=True)
             return
         item.route = Route(timer.aggregate, timer.decide, None, timer.load, timer.series)
         item.key = qualified(timer.aggregate, key)
@@ -79,7 +79,7 @@ class Routes:
     def _assign_answer(self, item: Incoming, said: CallAnswered | CallExhausted) -> None:
         answer = self._answers.get(said.operation)
         if answer is None:
-            item.fault = Fault("unknown_type", f"this service makes no call {said.operation!r}")
+            item.fault = Fault("unknown_type", f"this release makes no call {said.operation!r}", may_pass=True)
             return
         request = answer.request.model_validate(said.request, extra="ignore")
         decide = answer.decide

@@ -21,7 +21,7 @@ from shared.worker import reminders, store
 from shared.worker.batch import Desk
 from shared.worker.session import Session
 from shared.worker.transact import Transactor
-from shared.worker.trouble import diagnose
+from shared.worker.trouble import Trouble, diagnose
 
 log = structlog.get_logger()
 
@@ -53,11 +53,19 @@ class Worker:
                 async with open_link(self._runtime.amqp_url, self._desk.service.name) as link:
                     await self._run_session(link, stop, backoff)
             except Exception as error:
-                self._health.not_ready("broker", f"{type(error).__name__}: {error}")
+                self._health.not_ready(part_of(error), f"{type(error).__name__}: {error}")
                 log.warning("session.lost", error=f"{type(error).__name__}: {error}", exc_info=diagnose(error) is None)
             metrics.SESSIONS_LOST.inc(0 if stop.is_set() else 1)
             if not stop.is_set():
                 await first(stop.wait(), backoff.wait())
+        await self._leave_nothing_sent()
+
+    async def _leave_nothing_sent(self) -> None:
+        """Deletes the rows of what is confirmed: the next process would have to send them again."""
+        try:
+            await self._transactor.flush()
+        except Exception as error:
+            log.warning("outgoing.not_deleted", error=str(error), exc_info=diagnose(error) is None)
 
     async def _run_session(self, link: Link, stop: asyncio.Event, backoff: Backoff) -> None:
         await self._check()
@@ -67,7 +75,8 @@ class Worker:
         running = asyncio.create_task(self._session.run(stop))
         started = monotonic()
         try:
-            self._health.ready("broker")
+            for part in ("broker", "database", "setup"):
+                self._health.ready(part)
             log.info("session.up")
             await running
         finally:
@@ -96,7 +105,7 @@ class Worker:
 
     async def tick(self) -> None:
         """Every second, and when reminders were set: due events and reminders; now and then the sweeper."""
-        count = 0
+        count, missed = 0, ""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1.0):
@@ -105,13 +114,17 @@ class Worker:
             count += 1
             try:
                 await self._carry_on(count)
-                self._health.ready("upkeep")
             except Exception as error:
                 if diagnose(error) is None:
                     log.exception("tick.failed")
-                else:
-                    log.warning("tick.failed", error=str(error))
-                    self._health.not_ready("upkeep", f"{type(error).__name__}: {error}")
+                    continue
+                missed = "setup" if diagnose(error) is Trouble.SETUP else "database"
+                self._health.not_ready(missed, f"{type(error).__name__}: {error}")
+                log.warning("tick.failed", error=str(error))
+            else:
+                if missed:
+                    self._health.ready(missed)
+                missed = ""
 
     async def _carry_on(self, count: int) -> None:
         session = self._session
@@ -120,6 +133,8 @@ class Worker:
         async with connection(self._pool) as con:
             if not self._transactor.paused:
                 session.offer(await store.load_due(con, self._runtime.batch_events))
+        blocked = self._link is not None and await self._link.blocked()
+        self._health.waiting_for["blocked"] = "the broker blocks publishers (memory or disk alarm)" if blocked else None
         self._health.waiting_for["paused"] = "too many dead letters running" if self._transactor.paused else None
         await reminders.carry_on(self._pool, self._desk.service.name, self.send_saved)
         if session.idle:
@@ -167,6 +182,13 @@ class Worker:
             except Exception as error:
                 log.warning("maintenance.failed", error=f"{type(error).__name__}: {error}")
             await asyncio.sleep(3600)
+
+
+def part_of(error: Exception) -> str:
+    """What is not ready when a session ends or cannot begin with this."""
+    if diagnose(error) is Trouble.SETUP:
+        return "setup"
+    return "database" if isinstance(error, (asyncpg.PostgresError, asyncpg.InterfaceError)) else "broker"
 
 
 async def first(*waits: Awaitable[object]) -> None:

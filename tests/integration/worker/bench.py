@@ -76,6 +76,21 @@ def event(data: Message, id: str | None = None, **attributes: Any) -> bytes:
     return json.dumps(said).encode()
 
 
+@dataclass(slots=True)
+class Diary(Health):
+    """Remembers every reason that there was for not being ready, by part."""
+
+    past: list[tuple[str, str]] = field(default_factory=list)
+
+    def not_ready(self, part: str, why: str) -> None:
+        self.past.append((part, why))
+        Health.not_ready(self, part, why)
+
+    def told(self, part: str, what: str = "") -> list[str]:
+        """What was said of the part, where it contains `what`."""
+        return [why for name, why in self.past if name == part and what in why]
+
+
 @dataclass
 class Bench:
     """Publishes to the worker, sees what it publishes, looks into its tables."""
@@ -89,7 +104,7 @@ class Bench:
     probe: aio_pika.abc.AbstractQueue
     facts: list[dict[str, Any]] = field(default_factory=list)
     dead: list[dict[str, Any]] = field(default_factory=list)
-    health: Health = field(default_factory=Health)
+    health: Diary = field(default_factory=Diary)
 
     async def publish(
         self, *bodies: bytes, key: str = PaymentApproved.TYPE, content_type: str = envelope.EVENT, headers: Any = None
@@ -139,7 +154,7 @@ class Bench:
     async def working(self, what: Service | None = None, **changes: Any) -> AsyncIterator[asyncio.Event]:
         """The worker runs for the block; yields what stops it."""
         stop = asyncio.Event()
-        self.health = Health()
+        self.health = Diary()
         task = asyncio.create_task(serve(what or service(), self.runtime(**changes), stop, self.health))
         try:
             yield stop

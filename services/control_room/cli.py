@@ -46,7 +46,7 @@ ByReason = Annotated[str | None, typer.Option("--reason", help="E.g. decision_ra
 ByType = Annotated[str | None, typer.Option("--type", help="Message type, with or without its version.")]
 ByOrder = Annotated[str | None, typer.Option("--order", help="Order that they concern.")]
 Occurrence = Annotated[str, typer.Argument(metavar="ID", help="Its id, or the first 6 characters or more.")]
-Occurrences = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Their ids, or how they begin.")]
+Occurrences = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Their ids, or how they begin.")]
 Why = Annotated[str, typer.Option("--why", help="Reason, kept with the action.", callback=not_blank)]
 Actor = Annotated[str, typer.Option("--actor", help="Who orders it, kept with the action.", default_factory=whoami)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]

@@ -15,7 +15,8 @@ from shared import logs
 
 COMMANDS = (
     ("demo", "deploy.local.commands:demo", "Run the whole fleet on made-up orders and check how each one ends."),
-    ("up", "deploy.local.commands:up", "Keep the whole fleet running on private servers and print the addresses."),
+    ("up", "deploy.local.up:up", "Keep the whole fleet running on private servers and print the addresses."),
+    ("env", "deploy.local.up:env", "Print the variables with which other commands reach a running `fleet up`."),
     ("publish", "deploy.publish:publish", "Publish upstream events from files, after validating all of them."),
     ("orders", "services.control_room.cli:orders", "Orders and their timelines."),
     ("dead-letters", "services.control_room.cli:dead_letters", "What no service could handle; replay and discard."),

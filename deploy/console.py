@@ -10,7 +10,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+PIPE_WIDTH = 160
+"""Columns where nobody looks at once (a file, a pager, grep)."""
 out = Console(highlight=False)
+if not out.is_terminal:
+    out = Console(highlight=False, width=max(out.width, PIPE_WIDTH))
 
 
 def show_json(value: Any) -> None:

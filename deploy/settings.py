@@ -31,7 +31,15 @@ class DatabaseSettings(_Passwords):
 
 
 class PublishSettings(BaseSettings):
-    """The broker, as the upstream system's user."""
+    """The broker, as the upstream system's user: FLEET_UPSTREAM_AMQP_URL where FLEET_AMQP_URL is somebody else's."""
+
+    model_config = _CONFIG
+
+    upstream_amqp_url: Annotated[str, Field(pattern=r"^amqps?://[^/]")] | None = None
+
+
+class BrokerUrl(BaseSettings):
+    """The broker."""
 
     model_config = _CONFIG
 

@@ -1,7 +1,6 @@
-"""`fleet demo` and `fleet up`."""
+"""`fleet demo`."""
 
 import asyncio
-import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -14,13 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.console import fail, out, show_json
-from deploy.local import fleet, site, stack
+from deploy.local import stack
 from deploy.local.demo import Progress, Summary, run
 from deploy.local.fleet import NotReady
 from deploy.local.health import ServerFailed
 from deploy.local.package import RabbitMQMissing
+from deploy.local.settings import WrongSettings
 
-UP = stack.STACKS / "up"
 _LABELS = {
     "orders": "orders placed",
     "completed": "orders completed",
@@ -52,7 +51,7 @@ def demo(
         shown = _Shown(live, screen)
         try:
             summary = asyncio.run(run(orders, seed, folder, shown.show))
-        except (NotReady, ServerFailed, RabbitMQMissing) as error:
+        except (NotReady, ServerFailed, RabbitMQMissing, WrongSettings) as error:
             live.stop()
             fail(error)
     if json:
@@ -107,44 +106,3 @@ def _print(summary: Summary, folder: Path) -> None:
     if len(summary.problems) > 20:
         out.print(f"… and {len(summary.problems) - 20} more")
     out.print("[green]every order is where it must be[/green]" if summary.ok else f"see the logs in {folder / 'logs'}")
-
-
-def up(folder: Folder = UP) -> None:
-    """Keep the whole fleet running on private servers and print the addresses. Ctrl-C stops it; the data stays."""
-    try:
-        asyncio.run(_up(folder))
-    except (NotReady, ServerFailed, RabbitMQMissing) as error:
-        fail(error)
-
-
-async def _up(folder: Path) -> None:
-    stop = asyncio.Event()
-    for sign in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(sign, stop.set)
-    out.print("starting PostgreSQL and RabbitMQ …")
-    async with stack.running(folder) as servers:
-        place = await site.prepare(servers.addresses, folder, "fleet", afresh=False)
-        out.print("starting the services …")
-        async with fleet.running(place) as members:
-            _print_addresses(place, members)
-            await stop.wait()
-            out.print("stopping …")
-
-
-def _print_addresses(place: site.Site, members: fleet.Fleet) -> None:
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for name, address in (
-        ("gateway", members.gateway_url),
-        ("sandbox partners", members.sandbox_url),
-        ("broker's management", place.management_url),
-        ("logs", str(place.logs)),
-    ):
-        table.add_row(name, address)
-    for member in members.members.values():
-        table.add_row(f"{member.name} ready?", member.ready_url)
-    out.print(table)
-    out.print("\nFor `fleet publish`, `fleet orders` and `fleet dead-letters` in another terminal:\n")
-    out.print(f"export FLEET_AMQP_URL={place.amqp_url}", soft_wrap=True)
-    out.print(f"export FLEET_MANAGEMENT_URL={place.management_url}", soft_wrap=True)
-    out.print(f"export FLEET_DATABASE_URL={place.database_url}", soft_wrap=True)
-    out.print("\nCtrl-C stops everything; the data stays.")

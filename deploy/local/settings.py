@@ -2,8 +2,12 @@
 
 from typing import Self
 
-from pydantic import model_validator
+from pydantic import ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class WrongSettings(Exception):
+    """The variables that name servers do not fit together; the message says how."""
 
 
 class Settings(BaseSettings):
@@ -23,5 +27,16 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def broker_addresses_come_in_pairs(self) -> Self:
         if (self.amqp_url is None) != (self.management_url is None):
-            raise ValueError("set FLEET_AMQP_URL and FLEET_MANAGEMENT_URL both, or neither for the private broker")
+            raise ValueError(
+                "FLEET_AMQP_URL and FLEET_MANAGEMENT_URL belong together: set both, or neither for a private broker; "
+                "a terminal with the variables of `fleet env` is for other commands"
+            )
         return self
+
+
+def load() -> Settings:
+    """Raises WrongSettings."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise WrongSettings("; ".join(p["msg"].removeprefix("Value error, ") for p in error.errors())) from error

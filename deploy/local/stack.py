@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from deploy.local import settings
 from deploy.local.lock import Use, exclusive
 from deploy.local.postgres import Postgres
 from deploy.local.rabbitmq import Rabbitmq
@@ -95,10 +96,10 @@ class Stack:
 async def start(folder: Path = DEMO, *, keep: bool = False) -> Stack:
     """Start the stack of a folder, or go on with the one that runs there. End with `leave()` or `stop()`.
 
-    Raises RabbitMQMissing, ServerFailed.
+    Raises RabbitMQMissing, ServerFailed, WrongSettings.
     """
     async with exclusive(folder / "start.lock"):
-        stack = Stack(folder, Settings(), keep=keep)
+        stack = Stack(folder, settings.load(), keep=keep)
         try:
             await stack.start()
         except BaseException:

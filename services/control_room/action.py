@@ -15,7 +15,6 @@ from schemas.runtime import DeadLetterActionOrdered
 from services.control_room import store
 from services.control_room.state import Status
 from shared.broker.outgoing import Outgoing
-from shared.broker.publisher import Publisher, running
 
 EXCHANGE = "fleet.to.control_room"
 POLL_SECONDS = 0.25
@@ -49,12 +48,6 @@ def orders(occurrences: Sequence[str], action: Action, actor: str, reason: str) 
         )
         for occurrence in occurrences
     ]
-
-
-async def publish(amqp_url: str, ordered: Sequence[DeadLetterActionOrdered], deadline: float) -> None:
-    """Returns when the broker has confirmed all. NotConfirmed, TimeoutError: it has not; ordering again is harmless."""
-    async with running(Publisher(amqp_url, "fleet", deadline), patience=deadline) as publisher:
-        await publisher.publish(messages(ordered))
 
 
 def messages(ordered: Sequence[DeadLetterActionOrdered]) -> list[Outgoing]:

@@ -1,51 +1,31 @@
-"""What the command line reads and shows: rich tables for people, plain dictionaries for `--json`."""
+"""What the command line reads, and shows of one thing: all of it for people, plain dictionaries for `--json`."""
 
+import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from datetime import datetime
-from typing import Any
+from collections.abc import Coroutine, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import asyncpg
+import typer
 from asyncpg import Connection
-from rich.console import Console, Group, RenderableType
+from pydantic import ValidationError
+from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
 from services.control_room import store, timeline
+from services.control_room.servers import Unreachable, said
 from services.control_room.state import DeadLetter
+from services.control_room.tables import Row, plain, terminal
 from services.control_room.timeline import Told
+from shared.broker.outgoing import NotConfirmed
 
-SCHEMA = "control_room"
-out = Console(highlight=False)
-Row = Mapping[str, Any]
-
-COLOURS = {
-    "open": "red",
-    "failed": "red",
-    "replaying": "yellow",
-    "discarding": "yellow",
-    "resolved": "green",
-    "discarded": "dim",
-    "completed": "green",
-    "delivered": "green",
-    "cancelled": "dim",
-    "refused": "red",
-}
-
-
-@asynccontextmanager
-async def reading(database_url: str) -> AsyncIterator[Connection]:
-    """A connection to the control room's slice."""
-    settings = {"search_path": SCHEMA, "application_name": "fleet"}
-    connection = await asyncpg.connect(database_url, server_settings=settings, timeout=10)
-    try:
-        yield connection
-    finally:
-        await connection.close()
+T = TypeVar("T")
+out = terminal()
 
 
 async def load_timeline(con: Connection, order_id: str) -> list[Told]:
@@ -57,6 +37,29 @@ async def load_timeline(con: Connection, order_id: str) -> list[Told]:
     return timeline.in_order([*named, *timeline.belonging((timeline.told(dict(row)) for row in about), named)])
 
 
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Runs it; a server that is away or refuses ends the command with one line."""
+    try:
+        return asyncio.run(work)
+    except (asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError) as error:
+        raise stop(f"FLEET_DATABASE_URL shows no control room: {error}") from None
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise stop(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}", code=2) from error
+    except (Unreachable, NotConfirmed, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise stop(said(error)) from error
+
+
+def show(text: str) -> None:
+    typer.echo(text)
+
+
+def stop(message: str, code: int = 1) -> typer.Exit:
+    """Says why on stderr; to be raised."""
+    typer.echo(f"fleet: {message}", err=True)
+    return typer.Exit(code)
+
+
 def as_json(value: Any) -> str:
     return json.dumps(value, default=str, ensure_ascii=False, indent=2)
 
@@ -66,48 +69,6 @@ def told_as_dict(line: Told, with_data: bool) -> dict[str, Any]:
     shown = {name: getattr(line, name) for name in names}
     shown["time"], shown["received_at"] = line.time.isoformat(), line.received_at.isoformat()
     return {**shown, "data": line.data} if with_data else shown
-
-
-def timeline_table(order_id: str, lines: Sequence[Told]) -> Table:
-    table = Table(title=f"Order {order_id}: {len(lines)} messages", title_justify="left")
-    for name in ("time (UTC)", "type", "from", "what", "subject", "id"):
-        table.add_column(name, overflow="fold", no_wrap=name.startswith("time"))
-    for line in lines:
-        table.add_row(
-            clock(line.time),
-            plain(line.type),
-            plain(line.teller),
-            plain(line.words),
-            plain(line.subject),
-            plain(line.id),
-        )
-    return table
-
-
-def orders_table(rows: Sequence[Row]) -> Table:
-    table = Table(title=f"{len(rows)} orders, the latest first", title_justify="left")
-    for name in ("order", "status", "since (UTC)", "store", "channel", "code", "total"):
-        table.add_column(name, overflow="fold", justify="right" if name == "total" else "left")
-    for row in rows:
-        table.add_row(
-            plain(row["order_id"]),
-            coloured(row["status"]),
-            clock(row["latest"]),
-            *(plain(row[name]) for name in ("store_id", "channel_id", "channel_order_code", "total")),
-        )
-    return table
-
-
-def letters_table(rows: Sequence[Row], title: str) -> Table:
-    table = Table(title=title, title_justify="left")
-    for name in ("occurrence", "status", "service", "reason", "type", "about", "last (UTC)", "error"):
-        table.add_column(name, overflow="fold", no_wrap=name == "occurrence")
-    for row in rows:
-        names = ("service", "reason", "event_type", "about", "last", "error")
-        about = row["order_id"] or row["event_subject"] or row["event_key"]
-        shown = {**row, "about": about, "last": (row["last_at"] or "")[:19].replace("T", " ")}
-        table.add_row(row["occurrence"], coloured(row["status"]), *(plain(shown[name]) for name in names))
-    return table
 
 
 def letter_view(known: DeadLetter, actions: Sequence[Row]) -> RenderableType:
@@ -148,25 +109,14 @@ def body_view(body: str) -> RenderableType:
 
 
 def actions_table(actions: Sequence[Row]) -> Table:
-    table = Table(title="actions", title_justify="left")
+    table = Table(title="actions", title_justify="left", title_style="bold", box=None, pad_edge=False)
     for name in ("at (UTC)", "step", "action", "by", "why", "outcome"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name in ("at (UTC)", "step", "action"))
     for row in actions:
-        table.add_row(
-            clock(row["at"]), plain(row["step"]), *(plain(row[n]) for n in ("action", "actor", "reason", "outcome"))
-        )
+        named = (plain(row[name]) for name in ("step", "action", "actor", "reason", "outcome"))
+        table.add_row(clock(row["at"]), *named)
     return table
 
 
-def coloured(status: str | None) -> Text:
-    return Text(status or "", style=COLOURS.get(status or "", ""))
-
-
-def plain(value: Any) -> Text:
-    """Text as it is: what partners wrote is no markup and moves no cursor."""
-    text = "" if value is None else str(value)
-    return Text("".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text))
-
-
-def clock(at: datetime | None) -> str:
-    return "" if at is None else f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d}"
+def clock(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"

@@ -120,6 +120,19 @@ async def load_dead_letters(con: Connection, chosen: Mapping[str, Any], limit: i
     )
 
 
+async def load_occurrences(con: Connection, prefixes: Sequence[str]) -> dict[str, list[str]]:
+    """The occurrences that begin so, for each prefix; one that is whole means itself only."""
+    rows = await con.fetch(
+        "select prefix, array_agg(key order by key) filter (where key is not null) as keys from ("
+        "select prefix, key, row_number() over (partition by prefix order by key = prefix desc, key) as place "
+        "from unnest($1::text[]) as prefix left join dead_letter on starts_with(key, prefix)) as meant "
+        "where place <= 6 group by prefix",
+        prefixes,
+    )
+    found = {row["prefix"]: row["keys"] or [] for row in rows}
+    return {prefix: [prefix] if prefix in found[prefix] else found[prefix] for prefix in prefixes}
+
+
 async def load_dead_letter(con: Connection, occurrence: str) -> DeadLetter | None:
     body = await con.fetchval("select body from dead_letter where key = $1", occurrence)
     return None if body is None else DeadLetter.model_validate_json(body)

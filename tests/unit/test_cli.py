@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from deploy import cli, lazy
+from deploy import cli, lazy, publish
+from deploy.upstream import check
 from schemas.export import EXAMPLES
 
 VARIABLES = ("FLEET_AMQP_URL", "FLEET_MANAGEMENT_URL", "FLEET_DATABASE_URL", "FLEET_PASSWORDS")
@@ -204,6 +205,37 @@ def test_dry_run_counts_valid_events_without_a_broker(tmp_path: Path) -> None:
 def test_events_are_read_from_stdin() -> None:
     done = fleet("publish", "--dry-run", "-", input=json.dumps(example()))
     assert done.stdout == "1 valid, 0 invalid, 0 published to fleet.inbound\n"
+
+
+def test_example_orders_are_valid_upstream_events_and_new_each_time() -> None:
+    events = [*publish.made_up(20), *publish.made_up(20)]
+    assert [check(json.loads(event.body), "example").problems for event in events] == [()] * len(events)
+    placed = [event.place for event in events if event.type.startswith("order.placed")]
+    assert len(set(placed)) == 40
+
+
+def test_publish_of_nothing_is_wrong_usage() -> None:
+    done = fleet("publish")
+    assert done.exit_code == 2
+    assert "--example-orders" in done.output
+
+
+def test_upstream_address_is_taken_before_the_general_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEET_UPSTREAM_AMQP_URL", "amqp://upstream:secret@127.0.0.1:1/")
+    monkeypatch.setenv("FLEET_AMQP_URL", "amqp://engineer:secret@127.0.0.1:2/")
+    done = fleet("publish", "--example-orders", "1")
+    assert (done.exit_code, "127.0.0.1:1" in done.stderr, "secret" in done.output) == (1, True, False)
+
+
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_broker_without_its_management_api_is_refused_in_one_line(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLEET_AMQP_URL", "amqp://engineer:secret@127.0.0.1:1/")
+    done = fleet(command, "--folder", str(tmp_path))
+    assert done.exit_code == 1
+    assert "fleet: FLEET_AMQP_URL and FLEET_MANAGEMENT_URL belong together" in done.stderr
+    assert "Traceback" not in done.output
 
 
 def test_contract_check_of_the_repository_passes() -> None:

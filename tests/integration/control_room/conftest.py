@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -34,6 +34,8 @@ class Room:
     vhost: VirtualHost
     url: str
     admin_url: str
+    changed: dict[str, str] = field(default_factory=dict)
+    """Variables of the command line that are to differ."""
 
     @property
     def settings(self) -> Settings:
@@ -46,7 +48,12 @@ class Room:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"FLEET_AMQP_URL": self.broker("engineer"), "FLEET_DATABASE_URL": self.url, "COLUMNS": "250"}
+        return {
+            "FLEET_AMQP_URL": self.broker("engineer"),
+            "FLEET_DATABASE_URL": self.url,
+            "COLUMNS": "250",
+            **self.changed,
+        }
 
     @asynccontextmanager
     async def running(self, what: Service, url: str) -> AsyncIterator[None]:

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aio_pika
@@ -16,10 +16,11 @@ import pytest
 from schemas import envelope
 from schemas.decision import Context, Outcome
 from schemas.payment import PaymentApproved
-from services.control_room import console, store
+from services.control_room import console, servers, store
 from services.control_room.__main__ import service as control_room
 from shared.migrate import migrate, service_url
 from tests.integration.control_room.conftest import Room
+from tests.integration.control_room.test_store import save_letter
 from tests.integration.worker.bench import MIGRATIONS, NAME, Tally, count, event, payment, service, until
 
 
@@ -54,7 +55,7 @@ class Result:
 async def fleet_cli(room: Room, app: str, *arguments: str, input: str = "") -> Result:
     """The command as a process of its own."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", f"from services.control_room.cli import {app}; {app}()", *arguments),
+        *(sys.executable, "-m", "deploy.cli", app, *arguments),
         env={**os.environ, **room.environment},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -67,7 +68,7 @@ async def fleet_cli(room: Room, app: str, *arguments: str, input: str = "") -> R
 
 async def listed(room: Room, **chosen: str) -> list[dict[str, Any]]:
     """What the command would list; a process for every look would be slow."""
-    async with console.reading(room.url) as con:
+    async with servers.reading(room.url) as con:
         return [dict(row) for row in await store.load_dead_letters(con, chosen, 100)]
 
 
@@ -89,10 +90,10 @@ async def test_replay_after_the_bug_is_mended_ends_resolved_and_is_recorded(room
         occurrence = await die(room)
         bug.is_there = False
         result = await fleet_cli(
-            room, "dead_letters", "replay", "--order", "ORD-1", "--why", "mended", "--actor", "ana", "--yes"
+            room, "dead-letters", "replay", "--order", "ORD-1", "--why", "mended", "--actor", "ana", "--yes"
         )
         assert result.exit_code == 0, result.stdout + result.stderr
-        shown = json.loads((await fleet_cli(room, "dead_letters", "show", occurrence, "--json")).stdout)
+        shown = json.loads((await fleet_cli(room, "dead-letters", "show", occurrence, "--json")).stdout)
     assert shown["status"] == "resolved"
     assert [(a["step"], a["actor"], a["reason"], a["outcome"]) for a in shown["actions"]] == [
         ("ordered", "ana", "mended", None),
@@ -103,7 +104,7 @@ async def test_replay_after_the_bug_is_mended_ends_resolved_and_is_recorded(room
 async def test_replay_while_the_bug_is_there_fails_and_leaves_a_new_dead_letter(room: Room) -> None:
     async with fleet(room, Bug()):
         occurrence = await die(room)
-        result = await fleet_cli(room, "dead_letters", "replay", occurrence, "--why", "hope", "--yes", "--json")
+        result = await fleet_cli(room, "dead-letters", "replay", occurrence, "--why", "hope", "--yes", "--json")
         assert result.exit_code == 1, result.stdout + result.stderr
         assert [r["step"] for r in json.loads(result.stdout)["results"]] == ["failed"]
         [new] = await until(lambda: listed(room, status="open"))
@@ -117,37 +118,67 @@ async def test_discarded_dead_letter_lets_the_next_event_go_on(room: Room) -> No
         occurrence = await die(room)
         bug.is_there = False
         await pay(room, "P2")
-        result = await fleet_cli(room, "dead_letters", "discard", occurrence, "--why", "test order", "--yes")
+        result = await fleet_cli(room, "dead-letters", "discard", occurrence, "--why", "test order", "--yes")
         assert result.exit_code == 0, result.stdout + result.stderr
-        shown = await fleet_cli(room, "dead_letters", "list", "--service", NAME, "--json")
+        shown = await fleet_cli(room, "dead-letters", "list", "--service", NAME, "--json")
         assert [row["status"] for row in json.loads(shown.stdout)] == ["discarded"]
 
 
 async def test_dry_run_and_refusal_to_confirm_do_nothing(room: Room) -> None:
     async with fleet(room, Bug()):
         occurrence = await die(room)
-        dry = await fleet_cli(room, "dead_letters", "replay", occurrence, "--why", "look", "--dry-run")
-        refused = await fleet_cli(room, "dead_letters", "replay", occurrence, "--why", "look", input="n\n")
-        shown = json.loads((await fleet_cli(room, "dead_letters", "show", occurrence, "--json")).stdout)
+        dry = await fleet_cli(room, "dead-letters", "replay", occurrence, "--why", "look", "--dry-run")
+        refused = await fleet_cli(room, "dead-letters", "replay", occurrence, "--why", "look", input="n\n")
+        shown = json.loads((await fleet_cli(room, "dead-letters", "show", occurrence, "--json")).stdout)
     assert (dry.exit_code, refused.exit_code, shown["status"], shown["actions"]) == (0, 1, "open", [])
-    assert occurrence in dry.stdout
+    assert dry.stdout.splitlines()[0] == "1 dead letter to replay"
+    assert f"\n{occurrence[:8]}  open" in dry.stdout
 
 
 async def test_show_prints_where_it_failed_and_the_original_bytes(room: Room) -> None:
     async with fleet(room, Bug()):
         occurrence = await die(room)
-        shown = await fleet_cli(room, "dead_letters", "show", occurrence)
+        shown = await fleet_cli(room, "dead-letters", "show", occurrence)
     assert "KeyError: 'the bug'" in shown.stdout
     assert '"payment_id": "P1"' in shown.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
-    [(["replay", "--why", "x"], 2), (["replay", "nobody", "--why", "x"], 1), (["show", "nobody"], 1)],
+    [
+        (["replay", "--why", "x"], 2),
+        (["replay", "nobody", "--why", "x"], 1),
+        (["discard", "5d0c0", "--why", "x"], 2),
+        (["show", "nobody"], 1),
+        (["replay", "--order", "nobody", "--why", ""], 2),
+    ],
 )
 async def test_action_on_nothing_says_so(room: Room, arguments: list[str], code: int) -> None:
-    result = await fleet_cli(room, "dead_letters", *arguments)
+    result = await fleet_cli(room, "dead-letters", *arguments)
     assert (result.exit_code, bool(result.stderr)) == (code, True)
+
+
+async def test_beginning_of_an_id_names_the_dead_letter_where_it_is_the_only_one(
+    room: Room, con: asyncpg.Connection
+) -> None:
+    for occurrence in ("5d0c0b9e-0000-4000-8000-000000000001", "5d0c0b9e-1111-4000-8000-000000000001"):
+        await save_letter(con, occurrence=occurrence)
+    shown = await fleet_cli(room, "dead-letters", "show", "5D0C0B9E-1", "--json")
+    assert json.loads(shown.stdout)["occurrence"] == occurrence
+    for arguments in (["show"], ["discard", "--why", "x", "--yes"]):
+        both = await fleet_cli(room, "dead-letters", *arguments, "5d0c0b")
+        assert (both.exit_code, both.stdout) == (1, "")
+        assert both.stderr.startswith("fleet: 5d0c0b is ambiguous; it begins 5d0c0b9e-0000-4000-8000-000000000001, ")
+
+
+@pytest.mark.parametrize("name", ["FLEET_DATABASE_URL", "FLEET_AMQP_URL"])
+async def test_server_that_is_away_is_said_in_one_line(name: str, room: Room, con: asyncpg.Connection) -> None:
+    occurrence = await save_letter(con)
+    scheme = "postgresql" if name == "FLEET_DATABASE_URL" else "amqp"
+    away = replace(room, changed={name: f"{scheme}://user:secret@127.0.0.1:1/fleet"})
+    result = await fleet_cli(away, "dead-letters", "replay", occurrence, "--why", "look", "--yes")
+    [said] = result.stderr.splitlines()
+    assert (result.exit_code, name in said, "127.0.0.1:1" in said, "secret" in said) == (1, True, True, False)
 
 
 async def test_order_that_nobody_knows_is_not_shown(room: Room) -> None:
@@ -162,7 +193,7 @@ async def test_order_is_shown_with_its_timeline(room: Room) -> None:
         await pay(room)
 
         async def told() -> bool:
-            async with console.reading(room.url) as con:
+            async with servers.reading(room.url) as con:
                 return len(await console.load_timeline(con, "ORD-1")) == 2
 
         await until(told)
@@ -190,8 +221,8 @@ async def test_replay_of_what_the_broker_dead_lettered_handles_it_once(room: Roo
     async with fleet(room, bug):
         [dead] = await until(lambda: listed(room))
         again = ("replay", dead["occurrence"], "--why", "the node was killed again and again", "--yes")
-        assert (await fleet_cli(room, "dead_letters", *again)).exit_code == 0
-        actions = json.loads((await fleet_cli(room, "dead_letters", "show", dead["occurrence"], "--json")).stdout)
+        assert (await fleet_cli(room, "dead-letters", *again)).exit_code == 0
+        actions = json.loads((await fleet_cli(room, "dead-letters", "show", dead["occurrence"], "--json")).stdout)
     assert [a["outcome"] for a in actions["actions"]] == [None, "handled"]
     admin = await asyncpg.connect(room.admin_url)
     assert await admin.fetchval(f"select body ->> 'seen' from {NAME}.tally where key = 'ORD-1'") == '["P1"]'
@@ -202,7 +233,7 @@ async def test_replay_of_what_the_broker_dead_lettered_fails_where_the_event_is_
     await limited(room, b'[{"id": "1", "source": "shop", "type": "payment.approved.v1", "data": {}}]')
     async with fleet(room, Bug()):
         [dead] = await until(lambda: listed(room))
-        result = await fleet_cli(room, "dead_letters", "replay", dead["occurrence"], "--why", "look", "--yes")
+        result = await fleet_cli(room, "dead-letters", "replay", dead["occurrence"], "--why", "look", "--yes")
         assert result.exit_code == 1
         [new] = await until(lambda: listed(room, status="open"))
     assert new["reason"] == "invalid"

@@ -13,7 +13,7 @@ import aiohttp
 import asyncpg
 
 from schemas import envelope
-from services.control_room import console, journal
+from services.control_room import console, journal, servers
 from tests.integration.control_room.conftest import Room
 from tests.integration.worker.bench import until
 from tests.unit.control_room.builders import event
@@ -118,7 +118,7 @@ async def test_timeline_of_an_order_has_what_partners_said_of_its_po_and_nothing
         await say(room, event(id="m", **matched, time=at(4)))
         await say(room, event(id="other", subject="ORD-2", data={"order_id": "ORD-2"}))
         await until(lambda: kept(pool, 7))
-    async with console.reading(room.url) as con:
+    async with servers.reading(room.url) as con:
         lines = await console.load_timeline(con, "ORD-1")
     assert [line.id for line in lines] == ["po", "ev-1", "nf-1", "m"]
     assert lines[0].words == "PC1 farol-sul 1 line 9.90"

@@ -1,6 +1,7 @@
 """`fleet publish FILE…`: upstream events from files, validated against the catalogue before any of them is sent."""
 
 import asyncio
+import logging
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -104,6 +105,7 @@ def _message(event: Checked) -> Outgoing:
 async def _link(url: str) -> AsyncIterator[Link]:
     """Raises Unreachable where the broker does not answer or does not know the user."""
     async with AsyncExitStack() as stack:
+        logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # what it would say is in Unreachable
         try:
             link = await stack.enter_async_context(open_link(url, "fleet publish"))
         except (AMQPError, OSError, ValueError) as error:

@@ -29,7 +29,7 @@ class Settings(BaseSettings):
         if (self.amqp_url is None) != (self.management_url is None):
             raise ValueError(
                 "FLEET_AMQP_URL and FLEET_MANAGEMENT_URL belong together: set both, or neither for a private broker; "
-                "a terminal with the variables of `fleet env` is for other commands"
+                "a terminal with the variables of `fleet env` is for the other commands"
             )
         return self
 

@@ -58,7 +58,8 @@ Patience = Annotated[float, typer.Option("--timeout", min=0, help="Seconds to fo
 @orders.callback()
 @dead_letters.callback()
 def configure() -> None:
-    """Warnings go to stderr: stdout is for the answer."""
+    """Warnings go to stderr: stdout is for the answer. A broker that is away is told by the command itself."""
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

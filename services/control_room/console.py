@@ -74,6 +74,8 @@ def told_as_dict(line: Told, with_data: bool) -> dict[str, Any]:
 def letter_view(known: DeadLetter, actions: Sequence[Row]) -> RenderableType:
     """Everything about one dead letter, its original bytes included."""
     facts = Table.grid(padding=(0, 2))
+    facts.add_column(no_wrap=True)
+    facts.add_column(overflow="fold")
     for name, value in letter_facts(known).items():
         facts.add_row(Text(name, style="bold"), plain(value))
     parts: list[RenderableType] = [Panel(facts, title=f"dead letter {known.occurrence}", title_align="left")]

@@ -65,14 +65,14 @@ def table(title: str, columns: Sequence[Column], rows: Sequence[Sequence[Text]],
 
 
 def fit(columns: Sequence[Column], natural: Sequence[int], width: int) -> dict[int, int]:
-    """Cells of each column that is shown, by its place: as many columns as fit when shortened, then widened by rank."""
+    """Cells of each shown column, by its place: as many as fit when shortened, then widened, the small ones first."""
     by_rank = sorted(range(len(columns)), key=lambda n: columns[n].rank)
     least = [min(cells, column.least or cells) for column, cells in zip(columns, natural, strict=True)]
     while len(by_rank) > 1 and sum(least[n] + GAP for n in by_rank) - GAP > width:
         by_rank.pop()
     spare = width + GAP - sum(least[n] + GAP for n in by_rank)
     widths = {}
-    for n in by_rank:
+    for n in sorted(by_rank, key=lambda n: natural[n]):
         more = max(0, min(natural[n] - least[n], spare))
         widths[n] = least[n] + more
         spare -= more
@@ -102,9 +102,9 @@ TIMELINE = (
     Column("time (UTC)", 0),
     Column("type", 1, least=24),
     Column("from", 3, least=10),
-    Column("what", 2, least=16),
+    Column("what", 2, least=30),
     Column("subject", 4, least=10),
-    Column("id", 5),
+    Column("id", 5, least=SHORT_ID),
 )
 
 
@@ -141,7 +141,6 @@ def timeline_table(order_id: str, lines: Sequence[Told], width: int) -> Renderab
     """Times without their day where all are of one, which the title names."""
     days = sorted({told.time.astimezone(UTC).date() for told in lines})
     when, shape = (f"on {days[0]}", "%H:%M:%S") if len(days) == 1 else (f"since {days[0]}", "%m-%d %H:%M:%S")
-    length = unique_length([told.id for told in lines if told.id])
     cells = [
         [
             line(f"{told.time.astimezone(UTC):{shape}}"),
@@ -149,7 +148,7 @@ def timeline_table(order_id: str, lines: Sequence[Told], width: int) -> Renderab
             line(told.teller),
             line(told.words),
             line("" if told.subject == order_id else told.subject),
-            line((told.id or "")[:length]),
+            line(told.id),
         ]
         for told in lines
     ]

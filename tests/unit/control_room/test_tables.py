@@ -8,9 +8,11 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
-from services.control_room import tables
+from services.control_room import console, tables
+from services.control_room.state import DeadLetter
 from services.control_room.tables import Column
 from tests.unit.control_room.builders import AT
+from tests.unit.control_room.builders import letter as letter_of
 from tests.unit.control_room.test_timeline import line as told
 
 WIDTHS = (80, 100, 120, 200)
@@ -18,10 +20,10 @@ IDS = ("5d0c0b9e-0000-4000-8000-000000000001", "77aa0b9e-0000-4000-8000-00000000
 
 
 def shown(what: RenderableType, width: int) -> list[str]:
-    console = Console(file=StringIO(), width=width)
-    console.print(what)
-    assert isinstance(console.file, StringIO)
-    return [text.rstrip() for text in console.file.getvalue().splitlines()]
+    screen = Console(file=StringIO(), width=width)
+    screen.print(what)
+    assert isinstance(screen.file, StringIO)
+    return [text.rstrip() for text in screen.file.getvalue().splitlines()]
 
 
 def letter(occurrence: str = IDS[0], **changes: Any) -> dict[str, Any]:
@@ -115,3 +117,8 @@ def test_columns_never_exceed_the_width_unless_only_one_is_left(width: int) -> N
     widths = tables.fit(columns, (20, 10, 8), width)
     assert sum(widths.values()) + 2 * (len(widths) - 1) <= width or list(widths) == [0]
     assert widths == dict(sorted(widths.items()))
+
+
+def test_show_has_long_ids_whole_on_a_narrow_terminal() -> None:
+    known = DeadLetter(occurrence=IDS[0], letter=letter_of(event_id="5" * 100))
+    assert "".join(shown(console.letter_view(known, []), 80)).count("5") >= 100

@@ -110,5 +110,7 @@ async def _link(url: str) -> AsyncIterator[Link]:
             link = await stack.enter_async_context(open_link(url, "fleet publish"))
         except (AMQPError, OSError, ValueError) as error:
             place = url.rpartition("@")[2].removeprefix("amqp://")
-            raise Unreachable(f"no broker takes us at {place} (FLEET_AMQP_URL): {error}") from error
+            raise Unreachable(
+                f"no broker takes us at {place} (FLEET_UPSTREAM_AMQP_URL or FLEET_AMQP_URL): {error}"
+            ) from error
         yield link

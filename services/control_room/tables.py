@@ -104,7 +104,7 @@ TIMELINE = (
     Column("from", 3, least=10),
     Column("what", 2, least=30),
     Column("subject", 4, least=10),
-    Column("id", 5, least=SHORT_ID),
+    Column("id", 5),
 )
 
 
@@ -148,7 +148,7 @@ def timeline_table(order_id: str, lines: Sequence[Told], width: int) -> Renderab
             line(told.teller),
             line(told.words),
             line("" if told.subject == order_id else told.subject),
-            line(told.id),
+            line((told.id or "")[:SHORT_ID]),
         ]
         for told in lines
     ]

@@ -84,8 +84,9 @@ async def measure(events: int, rounds: int, progress: Progress) -> Rounds:
     async with ground() as place:
         for name in ("fsync", "synchronous_commit", "full_page_writes"):
             result.durable[name] = await place.value(f"show {name}")
-        for prefetch in PREFETCHES:
-            result.tuning[prefetch] = (await peer(place, events // SLOWER // 2, prefetch)).per_second
+        for prefetch in PREFETCHES * 2:  # the better of two: another process may have been in the way of one
+            rate = (await peer(place, events // SLOWER // 2, prefetch)).per_second
+            result.tuning[prefetch] = max(rate, result.tuning.get(prefetch, 0.0))
         result.prefetch = max(result.tuning, key=lambda prefetch: result.tuning[prefetch])
         await one_round(place, max(events // 4, 1000), result.prefetch)
         for number in range(rounds):

@@ -99,8 +99,10 @@ class Worker:
         return True
 
     async def send_saved(self, batch: UUID, messages: list[Outgoing]) -> None:
-        """Publishes a saved row; it is deleted with the next batch. Without a session it waits for the sweeper."""
-        if await self.send(messages):
+        """Publishes a saved row; it is deleted with the next batch. Without a session the next one begins with it."""
+        if self._link is None:
+            self._transactor.unsent[batch] = messages
+        elif await self.send(messages):
             self._transactor.sent.append(batch)
 
     async def tick(self) -> None:

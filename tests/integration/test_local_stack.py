@@ -18,7 +18,7 @@ import pytest
 from deploy.local import package
 from deploy.local.clean import clean
 from deploy.local.process import Process, spawn
-from deploy.local.settings import Settings
+from deploy.local.settings import Settings, WrongSettings
 from deploy.local.stack import Addresses, NotOurs, Stack, running, start
 from tests.conftest import VirtualHost
 
@@ -242,7 +242,7 @@ async def test_broker_without_its_management_address_is_refused(
 ) -> None:
     monkeypatch.setenv("FLEET_AMQP_URL", "amqp://somewhere")
     monkeypatch.delenv("FLEET_MANAGEMENT_URL", raising=False)
-    with pytest.raises(ValueError, match="FLEET_MANAGEMENT_URL"):
+    with pytest.raises(WrongSettings, match="FLEET_MANAGEMENT_URL"):
         await start(tmp_path)
 
 

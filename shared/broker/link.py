@@ -162,9 +162,12 @@ class Link:
             return
         confirms = asyncio.gather(*(self._send(m) for m in messages))
         try:
+            was_blocked = False
             while not (await asyncio.wait([confirms], timeout=deadline))[0]:
-                if not await self.blocked():
+                is_blocked = await self.blocked()
+                if not (is_blocked or was_blocked):
                     raise NotConfirmed(f"no confirm for {len(messages)} messages within {deadline} s")
+                was_blocked = is_blocked
             with told_apart():
                 await confirms
         except NotConfirmed:

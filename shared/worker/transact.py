@@ -35,6 +35,8 @@ class Transactor:
         """Batches whose messages are confirmed: their outgoing rows go with the next batch's transaction."""
         self.stopping = False
         """Waiting for the database ends with GaveUp."""
+        self.in_doubt = False
+        """Whether a transaction was cut off, perhaps after its commit: its outgoing row may be there, unsent."""
         self.unsent: dict[UUID, list[Outgoing]] = {}
         """Messages that are saved and not confirmed: what a lost session leaves to the next one."""
 
@@ -96,7 +98,9 @@ class Transactor:
         sent = list(self.sent)
         async with connection(self._pool) as con:
             limit = 1 if self.paused else self._pause_after - self.dead_running
+            self.in_doubt = True
             await Handling(self._desk, con, batch, sent, limit).run()
+            self.in_doubt = False
         self._forget(sent)
         if batch.outgoing:
             self.unsent[batch.id] = batch.outgoing

@@ -27,6 +27,9 @@ log = structlog.get_logger()
 
 CheckOwnPart = Callable[[], Awaitable[None]]
 
+SWEEP_ROWS = 20
+"""Outgoing rows that are read into memory at once."""
+
 
 class Worker:
     """Supervises. Nothing in it waits for ever, and whatever ends a session, the next one begins."""
@@ -153,18 +156,25 @@ class Worker:
                 raise NotConfirmed(f"batch {batch} is still not confirmed")
             del self._transactor.unsent[batch]
             self._transactor.sent.append(batch)
-        await self._sweep(timedelta(seconds=1))
+        older_than = timedelta(0) if self._transactor.in_doubt else timedelta(seconds=1)
+        self._transactor.in_doubt = False
+        await self._sweep(older_than)
 
     async def _sweep(self, older_than: timedelta) -> None:
         """Sends outgoing rows that nobody is known to have sent: their incoming message may never come back."""
-        async with connection(self._pool) as con:
-            rows = await store.load_outgoing(con, older_than, 20)
         mine = {*self._transactor.sent, *self._transactor.unsent}
-        for batch, messages in rows:
-            if batch not in mine and await self.send(messages):
+        while True:
+            async with connection(self._pool) as con:
+                rows = await store.load_outgoing(con, older_than, SWEEP_ROWS)
+            left_over = [(batch, messages) for batch, messages in rows if batch not in mine]
+            for batch, messages in left_over:
+                if not await self.send(messages):
+                    return
                 log.info("outgoing.swept", batch=str(batch), messages=len(messages))
                 async with connection(self._pool) as con:
                     await store.delete_outgoing(con, [batch])
+            if len(rows) < SWEEP_ROWS or not left_over:
+                return
 
     async def _measure(self) -> None:
         async with connection(self._pool) as con:

@@ -177,10 +177,34 @@ async def until(condition: Callable[[], Any | Awaitable[Any]], seconds: float = 
         await asyncio.sleep(0.03)
 
 
-@asynccontextmanager
-async def bench_on(vhost: VirtualHost, database: str) -> AsyncIterator[Bench]:
+async def prepare(vhost: VirtualHost, database: str) -> None:
     await apply(vhost.amqp_url, vhost.management_url)
     await asyncio.to_thread(migrate, database, NAME, [MIGRATIONS], "secret")
+
+
+async def empty(vhost: VirtualHost, database: str) -> None:
+    """Leaves nothing of a test in tables and queues. Making them costs more than most tests."""
+    tables = ("outgoing", "partner_call", "partner_gate", "reminder", "inbox", "inbox_kept", "number_series", "tally")
+    admin = await asyncpg.connect(database)
+    await admin.execute(f"truncate {', '.join(f'{NAME}.{table}' for table in tables)}")
+    await admin.close()
+    async with await aio_pika.connect(vhost.amqp_url) as connection:
+        channel = await connection.channel()
+        for queue in (NAME, f"{NAME}.dead", "control_room.journal", "fleet.unrouted"):
+            await (await channel.get_queue(queue, ensure=False)).purge()
+
+
+@asynccontextmanager
+async def bench_on(vhost: VirtualHost, database: str) -> AsyncIterator[Bench]:
+    """On a virtual host and a database of its own."""
+    await prepare(vhost, database)
+    async with bench_at(vhost, database) as bench:
+        yield bench
+
+
+@asynccontextmanager
+async def bench_at(vhost: VirtualHost, database: str) -> AsyncIterator[Bench]:
+    """On a virtual host and a database that are prepared."""
     connection = await aio_pika.connect(vhost.amqp_url)
     channel = await connection.channel()
     inbound = await channel.get_exchange("fleet.inbound", ensure=False)

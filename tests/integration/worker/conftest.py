@@ -1,12 +1,15 @@
+"""A bench for each test, on what all of them share."""
+
 from collections.abc import AsyncIterator
 
 import pytest
 
 from tests.conftest import VirtualHost
-from tests.integration.worker.bench import Bench, bench_on
+from tests.integration.worker.bench import Bench, bench_at, empty
 
 
 @pytest.fixture
-async def bench(vhost: VirtualHost, database: str) -> AsyncIterator[Bench]:
-    async with bench_on(vhost, database) as one:
+async def bench(prepared: tuple[VirtualHost, str]) -> AsyncIterator[Bench]:
+    async with bench_at(*prepared) as one:
         yield one
+    await empty(*prepared)

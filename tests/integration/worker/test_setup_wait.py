@@ -28,3 +28,4 @@ async def test_stop_while_a_migration_is_missing_does_not_wait_for_it(bench: Ben
     async with bench.working(grace_seconds=600):
         await until(lambda: bench.health.reasons.get("setup"))
     await until(lambda: bench.queue_depth_is(1))
+    await owner(bench, "alter table order_intake.elsewhere rename to tally")

@@ -140,13 +140,6 @@ class Link:
             with told_apart():
                 await self._reading.basic_cancel(self._tags.pop(), timeout=OPEN_SECONDS)
 
-    async def exists(self, *, exchanges: Sequence[str], queues: Sequence[str]) -> None:
-        """Raises the broker's 404 or 403 for what is missing. Closes the publishing channel when it does."""
-        for exchange in exchanges:
-            await self._writing.exchange_declare(exchange, passive=True, timeout=OPEN_SECONDS)
-        for queue in queues:
-            await self._writing.queue_declare(queue, passive=True, timeout=OPEN_SECONDS)
-
     async def ack_up_to(self, tag: int) -> None:
         """Acks every delivery up to `tag`: the caller makes sure that all of them are complete."""
         await self._reading.basic_ack(tag, multiple=True, wait=False)

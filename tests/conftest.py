@@ -23,6 +23,9 @@ import pytest
 
 from deploy.local.stack import STACKS, Addresses, Stack, running
 
+PASSWORD = "secret"
+"""Of every role and user: they belong to a whole server, so tests that gave them others would lock each other out."""
+
 
 @dataclass(frozen=True)
 class VirtualHost:

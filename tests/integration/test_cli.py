@@ -16,10 +16,10 @@ from schemas.catalogue import SERVICES
 from schemas.export import EXAMPLES
 from shared.broker import management, topology, users
 from shared.migrate import service_url
-from tests.conftest import VirtualHost
+from tests.conftest import PASSWORD, VirtualHost
 
 ROOT = Path(__file__).resolve().parents[2]
-PASSWORDS = {user.name: f"secret of {user.name}" for user in users.table()}
+PASSWORDS = {user.name: PASSWORD for user in users.table()}
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def broker(vhost: VirtualHost, user: str | None = None) -> dict[str, str]:
     url = vhost.amqp_url
     if user:
         place = url.rpartition("@")[2]
-        url = f"amqp://{user}:{PASSWORDS[user].replace(' ', '%20')}@{place}"
+        url = f"amqp://{user}:{PASSWORDS[user]}@{place}"
     return {"FLEET_AMQP_URL": url, "FLEET_MANAGEMENT_URL": vhost.management_url}
 
 

@@ -17,9 +17,9 @@ from shared.broker.apply import apply
 from shared.broker.check import check, check_own_part
 from shared.broker.difference import TopologyWrong
 from shared.broker.management import ManagementFailed
-from tests.conftest import VirtualHost, with_path
+from tests.conftest import PASSWORD, VirtualHost, with_path
 
-PASSWORDS = {user.name: f"secret of {user.name}" for user in users.table()}
+PASSWORDS = {user.name: PASSWORD for user in users.table()}
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ async def ready(stack: Stack) -> AsyncIterator[VirtualHost]:
 def as_user(url: str, user: str) -> str:
     parts = urlsplit(url)
     place = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{user}:{PASSWORDS[user].replace(' ', '%20')}@{place}"))
+    return urlunsplit(parts._replace(netloc=f"{user}:{PASSWORDS[user]}@{place}"))
 
 
 def anonymous(url: str) -> str:

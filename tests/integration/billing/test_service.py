@@ -35,7 +35,7 @@ from shared.health import Health
 from shared.migrate import migrate, service_url
 from shared.service import serve
 from shared.settings import Runtime
-from tests.conftest import VirtualHost
+from tests.conftest import PASSWORD, VirtualHost
 from tests.unit.billing import builders as b
 from tests.unit.nf_builders import retailer
 
@@ -103,7 +103,7 @@ class World:
 @pytest.fixture
 async def world(vhost: VirtualHost, database: str, tmp_path: Path) -> AsyncIterator[World]:
     await apply(vhost.amqp_url, vhost.management_url)
-    await asyncio.to_thread(migrate, database, "billing", (MIGRATIONS,), "secret")
+    await asyncio.to_thread(migrate, database, "billing", (MIGRATIONS,), PASSWORD)
     certificate = self_signed("LOJA", retailer().cnpj)
     (tmp_path / "key.pem").write_bytes(certificate.key_pem)
     (tmp_path / "cert.pem").write_bytes(certificate.cert_pem)
@@ -122,7 +122,7 @@ async def world(vhost: VirtualHost, database: str, tmp_path: Path) -> AsyncItera
         )
         runtime = Runtime(
             amqp_url=vhost.amqp_url,
-            database_url=service_url(database, "billing", "secret"),
+            database_url=service_url(database, "billing", PASSWORD),
             health_host="127.0.0.1",
             health_port=0,
             ladder_seconds=(0.5,) * 40,

@@ -22,7 +22,7 @@ from shared.health import Health
 from shared.migrate import migrate, service_url
 from shared.service import serve
 from shared.settings import Runtime
-from tests.conftest import VirtualHost
+from tests.conftest import PASSWORD, VirtualHost
 from tests.integration.sandbox.serving import SECRETS, Partners, partners_at_work
 from tests.integration.worker.bench import collect, event, until
 from tests.unit.channel_sync import builders as b
@@ -75,10 +75,10 @@ async def fleet(vhost: VirtualHost, database: str) -> AsyncIterator[Fleet]:
 @asynccontextmanager
 async def working(vhost: VirtualHost, database: str, partners: Partners) -> AsyncIterator[None]:
     await apply(vhost.amqp_url, vhost.management_url)
-    await asyncio.to_thread(migrate, database, NAME, [MIGRATIONS], "secret")
+    await asyncio.to_thread(migrate, database, NAME, [MIGRATIONS], PASSWORD)
     runtime = Runtime(
         amqp_url=vhost.amqp_url,
-        database_url=service_url(database, NAME, "secret"),
+        database_url=service_url(database, NAME, PASSWORD),
         health_host="127.0.0.1",
         health_port=0,
         ladder_seconds=(0.2, 0.3, 1, 5),

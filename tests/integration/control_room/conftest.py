@@ -20,9 +20,8 @@ from shared.migrate import migrate, service_url
 from shared.service import serve
 from shared.settings import Runtime
 from shared.worker.subscription import Service
-from tests.conftest import VirtualHost
+from tests.conftest import PASSWORD, VirtualHost
 
-PASSWORD = "secret"
 USERS = ("control_room", "order_intake", "engineer")
 MIGRATIONS = Path(services.control_room.__file__).parent / "migrations"
 
@@ -83,8 +82,8 @@ class Room:
 @pytest.fixture
 async def room(vhost: VirtualHost, database: str) -> Room:
     await apply(vhost.amqp_url, vhost.management_url, dict.fromkeys(USERS, PASSWORD))
-    await asyncio.to_thread(migrate, database, "control_room", [MIGRATIONS], "secret")
-    return Room(vhost, service_url(database, "control_room", "secret"), database)
+    await asyncio.to_thread(migrate, database, "control_room", [MIGRATIONS], PASSWORD)
+    return Room(vhost, service_url(database, "control_room", PASSWORD), database)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from schemas.payment import PaymentApproved
 from services.control_room import console, servers, store
 from services.control_room.__main__ import service as control_room
 from shared.migrate import migrate, service_url
+from tests.conftest import PASSWORD
 from tests.integration.control_room.conftest import Room
 from tests.integration.control_room.test_store import save_letter
 from tests.integration.worker.bench import MIGRATIONS, NAME, Tally, count, event, payment, service, until
@@ -39,8 +40,8 @@ class Bug:
 @asynccontextmanager
 async def fleet(room: Room, bug: Bug) -> AsyncIterator[None]:
     """One service with a bug, and the control room."""
-    await asyncio.to_thread(migrate, room.admin_url, NAME, [MIGRATIONS], "secret")
-    url = service_url(room.admin_url, NAME, "secret")
+    await asyncio.to_thread(migrate, room.admin_url, NAME, [MIGRATIONS], PASSWORD)
+    url = service_url(room.admin_url, NAME, PASSWORD)
     async with room.running(service(bug.decide), url), room.running(control_room(room.settings), room.url):
         yield
 

@@ -22,7 +22,7 @@ from shared.health import Health
 from shared.migrate import migrate, service_url
 from shared.service import serve
 from shared.settings import Runtime
-from tests.conftest import VirtualHost
+from tests.conftest import PASSWORD, VirtualHost
 from tests.integration.nf_reconciliation.test_store import MIGRATIONS, NAME
 from tests.integration.worker.bench import collect, event, until
 from tests.unit.nf_reconciliation.builders import (
@@ -53,10 +53,10 @@ async def sandbox_erp() -> AsyncIterator[tuple[Sandbox, str]]:
 
 @asynccontextmanager
 async def running(vhost: VirtualHost, database: str, erp_url: str) -> AsyncIterator[None]:
-    await asyncio.to_thread(migrate, database, NAME, [MIGRATIONS], "secret")
+    await asyncio.to_thread(migrate, database, NAME, [MIGRATIONS], PASSWORD)
     runtime = Runtime(
         amqp_url=vhost.amqp_url,
-        database_url=service_url(database, NAME, "secret"),
+        database_url=service_url(database, NAME, PASSWORD),
         health_host="127.0.0.1",
         health_port=0,
         log_level="error",

@@ -22,6 +22,7 @@ from services.nf_reconciliation.store import (
     load_with_products,
 )
 from shared.migrate import migrate, service_url
+from tests.conftest import PASSWORD
 from tests.unit.nf_builders import ISSUED_AT, retailer, sale_xml, sold_line
 from tests.unit.nf_reconciliation.builders import (
     OTHER,
@@ -45,8 +46,8 @@ BILLED = BilledBy(invoice_key=invoice_of().access_key, issued_at=ISSUED_AT, cust
 
 @pytest.fixture
 async def con(database: str) -> AsyncIterator[asyncpg.Connection]:
-    await asyncio.to_thread(migrate, database, NAME, [MIGRATIONS], "secret")
-    connection = await asyncpg.connect(service_url(database, NAME, "secret"), server_settings={"search_path": NAME})
+    await asyncio.to_thread(migrate, database, NAME, [MIGRATIONS], PASSWORD)
+    connection = await asyncpg.connect(service_url(database, NAME, PASSWORD), server_settings={"search_path": NAME})
     yield connection
     await connection.close()
 

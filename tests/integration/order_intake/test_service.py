@@ -17,7 +17,7 @@ from services.order_intake.__main__ import service
 from services.order_intake.settings import Settings
 from shared.migrate import migrate
 from tests.builders import order_placed, store_changed
-from tests.conftest import VirtualHost
+from tests.conftest import PASSWORD, VirtualHost
 from tests.integration.order_intake.test_store import MIGRATIONS
 from tests.integration.worker.bench import NAME, Bench, bench_on, event, until
 from tests.unit.order_intake import builders as b
@@ -51,7 +51,7 @@ async def fleet(vhost: VirtualHost, database: str) -> AsyncIterator[Fleet]:
     app = web.Application()
     app.add_subapp("/erp", erp.create_app(sandbox))
     async with bench_on(vhost, database) as bench, TestServer(app) as server:
-        await asyncio.to_thread(migrate, database, NAME, [MIGRATIONS], "secret")
+        await asyncio.to_thread(migrate, database, NAME, [MIGRATIONS], PASSWORD)
         yield Fleet(bench, sandbox, Settings(erp_url=str(server.make_url("/erp"))))
 
 

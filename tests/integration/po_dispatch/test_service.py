@@ -30,7 +30,7 @@ from shared.broker.apply import apply
 from shared.migrate import migrate, service_url
 from shared.service import serve
 from shared.settings import Runtime
-from tests.conftest import VirtualHost
+from tests.conftest import PASSWORD, VirtualHost
 from tests.integration.po_dispatch.parties import SECRETS, Parties, parties, seller_nf
 from tests.integration.worker.bench import collect, event, until
 
@@ -71,8 +71,8 @@ class Fleet:
 async def buying(vhost: VirtualHost, database: str) -> AsyncIterator[tuple[Fleet, Parties, str]]:
     """po_dispatch runs for the block, knowing the demo's stores, suppliers and offers."""
     await apply(vhost.amqp_url, vhost.management_url)
-    await asyncio.to_thread(migrate, database, NAME, [MIGRATIONS], "secret")
-    url = service_url(database, NAME, "secret")
+    await asyncio.to_thread(migrate, database, NAME, [MIGRATIONS], PASSWORD)
+    url = service_url(database, NAME, PASSWORD)
     connection = await aio_pika.connect(vhost.amqp_url)
     fleet = Fleet(await connection.channel())
     seen = await fleet.channel.declare_queue("", exclusive=True)

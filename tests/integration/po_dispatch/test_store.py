@@ -16,6 +16,7 @@ from services.po_dispatch.decide import shipping
 from services.po_dispatch.state import Fulfilment
 from shared.migrate import migrate, service_url
 from shared.worker.store import save_states
+from tests.conftest import PASSWORD
 from tests.unit.po_dispatch import builders as b
 
 MIGRATIONS = Path(services.po_dispatch.__file__).parent / "migrations"
@@ -24,8 +25,8 @@ MIGRATIONS = Path(services.po_dispatch.__file__).parent / "migrations"
 @pytest.fixture
 async def con(database: str) -> AsyncIterator[asyncpg.Connection]:
     """As the service's own role."""
-    await asyncio.to_thread(migrate, database, "po_dispatch", [MIGRATIONS], "secret")
-    connection = await asyncpg.connect(service_url(database, "po_dispatch", "secret"))
+    await asyncio.to_thread(migrate, database, "po_dispatch", [MIGRATIONS], PASSWORD)
+    connection = await asyncpg.connect(service_url(database, "po_dispatch", PASSWORD))
     yield connection
     await connection.close()
 

@@ -29,7 +29,7 @@ from shared.migrate import migrate, service_url
 from shared.service import serve
 from shared.settings import Runtime
 from shared.worker.subscription import Aggregate, Service, Subscription
-from tests.conftest import VirtualHost
+from tests.conftest import PASSWORD, VirtualHost
 
 NAME = "order_intake"
 logs.configure(NAME, "error", "text")
@@ -179,7 +179,7 @@ async def until(condition: Callable[[], Any | Awaitable[Any]], seconds: float = 
 
 async def prepare(vhost: VirtualHost, database: str) -> None:
     await apply(vhost.amqp_url, vhost.management_url)
-    await asyncio.to_thread(migrate, database, NAME, [MIGRATIONS], "secret")
+    await asyncio.to_thread(migrate, database, NAME, [MIGRATIONS], PASSWORD)
 
 
 async def empty(vhost: VirtualHost, database: str) -> None:
@@ -210,7 +210,7 @@ async def bench_at(vhost: VirtualHost, database: str) -> AsyncIterator[Bench]:
     inbound = await channel.get_exchange("fleet.inbound", ensure=False)
     watching = await connection.channel()
     seen = await watching.declare_queue("", exclusive=True)
-    bench = Bench(vhost, database, service_url(database, NAME, "secret"), connection, inbound, channel, seen)
+    bench = Bench(vhost, database, service_url(database, NAME, PASSWORD), connection, inbound, channel, seen)
     await seen.bind("fleet.events", "#")
     await seen.consume(collect(bench.facts), no_ack=True)
     letters = await watching.get_queue(f"{NAME}.dead", ensure=False)

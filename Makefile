@@ -1,4 +1,5 @@
 ORDERS ?= 100
+JOBS ?= 3
 BIN := .venv/bin
 
 help:  ## What can be made
@@ -8,7 +9,7 @@ demo: venv  ## Run the whole fleet on ORDERS=100 orders and check how each one e
 	$(BIN)/fleet demo --orders $(ORDERS)
 
 test: check  ## Lint, types, import contracts and all tests, on private servers
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
 check: venv  ## Lint, types and import contracts only
 	$(BIN)/ruff check .

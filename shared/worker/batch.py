@@ -269,7 +269,7 @@ class Handling:
         if unsettled := [r for r in results if r.status != "handled"]:
             await store.save_kept(con, unsettled, self._now)
         if settled := [r.item.ref for r in results if r.status == "handled" and r.item.kept is not None]:
-            await store.delete_kept(con, settled)
+            await store.settle_kept(con, settled)
         if self._fold.numbers.following:
             await store.save_series(con, self._fold.numbers.following)
         await self._save_effects(results)
@@ -277,7 +277,7 @@ class Handling:
 
     async def _save_effects(self, results: Sequence[Result]) -> None:
         handled = [r for r in results if r.decision is not None]
-        if closed := [r.item.closes_call for r in handled if r.item.closes_call is not None]:
+        if closed := [r.item.closes_call for r in results if r.status == "handled" and r.item.closes_call is not None]:
             await calls.close_calls(self._con, closed)
         made = [
             calls.NewCall.of(call, uuid5(r.item.ref, f"{self._desk.service.name}/call/{n}"), r.item, self._now)

@@ -172,8 +172,14 @@ def storable(text: str) -> str:
     return text.encode(errors="replace").decode().replace("\0", "�")[:20_000]
 
 
-async def delete_kept(con: Connection, refs: Sequence[UUID]) -> None:
-    await con.execute("delete from inbox_kept where ref = any($1::uuid[])", refs)
+async def settle_kept(con: Connection, refs: Sequence[UUID]) -> None:
+    """Forgets kept events that are handled now, and remembers that they are: what the inbox knew of them since
+    they came may be past its retention."""
+    await con.execute(
+        "with gone as (delete from inbox_kept where ref = any($1::uuid[]) returning ref) "
+        "insert into inbox (ref) select ref from gone on conflict do nothing",
+        refs,
+    )
 
 
 async def lock_series(con: Connection, names: Sequence[str]) -> dict[str, int]:

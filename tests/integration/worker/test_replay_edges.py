@@ -62,6 +62,21 @@ async def test_replay_that_the_database_refuses_is_answered_as_failed(bench: Ben
     assert [(r["id"], r["status"], r["key"]) for r in await bench.kept()] == [("e1", "dead", "tally:ORD-1")]
 
 
+async def test_event_replayed_after_the_retention_and_delivered_again_is_handled_once(bench: Bench) -> None:
+    switch = Switch("raises")
+    bad = event(payment(payment="bad"), "e1")
+    async with bench.working(service(switch)):
+        await bench.publish(bad)
+        await until(lambda: len(bench.dead) == 1)
+        assert len(await bench.rows("delete from inbox returning ref")) == 1, "its partition is dropped"
+        switch.broken = None
+        order = replay_of(bench.dead[0])
+        await bench.command(order)
+        await until(lambda: said_of(bench, order, "dead_letter.resolved.v1"))
+        await bench.publish(bad, event(payment(payment="P1"), "e2"))
+        await until(lambda: tally_is(bench, ("bad", "P1")), 5, "the second delivery changes nothing")
+
+
 def said_of(bench: Bench, order: DeadLetterReplayRequested, type: str) -> bool:
     return any(f["type"] == type and f["data"]["replay_id"] == order.replay_id for f in bench.facts)
 

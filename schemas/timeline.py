@@ -20,7 +20,8 @@ class Timeline(Model, Generic[V]):
     """Versions of one thing, oldest first."""
 
     versions: tuple[V, ...] = ()
-    updated_at: Time | None = None
+    sent_at: tuple[Time, ...] = ()
+    """When each version was said, in the same order."""
 
     def at(self, now: datetime) -> V | None:
         """The version in force at `now`; None where it starts later."""
@@ -30,11 +31,20 @@ class Timeline(Model, Generic[V]):
         """The version in force, or the first to come."""
         return self.at(now) or self.versions[0]
 
-    def with_version(self, version: V, now: datetime) -> Self:
+    def said(self) -> dict[datetime, datetime]:
+        """When the version that starts at an instant was said."""
+        return dict(zip((v.valid_from for v in self.versions), self.sent_at, strict=False))
+
+    def with_version(self, version: V, sent: datetime) -> Self:
+        """With this version in the place of the one that starts at the same instant; without those long past."""
+        said = self.said() | {version.valid_from: sent}
         others = [v for v in self.versions if v.valid_from != version.valid_from]
-        versions = sorted([*others, version], key=lambda v: v.valid_from)
-        past = [v for v in versions if v.valid_from <= now - KEPT][:-1]
-        return self.model_copy(update={"versions": tuple(v for v in versions if v not in past), "updated_at": now})
+        every = sorted([*others, version], key=lambda v: v.valid_from)
+        past = [v for v in every if v.valid_from <= sent - KEPT][:-1]
+        kept = tuple(every[len(past) :])
+        return self.model_copy(
+            update={"versions": kept, "sent_at": tuple(said.get(v.valid_from, v.valid_from) for v in kept)}
+        )
 
 
 def keep(timeline: Timeline[V] | None, version: V, ctx: Context[None]) -> Decision[Timeline[V]]:
@@ -42,7 +52,7 @@ def keep(timeline: Timeline[V] | None, version: V, ctx: Context[None]) -> Decisi
     known = timeline or Timeline()
     if version in known.versions:
         return Decision(known)
-    same = next((v for v in known.versions if v.valid_from == version.valid_from), None)
-    if same is not None and known.updated_at is not None and ctx.cause.time < known.updated_at:
+    said = known.said().get(version.valid_from)
+    if said is not None and ctx.cause.time < said:
         return Decision(known)
     return Decision(known.with_version(version, ctx.cause.time))

@@ -26,7 +26,9 @@ create table inbox_kept (
     last_at timestamptz not null,
     content_type text,
     headers jsonb not null default '{}',
-    body bytea not null
+    body bytea not null,
+    edited bytea,
+    replay_id text
 ) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 200);
 create index inbox_kept_due on inbox_kept (due) where status = 'waiting';
 create index inbox_kept_key on inbox_kept (key, seq) where status in ('dead', 'held');

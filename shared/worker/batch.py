@@ -6,7 +6,6 @@ A crash before SAVED leaves no trace: the deliveries come again. A crash after i
 the deliveries come again, are known, and the row is sent under the same ids.
 """
 
-import contextlib
 import json
 import traceback
 from collections.abc import Sequence
@@ -19,22 +18,16 @@ from uuid import UUID, uuid4, uuid5
 
 from asyncpg import Connection
 
-from schemas.runtime import (
-    DeadLetterDiscardRequested,
-    DeadLetterReplayRequested,
-)
 from shared.broker.outgoing import Outgoing
 from shared.partner import store as calls
 from shared.worker import deadletter, store
-from shared.worker.decode import decode_brought, decode_kept
-from shared.worker.fold import HOLDING, Fold, Result, is_our_own, messages
-from shared.worker.incoming import Fault, Incoming, Kept, Replay
+from shared.worker.fold import Fold, Result, is_our_own, messages
+from shared.worker.incoming import Fault, Incoming
 from shared.worker.outbox import Outbox
+from shared.worker.replays import Replays
 from shared.worker.routes import Routes, plain, qualified
 from shared.worker.subscription import Service
-from shared.worker.trouble import diagnose
-
-_ORDERS = (DeadLetterReplayRequested, DeadLetterDiscardRequested)
+from shared.worker.trouble import Trouble, diagnose
 
 
 class Stage(Enum):
@@ -53,6 +46,8 @@ class Batch:
     items: list[Incoming]
     one_by_one: bool = False
     """Each event in a transaction of its own: one of them may have killed a process."""
+    step_by_step: bool = False
+    """A replay with held events, one of which the database has refused: what goes before that one is to stay."""
     id: UUID = field(default_factory=uuid4)
     stage: Stage = Stage.TAKEN
     results: list[Result] = field(default_factory=list)
@@ -85,96 +80,28 @@ class Handling:
         self._may_die = may_die
         self._now = datetime.now(UTC)
         self._items = list(batch.items)
-        self._orders: list[tuple[Incoming, Replay]] = []
-        self._failed: list[tuple[Incoming, Replay]] = []
-        self._unknown: list[Replay] = []
-        self._again: set[UUID] = set()
-        """Occurrences of exhausted calls that a replay made due again."""
+        self._replays = Replays(desk.service.name, desk.routes)
         self._fold: Fold
 
     async def run(self) -> None:
         """Raises what PostgreSQL raises; then nothing has happened."""
-        await self._open_replays()
+        self._items = await self._replays.opened(self._con, self._items)
         await self._find_keys()
         async with store.locked(self._con, self._desk.service.name, self._keys()):
             self._batch.stage = Stage.LOCKED
-            await self._call_again()
-            await self._open_held()
+            self._items = await self._replays.call_again(self._con, self._items)
+            self._items = await self._replays.with_held(self._con, self._items)
             held = await self._drop_known()
             await self._load(held)
-            await self._decide()
+            await (self._decide_step_by_step() if self._batch.step_by_step else self._decide())
             await self._save()
         self._batch.stage = Stage.SAVED
 
     def _keys(self) -> set[str]:
-        """What is locked: the events' keys; the events themselves where they have none, and the replays' orders."""
-        return {i.key if i.key is not None else f"event:{i.ref}" for i in self._items} | {
-            f"event:{order.ref}" for order, _ in (*self._orders, *self._failed)
-        }
-
-    async def _open_replays(self) -> None:
-        """Puts the dead events that replays are about into the place of the orders."""
-        orders = [i for i in self._items if i.fault is None and isinstance(i.data, _ORDERS)]
-        self._take_failed()
-        if not orders:
-            return
-        self._orders = [(item, deadletter.order_of(item.data)) for item in orders]
-        dead = {k.occurrence: k for k in await store.load_dead(self._con, [r.occurrence for _, r in self._orders])}
-        self._unknown = [r for _, r in self._orders if r.occurrence not in dead]
-        opened = [
-            self._reopened(dead.pop(replay.occurrence), replay)
-            for _, replay in self._orders
-            if replay.occurrence in dead
-        ]
-        opened += [self._brought(r, r.body) for r in self._unknown if r.body and not r.discard]
-        self._items = opened + [i for i in self._items if i not in orders]
-
-    def _take_failed(self) -> None:
-        """Orders whose transaction failed (see `refuse`): nothing of them was done, and that is the answer."""
-        for item in self._items:
-            if item.fault is not None and item.fault.reason in HOLDING and isinstance(item.data, _ORDERS):
-                with contextlib.suppress(ValueError):  # an order that cannot be read is a dead letter itself
-                    self._failed.append((item, deadletter.order_of(item.data)))
-        failed = {item.ref for item, _ in self._failed}
-        self._items = [i for i in self._items if i.ref not in failed]
-
-    async def _call_again(self) -> None:
-        """Replays that mean no event of this service may mean a partner call that is exhausted."""
-        if self._unknown:
-            self._again = await deadletter.calls_again(self._con, self._unknown)
-            self._items = [i for i in self._items if i.replay is None or i.replay.occurrence not in self._again]
-
-    def _brought(self, replay: Replay, body: bytes) -> Incoming:
-        item = decode_brought(body)
-        item.replay = replay
-        if item.fault is None:
-            self._desk.routes.assign(item)
-        return item
-
-    def _reopened(self, row: Kept, replay: Replay) -> Incoming:
-        edited = replay.body if row.occurrence == replay.occurrence else None
-        item = decode_kept(row, row.body if edited is None else edited)
-        item.replay = replay
-        if item.fault is None:
-            self._desk.routes.assign(item)
-        item.key = row.key or item.key
-        return item
-
-    async def _open_held(self) -> None:
-        """Puts the events held behind the dead ones right after them. Under the lock: no more can come."""
-        holders = {i.key: i for i in self._items if i.replay is not None and i.kept is not None and i.kept.key}
-        if not holders:
-            return
-        behind: dict[str, list[Incoming]] = {}
-        for row in await store.load_held(self._con, [key for key in holders if key is not None]):
-            holder = holders[row.key]
-            assert holder.replay is not None
-            behind.setdefault(row.key or "", []).append(self._reopened(row, holder.replay))
-        self._items = [
-            one
-            for item in self._items
-            for one in ([item, *behind.get(item.key or "", [])] if holders.get(item.key) is item else [item])
-        ]
+        """What is locked: the events' keys; the events themselves where the key was looked up (another replica may
+        not have found it yet) or there is none; and the replays' orders."""
+        refs = [i.ref for i in self._items if i.key is None or (i.route is not None and i.route.find is not None)]
+        return {i.key for i in self._items if i.key is not None} | {f"event:{r}" for r in (*refs, *self._replays.refs)}
 
     async def _find_keys(self) -> None:
         """Looks up the keys that messages do not carry; they never change, so no lock is needed."""
@@ -190,7 +117,7 @@ class Handling:
 
         Returns which of the events' keys a dead letter holds.
         """
-        fresh = [i.ref for i in self._items if i.kept is None] + [o.ref for o, _ in (*self._orders, *self._failed)]
+        fresh = [i.ref for i in self._items if i.kept is None] + self._replays.refs
         keys = list({i.key for i in self._items if i.key is not None})
         known, held = await store.load_known(self._con, fresh, keys)
         moved = await store.load_kept(self._con, [i.ref for i in self._items if i.kept is not None])
@@ -202,8 +129,7 @@ class Handling:
                 wanted.setdefault(item.ref, item)
         self._batch.duplicates = len(self._items) - len(wanted)
         self._items = list(wanted.values())
-        self._orders = [(order, replay) for order, replay in self._orders if order.ref not in known]
-        self._failed = [(order, replay) for order, replay in self._failed if order.ref not in known]
+        self._replays.drop(known)
         return held
 
     async def _load(self, held: dict[str, UUID]) -> None:
@@ -214,7 +140,8 @@ class Handling:
             states |= await store.load_states(self._con, aggregate, list(keys))
         self._fold = Fold(self._desk.service.name, self._now, self._desk.ladder, states, held)
         first = {i.key: i for i in reversed(decidable)}
-        await self._load_references([i for i in decidable if first[i.key] is i])
+        if not self._batch.step_by_step:
+            await self._load_references([i for i in decidable if first[i.key] is i])
 
     async def _load_references(self, items: Sequence[Incoming]) -> None:
         """What the decisions need beside their states, in bulk; locks the number series they may take from."""
@@ -246,6 +173,29 @@ class Handling:
         self._batch.results = self._fold.results
         self._batch.stage = Stage.DECIDED
 
+    async def _decide_step_by_step(self) -> None:
+        """As `_decide`, but an event that the database refuses is dead alone, and what was done before it stays."""
+        for item in self._items:
+            before = self._fold.mark(item)
+            await self._con.execute("savepoint step")
+            try:
+                if item.fault is None and item.route is not None and item.route.load is not None:
+                    await self._load_references([item])
+                self._fold.add(item)
+                await self._save_states()
+                await self._save_effects(self._fold.results[-1:])
+                self._outbox().add_all(messages(self._fold.results[-1:]))
+            except Exception as error:
+                if diagnose(error) not in (Trouble.CULPRIT, None):
+                    raise
+                await self._con.execute("rollback to savepoint step")
+                self._fold.back_to(before)
+                refuse(item, error)
+                self._fold.add(item)
+            await self._con.execute("release savepoint step")
+        self._batch.results = self._fold.results
+        self._batch.stage = Stage.DECIDED
+
     def _ends_run(self) -> bool:
         """Whether as many events running have died as may: a bad release must not drain the queue."""
         run = 0
@@ -272,7 +222,8 @@ class Handling:
             await store.settle_kept(con, settled)
         if self._fold.numbers.following:
             await store.save_series(con, self._fold.numbers.following)
-        await self._save_effects(results)
+        if not self._batch.step_by_step:
+            await self._save_effects(results)
         await self._save_done(results)
 
     async def _save_effects(self, results: Sequence[Result]) -> None:
@@ -314,20 +265,20 @@ class Handling:
             self._batch.made_reminders = True
 
     async def _save_done(self, results: Sequence[Result]) -> None:
-        outbox = Outbox(self._desk.service.name, self._batch.id, self._now)
+        outbox = self._outbox()
         outbox.add_all(messages(results))
         for result in results:
             if result.status == "dead":
                 deadletter.record(outbox, self._desk.service.name, self._desk.version, result, self._now)
-        for order, replay in self._orders:
-            deadletter.answer(outbox, self._desk.service.name, order, replay, results, self._again, self._now)
-        for order, replay in self._failed:
-            deadletter.answer_failed(outbox, self._desk.service.name, order, replay, self._now)
+        self._replays.answer(outbox, results, self._now)
         self._batch.outgoing = outbox.packed()
         refs = [r.item.ref for r in results if r.item.kept is None]
-        refs += [order.ref for order, _ in (*self._orders, *self._failed)]
+        refs += self._replays.refs
         if refs or self._batch.outgoing or self._sent:
             await store.save_done(self._con, refs, self._batch.id, self._batch.outgoing, self._sent)
+
+    def _outbox(self) -> Outbox:
+        return Outbox(self._desk.service.name, self._batch.id, self._now)
 
 
 def refuse(item: Incoming, error: Exception) -> None:

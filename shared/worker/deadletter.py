@@ -78,37 +78,36 @@ def record(outbox: Outbox, service: str, version: str, result: Result, now: date
 def answer(
     outbox: Outbox,
     service: str,
-    order: Incoming,
     replay: Replay,
-    results: Sequence[Result],
-    again: set[UUID],
+    cause: Incoming,
+    about: Result | None,
+    released: int,
+    again: bool,
     now: datetime,
 ) -> None:
-    """Tells control_room what came of a replay: processed, not merely sent."""
-    mine = [r for r in results if r.item.replay is replay]
-    dead = next((r for r in mine if r.item.kept is None or r.item.kept.status == "dead"), None)
+    """Tells control_room what came of a replay: processed, not merely sent. `about` is the event that was dead, None
+    where the service has no such dead letter (any more); `cause` is the order, or the event itself once it waited."""
     common: dict[str, Any] = {
         "occurrence": str(replay.occurrence),
         "replay_id": replay.replay_id,
         "service": service,
     }
     said: Message
-    if dead is not None and dead.status != "handled":
-        next_one = None if dead.occurrence is None else str(dead.occurrence)
-        said = DeadLetterFailed(
-            **common, error=storable(dead.error or dead.status), next_occurrence=next_one, failed_at=now
-        )
+    if about is not None and about.status != "handled":
+        next_one = None if about.status != "dead" else str(about.occurrence)
+        error = storable(about.error or about.status)
+        said = DeadLetterFailed(**common, error=error, next_occurrence=next_one, failed_at=now)
     else:
-        released = sum(1 for r in mine if r is not dead and r.status == "handled")
         outcome = "discarded" if replay.discard else "handled"
-        if dead is None:
-            outcome = "called_again" if replay.occurrence in again else "already_handled"
+        if about is None:
+            outcome = "called_again" if again else "already_handled"
         said = DeadLetterResolved(**common, outcome=cast(Any, outcome), released=released, resolved_at=now)
+    waited = about is not None and cause is about.item
     outbox.add(
         said,
-        id=f"{order.id}/answer",
-        correlation=order.correlation or order.id,
-        causation=order.id,
+        id=f"{replay.replay_id}/{replay.occurrence}/answer" if waited else f"{cause.id}/answer",
+        correlation=cause.correlation or cause.id,
+        causation=cause.id,
     )
 
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from schemas import catalogue, envelope
 from schemas.model import Message
 from shared.broker.link import Delivery
-from shared.worker.incoming import Fault, Incoming, Kept
+from shared.worker.incoming import Fault, Incoming, Kept, Replay
 
 _CONTROL = re.compile(r"[\x00-\x1f]")
 
@@ -29,10 +29,10 @@ def is_suspect(delivery: Delivery) -> bool:
 
 def decode(delivery: Delivery, retention: timedelta) -> list[Incoming]:
     """The events of a delivery, in order; at least one, even of a body that is rubbish."""
+    pack = _media_type(delivery) == envelope.PACK
     fault = _refused(delivery)
     if fault is not None:
-        return [_unreadable(delivery, fault)]
-    pack = _media_type(delivery) == envelope.PACK
+        return _apart(delivery, fault) if pack else [_unreadable(delivery, fault)]
     model = _model(delivery.routing_key)
     if model is not None:
         events = _valid(delivery, model, pack)
@@ -41,8 +41,9 @@ def decode(delivery: Delivery, retention: timedelta) -> list[Incoming]:
     return list(_one_by_one(delivery, model, pack, retention))
 
 
-def decode_kept(row: Kept, body: bytes) -> Incoming:
-    """An event that the inbox kept, decoded again, however old; `body` may be an edited one."""
+def decode_kept(row: Kept, edited: bytes | None = None) -> Incoming:
+    """An event that the inbox kept, decoded again, however old, as it was edited last."""
+    body = edited or row.edited or row.body
     is_pack = (row.content_type or "").startswith(envelope.PACK)
     event = Delivery(0, "", "", row.type or "", envelope.PACK if is_pack else envelope.EVENT, {}, body, False)
     items = decode(event, timedelta(days=36500))
@@ -53,6 +54,8 @@ def decode_kept(row: Kept, body: bytes) -> Incoming:
         item.fault = item.fault or Fault("invalid", "an edit keeps the event's source and id")
     item.ref, item.source, item.id = row.ref, row.source, row.id
     item.kept, item.delivery, item.body = row, None, body
+    if row.status == "waiting" and row.replay_id is not None and row.occurrence is not None:
+        item.replay = Replay(row.occurrence, row.replay_id, False, None)
     return item
 
 
@@ -134,7 +137,7 @@ def _one_by_one(
     delivery: Delivery, model: type[Message] | None, pack: bool, retention: timedelta
 ) -> Iterator[Incoming]:
     try:
-        parsed = json.loads(delivery.body)
+        parsed = json.loads(delivery.body.decode())
         bodies = envelope.slices(delivery.body) if pack and isinstance(parsed, list) else [delivery.body]
     except (ValueError, RecursionError) as error:
         yield _unreadable(delivery, Fault("undecodable", f"not JSON: {error}"))
@@ -144,6 +147,17 @@ def _one_by_one(
         return
     for index, (body, loose) in enumerate(zip(bodies, parsed if pack else [parsed], strict=True)):
         yield _judged(delivery, model, body, loose, index if pack else None, retention)
+
+
+def _apart(delivery: Delivery, fault: Fault) -> list[Incoming]:
+    """A pack that is not decoded, cut into its events all the same, so that each can be replayed. Those that were
+    handled before are known, and the first that was not is what the fault is about."""
+    try:
+        bodies = envelope.slices(delivery.body)
+        events = [_known_in_part(delivery, json.loads(b), b, n, fault) for n, b in enumerate(bodies)]
+    except (ValueError, RecursionError):
+        events = []
+    return events or [_unreadable(delivery, fault)]
 
 
 def _judged(

@@ -37,6 +37,17 @@ class Result:
     occurrence: UUID | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The fold before an event: its key with state and holder, the numbers, and how many events were decided."""
+
+    key: str
+    state: Model | None
+    held: UUID | None
+    following: dict[str, int]
+    results: int
+
+
 @dataclass(slots=True)
 class Fold:
     """The states of a batch as its events change them."""
@@ -64,6 +75,21 @@ class Fold:
         elif self.held.get(item.key or "") == item.ref:
             del self.held[item.key or ""]  # replayed: what became of it holds nobody, also where it waits or is refused
 
+    def mark(self, item: Incoming) -> "Mark":
+        """Where the fold stands before an event, to go back to."""
+        key = item.key or ""
+        return Mark(key, self.states.get(key), self.held.get(key), dict(self.numbers.following), len(self.results))
+
+    def back_to(self, mark: "Mark") -> None:
+        """Forgets an event whose effects the database does not take."""
+        self.states[mark.key] = mark.state
+        self.changed.discard(mark.key)
+        self.held.pop(mark.key, None)
+        if mark.held is not None:
+            self.held[mark.key] = mark.held
+        self.numbers.following = mark.following
+        del self.results[mark.results :]
+
     def _judge(self, item: Incoming) -> Result:
         if item.replay is not None and item.replay.discard and self._is_dead_letter(item):
             return Result(item, "handled")
@@ -77,7 +103,7 @@ class Fold:
         return self._decide(item, item.route, item.key)
 
     def _is_dead_letter(self, item: Incoming) -> bool:
-        return item.kept is not None and item.kept.status == "dead"
+        return item.kept is not None and item.is_replayed
 
     def _decide(self, item: Incoming, route: Route, key: str) -> Result:
         state = self.states.get(key)
@@ -109,7 +135,10 @@ class Fold:
         if attempt > len(self.ladder):
             return self._dead(item, fault)
         due = self.now + timedelta(seconds=self.ladder[attempt - 1])
-        return Result(item, "waiting", reason=fault.reason, error=fault.error, attempt=attempt, due=due)
+        occurrence = item.replay.occurrence if item.replay is not None and item.is_replayed else None
+        return Result(
+            item, "waiting", reason=fault.reason, error=fault.error, attempt=attempt, due=due, occurrence=occurrence
+        )
 
     def _dead(self, item: Incoming, fault: Fault) -> Result:
         replay = item.replay.replay_id if item.replay is not None else f"attempt/{item.attempt}"

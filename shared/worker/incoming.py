@@ -45,6 +45,10 @@ class Kept:
     content_type: str | None
     headers: str
     body: bytes
+    edited: bytes | None = None
+    """What an engineer made of the body, last; the body stays as it came."""
+    replay_id: str | None = None
+    """The replay that began its waiting, and that is answered when it is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ class Incoming:
     """Position in the delivery's pack; None where the delivery is one event."""
     kept: Kept | None = None
     replay: Replay | None = None
-    """Set on the dead event that a replay handles, and on those held behind it."""
+    """Set on the dead event that a replay handles, on those held behind it, and while a replayed one waits."""
     closes_call: tuple[UUID, int] | None = None
     """Call id and generation that this answer closes."""
     body: bytes = field(default=b"", repr=False)
@@ -91,6 +95,11 @@ class Incoming:
         return Cause(
             self.id, self.source, self.type, self.subject, self.time, self.ref, self.correlation or self.id, self.trace
         )
+
+    @property
+    def is_replayed(self) -> bool:
+        """Whether a replay is about this very event, not about one that it is held behind."""
+        return self.replay is not None and (self.kept is None or self.kept.status != "held")
 
     @property
     def raw(self) -> bytes:

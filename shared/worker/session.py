@@ -197,7 +197,7 @@ class Session:
 
     def _opened(self, waiting: Delivery | Kept) -> list[Incoming]:
         if isinstance(waiting, Kept):
-            items = [decode_kept(waiting, waiting.body)]
+            items = [decode_kept(waiting)]
         else:
             self._waiting_bytes -= len(waiting.body)
             items = decode(waiting, self._retention)

@@ -75,9 +75,8 @@ async def load_due(con: Connection, limit: int) -> list[Kept]:
 
 
 async def load_dead(con: Connection, occurrences: Sequence[UUID]) -> list[Kept]:
-    rows = await con.fetch(
-        f"select {_KEPT} from inbox_kept where status = 'dead' and occurrence = any($1::uuid[])", occurrences
-    )
+    """Dead letters, also those that a replay made wait."""
+    rows = await con.fetch(f"select {_KEPT} from inbox_kept where occurrence = any($1::uuid[])", occurrences)
     return [_kept(row) for row in rows]
 
 
@@ -91,7 +90,7 @@ async def load_held(con: Connection, keys: Sequence[str]) -> list[Kept]:
 
 _KEPT = (
     "ref, status, source, id, type, subject, key, attempt, due, occurrence, reason, error, first_at, last_at, "
-    "content_type, headers, body"
+    "content_type, headers, body, edited, replay_id"
 )
 
 
@@ -137,17 +136,19 @@ async def save_kept(con: Connection, results: Sequence[Result], now: datetime) -
     """Keeps the events that are not handled, with all that is needed to handle them later."""
     await con.executemany(
         "insert into inbox_kept (ref, status, source, id, type, subject, key, attempt, due, occurrence, reason, error, "
-        "first_at, last_at, content_type, headers, body) "
-        "values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, '{}', $15) "
+        "first_at, last_at, content_type, headers, body, edited, replay_id) "
+        "values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, '{}', $15, $16, $17) "
         "on conflict (ref) do update set status = excluded.status, key = excluded.key, attempt = excluded.attempt, "
         "due = excluded.due, occurrence = excluded.occurrence, reason = excluded.reason, error = excluded.error, "
-        "last_at = excluded.last_at",
+        "last_at = excluded.last_at, edited = coalesce(excluded.edited, inbox_kept.edited), "
+        "replay_id = excluded.replay_id",
         [_kept_row(result, now) for result in results],
     )
 
 
 def _kept_row(result: Result, now: datetime) -> tuple[Any, ...]:
     item = result.item
+    replay = item.replay if item.is_replayed else None
     return (
         item.ref,
         result.status,
@@ -164,6 +165,8 @@ def _kept_row(result: Result, now: datetime) -> tuple[Any, ...]:
         now,
         None if item.content_type is None else storable(item.content_type),
         item.raw,
+        None if replay is None else replay.body,
+        replay.replay_id if replay is not None and result.status == "waiting" else None,
     )
 
 

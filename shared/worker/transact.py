@@ -13,6 +13,7 @@ from shared.health import Health
 from shared.worker import store
 from shared.worker.batch import Batch, Desk, Handling, refuse
 from shared.worker.fold import Result, is_our_own
+from shared.worker.replays import is_order
 from shared.worker.trouble import Trouble, diagnose, sqlstate
 
 log = structlog.get_logger()
@@ -60,6 +61,8 @@ class Transactor:
             if len(batch.items) == 1:
                 if batch.items[0].fault is not None:
                     raise  # not even the dead letter can be stored
+                if is_order(batch.items[0]) and not batch.step_by_step:
+                    return await self.handle(Batch(batch.items, step_by_step=True))
                 refuse(batch.items[0], error)
                 await self._until_done(batch)
                 return [batch]

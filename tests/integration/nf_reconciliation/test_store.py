@@ -62,8 +62,8 @@ async def save(con: asyncpg.Connection, table: str, key: str, state: Model) -> N
 
 
 async def save_world(con: asyncpg.Connection) -> None:
-    await save(con, "store", "store-1", Timeline(versions=(store_changed(),), updated_at=NOW))
-    await save(con, "supplier", "farol-sul", Timeline(versions=(supplier_changed(),), updated_at=NOW))
+    await save(con, "store", "store-1", Timeline(versions=(store_changed(),), sent_at=(NOW,)))
+    await save(con, "supplier", "farol-sul", Timeline(versions=(supplier_changed(),), sent_at=(NOW,)))
 
 
 async def save_po(con: asyncpg.Connection, number: str = PO, **state: object) -> None:
@@ -84,8 +84,8 @@ async def test_pos_of_known_and_unknown_stores_each_get_their_own(con: asyncpg.C
 async def test_seller_of_any_version_of_a_store_is_ours(con: asyncpg.Connection) -> None:
     old = store_changed(seller=retailer().model_copy(update={"cnpj": "11444777000161"}))
     versions = (old, store_changed(valid_from=ISSUED_AT))
-    await save(con, "store", "store-1", Timeline(versions=versions, updated_at=NOW))
-    await save(con, "store", "store-2", Timeline(versions=versions[1:], updated_at=NOW))
+    await save(con, "store", "store-1", Timeline(versions=versions, sent_at=(NOW,) * len(versions)))
+    await save(con, "store", "store-2", Timeline(versions=versions[1:], sent_at=(NOW,) * len(versions[1:])))
     asked = ["11444777000161", retailer().cnpj, "00000000000191", retailer().cnpj]
     assert await load_sellers(con, asked) == {"11444777000161", retailer().cnpj}
 

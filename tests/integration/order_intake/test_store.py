@@ -26,7 +26,7 @@ async def con(database: str) -> AsyncIterator[asyncpg.Connection]:
 
 async def test_orders_of_known_and_unknown_stores_each_get_their_own(con: asyncpg.Connection) -> None:
     for name in ("store-1", "store-2"):
-        timeline = Timeline[StoreChanged](versions=(store_changed(store_id=name),), updated_at=NOW)
+        timeline = Timeline[StoreChanged](versions=(store_changed(store_id=name),), sent_at=(NOW,))
         await con.execute("insert into store (key, version, body) values ($1, 1, $2)", name, timeline.model_dump_json())
     messages = [order_placed(order_id=f"order-{n}", store_id=f"store-{n}") for n in (2, 3, 1, 2)]
     found = await load_stores(con, [m.order_id for m in messages], messages)

@@ -1,7 +1,12 @@
 """Replays that do not simply succeed: whatever comes of them, nobody is held for ever and every order is answered."""
 
-from schemas.runtime import DeadLetterReplayRequested
-from tests.integration.worker.bench import Bench, event, payment, service, until
+import base64
+from typing import Any
+
+from schemas.decision import Context, Outcome
+from schemas.payment import PaymentApproved
+from schemas.runtime import DeadLetterDiscardRequested, DeadLetterReplayRequested
+from tests.integration.worker.bench import NAME, Bench, Tally, event, payment, service, until
 from tests.integration.worker.test_failures import Switch, replay_of
 
 
@@ -35,6 +40,86 @@ async def test_replay_that_must_wait_releases_those_behind(bench: Bench) -> None
         await bench.command(order)
         await until(lambda: tally_is(bench, ("P1",)), 5, "what was held goes on")
     assert [(r["id"], r["status"]) for r in await bench.kept()] == [("e1", "waiting")]
+
+
+async def test_replay_that_must_wait_is_answered_when_it_is_handled(bench: Bench) -> None:
+    switch = Switch("raises")
+    async with bench.working(service(switch), ladder_seconds=(0.2,) * 500):
+        order = await dead_with_one_behind(bench)
+        switch.broken = "not yet"
+        await bench.command(order)
+        await until(lambda: waits(bench, "e1"))
+        assert not answers_to(bench, order)
+        switch.broken = None
+        await until(lambda: said_of(bench, order, "dead_letter.resolved.v1"))
+    assert [a["data"]["outcome"] for a in answers_to(bench, order)] == ["handled"]
+    assert await bench.tally() == ("P1", "bad")
+
+
+async def test_replay_that_waits_in_vain_is_answered_with_the_dead_letter_that_it_became(bench: Bench) -> None:
+    switch = Switch("raises")
+    async with bench.working(service(switch), ladder_seconds=(0.2, 0.2)):
+        order = await dead_with_one_behind(bench)
+        switch.broken = "not yet"
+        await bench.command(order)
+        await until(lambda: said_of(bench, order, "dead_letter.failed.v1"))
+        await until(lambda: len(bench.dead) == 2)
+    assert [a["data"]["next_occurrence"] for a in answers_to(bench, order)] == [bench.dead[1]["data"]["occurrence"]]
+    assert bench.dead[1]["data"]["reason"] == "not_yet_exhausted"
+
+
+async def test_discard_of_what_waits_for_its_replay_ends_both(bench: Bench) -> None:
+    switch = Switch("raises")
+    async with bench.working(service(switch), ladder_seconds=(60.0, 60.0)):
+        order = await dead_with_one_behind(bench)
+        switch.broken = "not yet"
+        await bench.command(order)
+        await until(lambda: waits(bench, "e1"))
+        discard = DeadLetterDiscardRequested(service=NAME, occurrence=order.occurrence, replay_id="discard-1")
+        await bench.command(discard)
+        await until(lambda: answers_to(bench, order) and answers_to(bench, discard))
+    assert [a["data"]["outcome"] for one in (order, discard) for a in answers_to(bench, one)] == ["discarded"] * 2
+    assert await bench.kept() == []
+
+
+async def test_edit_that_must_wait_is_handled_as_edited(bench: Bench) -> None:
+    switch = Switch("raises")
+    async with bench.working(service(switch), ladder_seconds=(0.2,) * 500):
+        order = await dead_with_one_behind(bench)
+        switch.broken = "not yet"
+        edited = event(payment(payment="bad edited"), "e1")
+        order = order.model_copy(update={"body": base64.b64encode(edited).decode()})
+        await bench.command(order)
+        await until(lambda: waits(bench, "e1"))
+        original = (await bench.kept())[0]
+        assert (b'"bad"' in original["body"], original["edited"]) == (True, edited)
+        switch.broken = None
+        await until(lambda: said_of(bench, order, "dead_letter.resolved.v1"))
+    assert await bench.tally() == ("P1", "bad edited")
+
+
+async def test_held_event_that_the_database_refuses_is_dead_and_holds_those_behind_it(bench: Bench) -> None:
+    first, refused = Switch("raises"), Switch("unstorable")
+
+    def decide(tally: Tally | None, paid: PaymentApproved, ctx: Context[Any]) -> Outcome[Tally]:
+        return (first if paid.payment_id == "bad first" else refused)(tally, paid, ctx)
+
+    async with bench.working(service(decide)):
+        bodies = [event(payment(payment=p), p.replace(" ", "-")) for p in ("bad first", "P1", "bad second", "P2")]
+        await bench.publish(*bodies)
+        await until(lambda: len(bench.dead) == 1)
+        await until(lambda: are_kept(bench, ["bad-first", "P1", "bad-second", "P2"]))
+        first.broken = None
+        order = replay_of(bench.dead[0])
+        await bench.command(order)
+        await until(lambda: said_of(bench, order, "dead_letter.resolved.v1"))
+        await until(lambda: len(bench.dead) == 2)
+    assert await bench.tally() == ("bad first", "P1")
+    assert [(r["id"], r["status"], r["reason"]) for r in await bench.kept()] == [
+        ("bad-second", "dead", "database_refused"),
+        ("P2", "held", "held"),
+    ]
+    assert answers_to(bench, order)[0]["data"]["released"] == 1
 
 
 async def test_replays_behind_the_last_that_may_die_are_not_answered_before_they_are_handled(bench: Bench) -> None:
@@ -75,6 +160,18 @@ async def test_event_replayed_after_the_retention_and_delivered_again_is_handled
         await until(lambda: said_of(bench, order, "dead_letter.resolved.v1"))
         await bench.publish(bad, event(payment(payment="P1"), "e2"))
         await until(lambda: tally_is(bench, ("bad", "P1")), 5, "the second delivery changes nothing")
+
+
+async def waits(bench: Bench, id: str) -> bool:
+    return (id, "waiting") in [(r["id"], r["status"]) for r in await bench.kept()]
+
+
+async def are_kept(bench: Bench, ids: list[str]) -> bool:
+    return [r["id"] for r in await bench.kept()] == ids
+
+
+def answers_to(bench: Bench, order: DeadLetterReplayRequested | DeadLetterDiscardRequested) -> list[dict[str, Any]]:
+    return [f for f in bench.facts if f["data"].get("replay_id") == order.replay_id]
 
 
 def said_of(bench: Bench, order: DeadLetterReplayRequested, type: str) -> bool:

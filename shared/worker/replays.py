@@ -1,0 +1,134 @@
+"""Orders of control_room within a batch: the dead events that they are about take their place, then those held behind.
+
+A replay is answered when it is settled: an event that must wait first is answered for by the batch that ends its
+waiting, because its row remembers the order.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from asyncpg import Connection
+
+from schemas.runtime import DeadLetterDiscardRequested, DeadLetterReplayRequested
+from shared.worker import deadletter, store
+from shared.worker.decode import decode_brought, decode_kept
+from shared.worker.fold import HOLDING, Result
+from shared.worker.incoming import Incoming, Kept, Replay
+from shared.worker.outbox import Outbox
+from shared.worker.routes import Routes
+
+_ORDERS = (DeadLetterReplayRequested, DeadLetterDiscardRequested)
+
+
+def is_order(item: Incoming) -> bool:
+    return isinstance(item.data, _ORDERS)
+
+
+class Replays:
+    """The orders of one batch. Made anew for every try."""
+
+    def __init__(self, service: str, routes: Routes) -> None:
+        self._service = service
+        self._routes = routes
+        self._orders: list[tuple[Incoming, Replay]] = []
+        self._failed: list[tuple[Incoming, Replay]] = []
+        """Orders whose transaction failed: nothing of them was done, and that is the answer."""
+        self._unknown: list[Replay] = []
+        """Orders about what is no event of this service: a partner call, an event brought along, or nothing."""
+        self._again: set[UUID] = set()
+        """Occurrences of exhausted calls that were made due again."""
+
+    @property
+    def refs(self) -> list[UUID]:
+        """The orders' own references: they are remembered like events."""
+        return [order.ref for order, _ in (*self._orders, *self._failed)]
+
+    async def opened(self, con: Connection, items: Sequence[Incoming]) -> list[Incoming]:
+        """The items with the dead events that orders are about, at the front, in the place of the orders."""
+        rest = [i for i in items if not self._takes_failed(i)]
+        orders = [i for i in rest if i.fault is None and is_order(i)]
+        if not orders:
+            return rest
+        self._orders = [(item, deadletter.order_of(item.data)) for item in orders]
+        rows = {k.occurrence: k for k in await store.load_dead(con, [r.occurrence for _, r in self._orders])}
+        self._unknown = [r for _, r in self._orders if r.occurrence not in rows]
+        dead = [self._reopened(rows.pop(r.occurrence), r) for _, r in self._orders if r.occurrence in rows]
+        dead += [self._brought(r, r.body) for r in self._unknown if r.body and not r.discard]
+        return dead + [i for i in rest if i not in orders]
+
+    def _takes_failed(self, item: Incoming) -> bool:
+        """Whether it is an order that `batch.refuse` has marked. One that cannot be read is a dead letter itself."""
+        if item.fault is not None and item.fault.reason in HOLDING and is_order(item):
+            with contextlib.suppress(ValueError):
+                self._failed.append((item, deadletter.order_of(item.data)))
+                return True
+        return False
+
+    def _brought(self, replay: Replay, body: bytes) -> Incoming:
+        item = decode_brought(body)
+        item.replay = replay
+        if item.fault is None:
+            self._routes.assign(item)
+        return item
+
+    def _reopened(self, row: Kept, replay: Replay) -> Incoming:
+        item = decode_kept(row, replay.body if row.occurrence == replay.occurrence else None)
+        item.replay = replay
+        if item.fault is None:
+            self._routes.assign(item)
+        item.key = row.key or item.key
+        return item
+
+    async def call_again(self, con: Connection, items: list[Incoming]) -> list[Incoming]:
+        """Orders that mean no event of this service may mean a partner call that is exhausted."""
+        if not self._unknown:
+            return items
+        self._again = await deadletter.calls_again(con, self._unknown)
+        return [i for i in items if i.replay is None or i.replay.occurrence not in self._again]
+
+    async def with_held(self, con: Connection, items: list[Incoming]) -> list[Incoming]:
+        """The items, with the events held behind dead ones right after them. Under the lock: no more can come."""
+        holders = {i.key: i for i in items if i.replay is not None and i.kept is not None and i.kept.key}
+        if not holders:
+            return items
+        behind: dict[str, list[Incoming]] = {}
+        for row in await store.load_held(con, [key for key in holders if key is not None]):
+            holder = holders[row.key]
+            assert holder.replay is not None
+            behind.setdefault(row.key or "", []).append(self._reopened(row, holder.replay))
+        return [
+            one
+            for item in items
+            for one in ([item, *behind.get(item.key or "", [])] if holders.get(item.key) is item else [item])
+        ]
+
+    def drop(self, known: set[UUID]) -> None:
+        """Forgets orders that were carried out before."""
+        self._orders = [(order, replay) for order, replay in self._orders if order.ref not in known]
+        self._failed = [(order, replay) for order, replay in self._failed if order.ref not in known]
+
+    def answer(self, outbox: Outbox, results: Sequence[Result], now: datetime) -> None:
+        """Says what came of the orders, and of earlier ones whose events have waited until now."""
+        for order, replay in self._orders:
+            mine = [r for r in results if r.item.replay is replay]
+            about = next((r for r in mine if r.item.is_replayed), None)
+            released = sum(1 for r in mine if r is not about and r.status == "handled")
+            again = replay.occurrence in self._again
+            if about is None or about.status != "waiting":
+                deadletter.answer(outbox, self._service, replay, order, about, released, again, now)
+        for order, replay in self._failed:
+            deadletter.answer_failed(outbox, self._service, order, replay, now)
+        for replay, about in _earlier(results):
+            deadletter.answer(outbox, self._service, replay, about.item, about, 0, False, now)
+
+
+def _earlier(results: Iterable[Result]) -> Iterator[tuple[Replay, Result]]:
+    """Replays whose events waited, where that is over: settled, or another replay goes on with it."""
+    for result in results:
+        row, now = result.item.kept, result.item.replay
+        if row is None or now is None or row.status != "waiting" or row.occurrence is None or row.replay_id is None:
+            continue
+        if result.status != "waiting" or now.replay_id != row.replay_id:
+            yield Replay(row.occurrence, row.replay_id, now.discard, None), result

@@ -8,6 +8,8 @@ import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from shared import metrics
+
 log = structlog.get_logger()
 
 
@@ -18,10 +20,15 @@ class Health:
     waiting_for: dict[str, str | None] = field(default_factory=dict)
 
     def ready(self, part: str) -> None:
-        self.waiting_for[part] = None
+        self.tell(part, None)
 
     def not_ready(self, part: str, why: str) -> None:
+        self.tell(part, why)
+
+    def tell(self, part: str, why: str | None) -> None:
+        """Why the part is not ready; None: it is."""
         self.waiting_for[part] = why
+        metrics.READY.labels(part).set(why is None)
 
     @property
     def reasons(self) -> dict[str, str]:
@@ -39,10 +46,10 @@ def routes(health: Health) -> list[web.RouteDef]:
         body = {"status": "waiting", "for": reasons} if reasons else {"status": "ready"}
         return web.json_response(body, status=503 if reasons else 200)
 
-    async def metrics(_: web.Request) -> web.Response:
+    async def measures(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    return [web.get("/healthz", alive), web.get("/readyz", ready), web.get("/metrics", metrics)]
+    return [web.get("/healthz", alive), web.get("/readyz", ready), web.get("/metrics", measures)]
 
 
 @asynccontextmanager

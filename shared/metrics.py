@@ -11,8 +11,11 @@ BATCH_SECONDS = Histogram(
 )
 BATCH_EVENTS = Histogram("fleet_batch_events", "Events a batch", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256))
 DEAD_LETTERS = Counter("fleet_dead_letters_total", "Dead letters by reason", ["reason"])
+READY = Gauge(
+    "fleet_ready", "1 for a part (broker, database, setup, blocked, paused) that is as it should be", ["part"]
+)
 SESSION = Gauge("fleet_session_state", "1 for the state that the session with the broker is in", ["state"])
-SESSIONS_LOST = Counter("fleet_sessions_lost_total", "Sessions with the broker that ended unasked")
+SESSIONS_LOST = Counter("fleet_sessions_lost_total", "Sessions with the broker that ended unasked or never began")
 PAUSED = Gauge("fleet_paused", "1 while the worker is paused after many dead letters running")
 DATABASE_RETRIES = Counter("fleet_database_retries_total", "Batches tried again because of the database", ["sqlstate"])
 KEPT = Gauge("fleet_kept_events", "Events in the inbox that are not handled", ["status"])

@@ -9,6 +9,7 @@ from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity
 
 from shared.broker import management, rights, topology
 from shared.broker.difference import APPLY, PRUNE, REPLACE, Difference
+from shared.broker.link import connected
 from shared.broker.management import Management, ManagementFailed
 from shared.broker.topology import Binding, Exchange, Queue, Topology
 
@@ -110,8 +111,7 @@ async def _bindings(api: Management, *path: str) -> list[Binding]:
 
 async def _missing(amqp_url: str, part: Topology) -> list[Difference]:
     """By passive declares, each on a channel of its own: a refusal closes the channel."""
-    connection = await aio_pika.connect(amqp_url)
-    async with connection:
+    async with connected(amqp_url, "check") as connection:
         things = [*(("exchange", e.name) for e in part.exchanges), *(("queue", q.name) for q in part.queues)]
         absent = [f"{kind} {name}" for kind, name in things if not await _exists(connection, kind, name)]
         return [Difference(thing, "to exist", "nothing", APPLY) for thing in absent]

@@ -13,10 +13,12 @@ from typing import Any, cast
 
 import aio_pika
 import structlog
+from aio_pika.connection import make_url
 from aiormq.abc import AbstractChannel, DeliveredMessage
 from aiormq.exceptions import DeliveryError
 from pamqp.commands import Basic
 
+from shared.broker.frames import read_whatever_comes
 from shared.broker.outgoing import NotConfirmed, Outgoing
 
 log = structlog.get_logger()
@@ -213,14 +215,24 @@ def _explain(error: DeliveryError) -> str:
 @asynccontextmanager
 async def open_link(url: str, name: str) -> AsyncIterator[Link]:
     """A connected link, closed on leaving. Raises what aio-pika raises when the broker is not there."""
-    with told_apart():
-        connection = await aio_pika.connect(url, timeout=OPEN_SECONDS, client_properties={"connection_name": name})
-    try:
+    async with connected(url, name) as connection:
         with told_apart():
             async with asyncio.timeout(OPEN_SECONDS):
                 reading = await (await connection.channel(publisher_confirms=False)).get_underlay_channel()
                 writing = await (await connection.channel(on_return_raises=True)).get_underlay_channel()
         yield Link(connection, reading, writing)
+
+
+@asynccontextmanager
+async def connected(url: str, name: str) -> AsyncIterator[aio_pika.abc.AbstractConnection]:
+    """A plain connection, closed on leaving, also where it never came up: what `aio_pika.connect` leaves behind then
+    closes itself when it is collected, perhaps where no loop runs any more ("close was never awaited")."""
+    read_whatever_comes()
+    connection = aio_pika.Connection(make_url(url), client_properties={"connection_name": name})
+    try:
+        with told_apart():
+            await connection.connect(timeout=OPEN_SECONDS)
+        yield connection
     finally:
         with contextlib.suppress(Exception):
             async with asyncio.timeout(OPEN_SECONDS):

@@ -11,11 +11,15 @@ from pydantic import ValidationError
 
 from schemas import catalogue, envelope
 from schemas.model import Message
+from shared.broker.frames import UNREADABLE
 from shared.broker.link import Delivery
+from shared.broker.topology import INBOUND
 from shared.worker.incoming import Fault, Incoming, Kept, Replay
 
 _CONTROL = re.compile(r"[\x00-\x1f]")
 
+OURS = "/dropfleet/"
+"""Sources of our own services begin so."""
 DELIVERIES = 5
 """At this delivery a message is dead before it is decoded: it may be what kills the process."""
 CAREFUL_FROM = 3
@@ -88,6 +92,8 @@ def _refused(delivery: Delivery) -> Fault | None:
             "undecodable",
             f"content type is {delivery.content_type!r}; publish {envelope.EVENT!r}, or {envelope.PACK!r} for many",
         )
+    if (why := delivery.headers.get(UNREADABLE)) is not None:
+        return Fault("undecodable", f"the message's headers cannot be read: {why}")
     if {"CC", "BCC"} & delivery.headers.keys():
         return Fault("invalid", "the message carries a CC or BCC header; publish it once for each routing key")
     return None
@@ -119,9 +125,11 @@ def _incoming(event: envelope.Event[Any], delivery: Delivery, index: int | None,
         delivery=delivery,
         index=index,
     )
+    if _poses_as_ours(delivery, event.source):
+        return _known_in_part(delivery, {"subject": event.subject}, item.raw, index, _posing(event.source))
     if event.type != delivery.routing_key:
         item.fault = Fault("invalid", f"type is {event.type!r} but the routing key is {delivery.routing_key!r}")
-    elif event.time < datetime.now(UTC) - retention and not event.source.startswith("/dropfleet/"):
+    elif event.time < datetime.now(UTC) - retention and not _is_ours(delivery, event.source):
         item.fault = Fault(
             "too_old", f"time is {event.time.isoformat()}; the inbox remembers {retention.days} days only"
         )
@@ -131,6 +139,23 @@ def _incoming(event: envelope.Event[Any], delivery: Delivery, index: int | None,
         except (ValidationError, ValueError) as error:
             item.fault = Fault("invalid", f"cannot be brought to the newest version: {error}")
     return item
+
+
+def _is_ours(delivery: Delivery, source: str) -> bool:
+    """Whether one of our services said it. Anybody can write a source; the exchange tells who was let in."""
+    return source.startswith(OURS) and delivery.exchange != INBOUND
+
+
+def _poses_as_ours(delivery: Delivery, source: str) -> bool:
+    """At the entry for outside parties only services that make the type have our name: channel_sync polls orders."""
+    if delivery.exchange != INBOUND or not source.startswith(OURS):
+        return False
+    entry = catalogue.by_type().get(delivery.routing_key)
+    return entry is None or source.removeprefix(OURS) not in {*catalogue.SERVICES} & {*entry.producers}
+
+
+def _posing(source: str) -> Fault:
+    return Fault("invalid", f"source: {source!r} is a name of our own services, and came in through {INBOUND}")
 
 
 def _one_by_one(
@@ -194,7 +219,7 @@ def _known_in_part(delivery: Delivery, loose: Any, body: bytes, index: int | Non
     """An event with a fault: what its envelope says is taken as far as it says it."""
     said = loose if isinstance(loose, dict) else {}
     source, id = _text(said.get("source")), _text(said.get("id"))
-    if not source or not id:
+    if not source or not id or (delivery.exchange == INBOUND and source.startswith(OURS)):
         source, id = f"/unknown/{_text(delivery.routing_key) or 'none'}"[:255], hashlib.sha256(body).hexdigest()
     return Incoming(
         ref=envelope.reference(source, id),

@@ -3,8 +3,9 @@
     CONNECTING → CAREFUL → OPEN → (DRAINING) → OVER
                      ↘______________↗
 
-CAREFUL: one delivery at a time, because what comes first may be what killed the process before us; each
-close counts as a delivery of all that was prefetched. The first harmless delivery opens the full prefetch.
+CAREFUL: one delivery at a time, because what comes first may be what killed the process before us; each close, by us
+or by the broker (its consumer time-out), counts as a delivery of all that was prefetched. The first delivery that is
+completed opens the full prefetch: nothing is held by a worker that is paused, or that its database refuses.
 Three loops overlap: the next batch is decoded and the last one is sent while one is in the database.
 """
 
@@ -65,6 +66,7 @@ class Session:
         self._room.set()
         self._committed: asyncio.Queue[Batch] = asyncio.Queue(maxsize=1)
         self._watermark = Watermark()
+        self._has_acked = False
         self._stop = asyncio.Event()
         self._consuming = asyncio.Lock()
         self.state = State.CONNECTING
@@ -100,6 +102,8 @@ class Session:
     async def _consume(self, state: State) -> None:
         prefetch = 1 if state is State.CAREFUL else self._runtime.prefetch
         async with self._consuming:
+            if self.state is State.DRAINING:
+                return
             await self._link.consume(self._desk.service.name, prefetch, self._on_delivery)
             for queue in self._desk.service.queues:
                 await self._link.consume_also(queue, self._on_foreign_delivery)
@@ -163,14 +167,18 @@ class Session:
             self._fill()
 
     async def _adapt(self) -> None:
-        """Opens the prefetch at the first harmless delivery, narrows it while too many bytes wait."""
+        """Opens the prefetch once a delivery is completed, narrows it while too many bytes wait."""
         first = self._waiting[0] if self._waiting else None
         harmless = isinstance(first, Delivery) and not is_suspect(first)
+        trusted = harmless and self._has_acked and not self._transactor.wary
         if self._waiting_bytes > self._runtime.prefetch_bytes and self.state is State.OPEN:
-            log.warning("session.narrowed", bytes=self._waiting_bytes)
-            await self._consume(State.CAREFUL)
-        elif harmless and self.state is State.CAREFUL and self._waiting_bytes <= self._runtime.prefetch_bytes // 2:
+            await self._narrow()
+        elif trusted and self.state is State.CAREFUL and self._waiting_bytes <= self._runtime.prefetch_bytes // 2:
             await self._consume(State.OPEN)
+
+    async def _narrow(self) -> None:
+        log.warning("session.narrowed", bytes=self._waiting_bytes, wary=self._transactor.wary)
+        await self._consume(State.CAREFUL)
 
     def _fill(self) -> None:
         batch = self._next
@@ -230,6 +238,8 @@ class Session:
     async def _wait_while_paused(self) -> None:
         metrics.PAUSED.set(self._transactor.paused)
         if self._transactor.paused:
+            if self.state is State.OPEN:
+                await self._narrow()
             log.error("worker.paused", dead_running=self._transactor.dead_running, probe_in=self._runtime.pause_seconds)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._runtime.pause_seconds):
@@ -267,6 +277,7 @@ class Session:
                 up_to = self._watermark.done(item.delivery.tag) or up_to
         if up_to is not None:
             await self._link.ack_up_to(up_to)
+            self._has_acked = True
         batch.stage = Stage.ACKED
 
     async def _or_stop(self, getting: Coroutine[Any, Any, Batch]) -> Batch | None:

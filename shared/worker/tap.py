@@ -25,10 +25,10 @@ async def run(url: str, queue: str, prefetch: int, save: Save) -> None:
         try:
             async with open_link(url, queue) as link:
                 log.info("tap.consuming", queue=queue)
-                backoff.reset()
                 async for batch in _batches(link, queue, prefetch):
                     await save(batch)
                     await link.ack_up_to(batch[-1].tag)
+                    backoff.reset()
         except Exception as error:
             log.warning("tap.interrupted", queue=queue, error=f"{type(error).__name__}: {error}")
         await backoff.wait()

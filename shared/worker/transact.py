@@ -32,6 +32,8 @@ class Transactor:
         self._health = health
         self._pause_after = pause_after
         self.dead_running = 0
+        self._to_regain = 0
+        """Events to be handled running until the last pause is forgotten."""
         self.sent: list[UUID] = []
         """Batches whose messages are confirmed: their outgoing rows go with the next batch's transaction."""
         self.stopping = False
@@ -44,6 +46,11 @@ class Transactor:
     @property
     def paused(self) -> bool:
         return self.dead_running >= self._pause_after
+
+    @property
+    def wary(self) -> bool:
+        """Paused, or out of a pause by a few events only: nothing is taken in advance, it might be held for hours."""
+        return self.paused or self._to_regain > 0
 
     def note_sent(self, batch: Batch) -> None:
         """The batch's messages are confirmed."""
@@ -137,8 +144,10 @@ class Transactor:
             metrics.DEAD_LETTERS.labels(result.reason).inc()
         if result.status == "handled":
             self.dead_running = 0
+            self._to_regain = max(0, self._to_regain - 1)
         elif is_our_own(result):
             self.dead_running += 1
+            self._to_regain = self._pause_after if self.wary else 0
         if result.status != "handled":
             item = result.item
             log.warning(

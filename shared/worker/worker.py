@@ -139,8 +139,8 @@ class Worker:
             if not self._transactor.paused:
                 session.offer(await store.load_due(con, self._runtime.batch_events))
         blocked = self._link is not None and await self._link.blocked()
-        self._health.waiting_for["blocked"] = "the broker blocks publishers (memory or disk alarm)" if blocked else None
-        self._health.waiting_for["paused"] = "too many dead letters running" if self._transactor.paused else None
+        self._health.tell("blocked", "the broker blocks publishers (memory or disk alarm)" if blocked else None)
+        self._health.tell("paused", "too many dead letters running" if self._transactor.paused else None)
         await reminders.carry_on(self._pool, self._desk.service.name, self.send_saved)
         if session.idle:
             await self._transactor.flush()

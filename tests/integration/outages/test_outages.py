@@ -1,62 +1,27 @@
 """Servers that are away, killed, blocked, stalled or closed to us: the worker waits, says so, and goes on by itself."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator
-from typing import Any
-from urllib.parse import quote
 
-import aio_pika
-import aiohttp
 import asyncpg
-import pytest
 
 from deploy.local.ports import free_ports
-from deploy.local.stack import Stack, running
-from shared import metrics
+from deploy.local.stack import Stack
 from shared.broker import topology
 from shared.broker.apply import apply
 from shared.broker.link import Delivery
-from shared.worker import session
-from tests.conftest import fresh_database, fresh_vhost
-from tests.integration.worker.bench import NAME, Bench, bench_on, event, events_in, payment, until
+from tests.integration.outages.outage import (
+    blocked,
+    broken_saving,
+    causes,
+    drain,
+    end_connections,
+    execute,
+    readyz,
+    sessions_lost,
+    waits_for_lock,
+)
+from tests.integration.worker.bench import NAME, Bench, event, payment, until
 from tests.integration.worker.proxy import proxied
-
-
-@pytest.fixture(scope="module")
-async def own(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    """Servers that these tests may kill, also where the settings name real ones."""
-    folder = tmp_path_factory.mktemp("outages")
-    folder.chmod(0o700)
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("AMQP_URL", "MANAGEMENT_URL", "DATABASE_URL"):
-            patch.delenv(f"FLEET_{name}", raising=False)
-        async with running(folder) as stack:
-            yield stack
-
-
-@pytest.fixture
-async def bench(own: Stack) -> AsyncIterator[Bench]:
-    async with (
-        fresh_vhost(own.addresses) as vhost,
-        fresh_database(own.addresses.database_url) as database,
-        bench_on(vhost, database) as one,
-    ):
-        yield one
-
-
-@pytest.fixture
-def deliveries(monkeypatch: pytest.MonkeyPatch) -> list[Delivery]:
-    """Every delivery that a session takes, as the broker made it."""
-    seen: list[Delivery] = []
-    decode = session.decode
-
-    def noting(delivery: Delivery, *rest: Any) -> Any:
-        seen.append(delivery)
-        return decode(delivery, *rest)
-
-    monkeypatch.setattr(session, "decode", noting)
-    return seen
 
 
 async def test_broker_away_at_start_is_waited_for_and_shown(bench: Bench) -> None:
@@ -132,9 +97,8 @@ WAITS = ("08006", "25006", "40001", "40P01", "53300", "55P03", "57014", "57P01",
 async def test_each_passing_error_of_the_database_is_waited_out_with_the_same_delivery(
     bench: Bench, deliveries: list[Delivery]
 ) -> None:
-    await break_saving(bench)
     lost = sessions_lost()
-    async with bench.working():
+    async with broken_saving(bench), bench.working():
         for state in WAITS:
             await execute(bench, f"update public.broken set state = '{state}'")
             await bench.publish(event(payment(payment=state)))
@@ -169,8 +133,7 @@ async def test_wrong_set_up_is_shown_and_waited_out_with_the_same_delivery(
     bench: Bench, deliveries: list[Delivery]
 ) -> None:
     """A new session each time would count as a delivery: the message would die of what is not its fault."""
-    await break_saving(bench)
-    async with bench.working():
+    async with broken_saving(bench), bench.working():
         for state in SETUP:
             await execute(bench, f"update public.broken set state = '{state}'")
             await bench.publish(event(payment(payment=state)))
@@ -336,80 +299,3 @@ async def test_cut_connection_is_made_again_and_nothing_is_lost_or_doubled(bench
     assert sessions_lost() == lost + 1
     assert len({fact["id"] for fact in bench.facts}) == 200
     assert bench.dead == []
-
-
-def sessions_lost() -> float:
-    return metrics.SESSIONS_LOST._value.get()
-
-
-def causes(bench: Bench) -> set[str]:
-    """The events that the worker has said something about."""
-    return {fact["causationid"] for fact in bench.facts}
-
-
-async def readyz(port: int) -> tuple[int, Any]:
-    async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{port}/readyz") as response:
-        return response.status, await response.json()
-
-
-async def execute(bench: Bench, statement: str) -> None:
-    admin = await asyncpg.connect(bench.admin_url)
-    try:
-        await admin.execute(statement)
-    finally:
-        await admin.close()
-
-
-async def end_connections(bench: Bench) -> int:
-    """Ends the service's connections, as an administrator or a fail-over does (57P01); how many."""
-    admin = await asyncpg.connect(bench.admin_url)
-    try:
-        rows = await admin.fetch(
-            "select pg_terminate_backend(pid) from pg_stat_activity "
-            "where datname = current_database() and application_name = $1",
-            NAME,
-        )
-    finally:
-        await admin.close()
-    return len(rows)
-
-
-async def break_saving(bench: Bench) -> None:
-    """From now on saving a tally raises the SQLSTATE in `public.broken`, as long as there is one."""
-    await execute(
-        bench,
-        f"""
-        create table public.broken (state text);
-        insert into public.broken values (null);
-        create function public.break() returns trigger language plpgsql security definer as $$
-        declare wanted text := (select state from public.broken);
-        begin
-            if wanted is not null then raise exception 'broken by the test' using errcode = wanted; end if;
-            return new;
-        end $$;
-        create trigger broken before insert or update on {NAME}.tally for each row execute function public.break();
-        """,
-    )
-
-
-async def waits_for_lock(bench: Bench) -> bool:
-    return bool(await bench.rows("select 1 from pg_locks where not granted"))
-
-
-async def blocked(bench: Bench) -> bool:
-    """Whether the broker says that the worker's connection is blocked."""
-    url = f"{bench.vhost.management_url}/api/vhosts/{quote(bench.vhost.name, safe='')}/connections"
-    async with aiohttp.ClientSession(raise_for_status=True) as http, http.get(url) as response:
-        return any(c.get("state") == "blocked" for c in await response.json())
-
-
-async def drain(bench: Bench, queue: str) -> list[dict[str, Any]]:
-    """All events that lie in a queue, by a connection of its own."""
-    found: list[dict[str, Any]] = []
-    async with await aio_pika.connect(bench.vhost.amqp_url) as connection:
-        channel = await connection.channel()
-        source = await channel.get_queue(queue, ensure=False)
-        async with asyncio.timeout(20):
-            while (message := await source.get(no_ack=True, fail=False)) is not None:
-                found += events_in(message.body)
-    return found

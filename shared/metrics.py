@@ -20,7 +20,11 @@ PAUSED = Gauge("fleet_paused", "1 while the worker is paused after many dead let
 DATABASE_RETRIES = Counter("fleet_database_retries_total", "Batches tried again because of the database", ["sqlstate"])
 KEPT = Gauge("fleet_kept_events", "Events in the inbox that are not handled", ["status"])
 OUTGOING = Gauge("fleet_outgoing_rows", "Batches whose messages are not known to be sent")
-INBOX_BYTES = Gauge("fleet_inbox_bytes", "Size of the inbox with its indexes")
+TABLE_BYTES = Gauge("fleet_table_bytes", "Size of a table that is partitioned by time, with its indexes", ["table"])
+PARTITIONS_OVERDUE = Gauge("fleet_partitions_overdue", "Partitions past their time, not yet dropped", ["table"])
+PARTITIONS_FAILED = Counter(
+    "fleet_partitions_failed_total", "Times that partitions could not be looked after", ["table"]
+)
 CALLS = Counter("fleet_partner_calls_total", "Tries of partner calls by outcome", ["partner", "operation", "outcome"])
 CALL_SECONDS = Histogram("fleet_partner_call_seconds", "Time of one try of a partner call", ["partner"])
 CALLS_OPEN = Gauge("fleet_partner_calls_open", "Partner calls that have no answer yet")

@@ -16,6 +16,7 @@ from shared.database import StoppedWaiting, open_pool
 from shared.health import Health, serving
 from shared.partner.caller import Caller
 from shared.settings import Runtime
+from shared.worker import partitions
 from shared.worker.batch import Desk
 from shared.worker.routes import Routes
 from shared.worker.subscription import Service
@@ -69,6 +70,8 @@ async def _work(service: Service, runtime: Runtime, stop: asyncio.Event, health:
         if wrong:
             raise TopologyWrong(wrong)
 
+    partitioned = partitions.of_runtime(runtime.retention_days)
+    await partitions.keep_once(pool, partitioned)  # a service that was away for weeks has no partition for today
     worker = Worker(desk, pool, runtime, health, check)
     made_calls = asyncio.Event()
     caller = Caller(service.name, release, service.operations, pool, worker.send_saved, made_calls)
@@ -76,7 +79,7 @@ async def _work(service: Service, runtime: Runtime, stop: asyncio.Event, health:
         asyncio.create_task(task)
         for task in (
             worker.tick(),
-            worker.maintain(),
+            partitions.keep(pool, partitioned),
             _pass_on(worker.saved, worker.due, made_calls),
             *(task(pool) for task in service.tasks),
         )

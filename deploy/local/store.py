@@ -34,7 +34,7 @@ async def load_open_work(con: Connection) -> dict[str, int]:
         row = await con.fetchrow(
             f"select (select count(*) from {service}.outgoing) as outgoing, "
             f"(select count(*) from {service}.inbox_kept where status = 'waiting') as waiting, "
-            f"(select count(*) from {service}.partner_call where status not in ('closed', 'exhausted')) as calls, "
+            f"(select count(*) from {service}.partner_call where status <> 'exhausted') as calls, "
             f"(select count(*) from {service}.reminder) as reminders"
         )
         assert row is not None

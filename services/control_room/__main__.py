@@ -4,7 +4,7 @@ from functools import partial
 
 from schemas import catalogue
 from schemas.runtime import DeadLetterActionOrdered, DeadLetterFailed, DeadLetterRecorded, DeadLetterResolved
-from services.control_room import decide, journal, store
+from services.control_room import decide, journal, store, upkeep
 from services.control_room.adopt import SUFFIX, adopt
 from services.control_room.settings import Settings
 from services.control_room.state import DeadLetter
@@ -29,7 +29,9 @@ def service(settings: Settings) -> Service:
         save_rows=store.save_rows,
         queues=tuple(f"{name}{SUFFIX}" for name in catalogue.SERVICES),
         adopt=adopt,
-        tasks=(partial(journal.run, settings=settings), partial(journal.keep_partitions, settings=settings)),
+        tasks=tuple(
+            partial(task, settings=settings) for task in (journal.run, upkeep.keep_journal, upkeep.keep_dead_letters)
+        ),
     )
 
 

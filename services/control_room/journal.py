@@ -3,7 +3,6 @@
 A tap of its own beside the worker cycle: it decides nothing, so it needs no locks, no inbox and no states.
 """
 
-import asyncio
 from collections.abc import Sequence
 from functools import partial
 from typing import cast
@@ -22,26 +21,11 @@ from shared.worker import tap
 log = structlog.get_logger()
 
 QUEUE = "control_room.journal"
-PARTITION_SECONDS = 6 * 3600.0
 
 
 async def run(pool: Pool, settings: Settings) -> None:
     """Keeps the journal until cancelled, through the loss of broker and database."""
     await tap.run(settings.amqp_url, QUEUE, settings.journal_prefetch, partial(save, pool))
-
-
-async def keep_partitions(pool: Pool, settings: Settings) -> None:
-    """Makes the coming days' partitions and drops the old ones, at the start and a few times a day."""
-    backoff = Backoff()
-    while True:
-        try:
-            async with pool.acquire() as con:
-                await store.maintain(cast(Connection, con), settings.journal_days)
-            backoff.reset()
-            await asyncio.sleep(PARTITION_SECONDS)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            log.warning("journal.partitions_not_kept", error=str(error))
-            await backoff.wait()
 
 
 async def save(pool: Pool, batch: Sequence[Delivery]) -> int:

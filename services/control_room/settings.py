@@ -14,6 +14,8 @@ class Settings(BaseSettings):
     amqp_url: Annotated[str, Field(pattern=r"^amqps?://")]
     journal_days: Annotated[int, Field(ge=1, le=3650)] = 30
     """Days that the journal remembers beside today."""
+    dead_letter_days: Annotated[int, Field(ge=30, le=3650)] = 365
+    """Days that a dead letter stays after it was resolved or discarded; the record of the actions stays for ever."""
     journal_prefetch: Annotated[int, Field(ge=1, le=4096)] = 512
 
 

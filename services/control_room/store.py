@@ -48,11 +48,16 @@ async def save_orders(con: Connection, seen: Sequence[OrderSeen]) -> None:
     )
 
 
-async def maintain(con: Connection, keep_days: int, ahead_days: int = 3) -> tuple[int, int]:
-    """Makes the journal's partitions of the coming days, drops those older than `keep_days` days: how many of each."""
-    row = await con.fetchrow("select created, dropped from journal_partitions($1, $2)", ahead_days, keep_days)
-    assert row is not None
-    return row["created"], row["dropped"]
+async def purge_dead_letters(con: Connection, keep_days: int, limit: int = 500) -> int:
+    """Deletes the oldest of those that were resolved or discarded more than `keep_days` ago, at most `limit`; how many.
+    What is open or failed stays for ever, and so do the actions: they are the record of who did what."""
+    done = await con.execute(
+        "delete from dead_letter where key in (select key from dead_letter where status in ('resolved', 'discarded') "
+        "and updated_at < now() - $1 * interval '1 day' order by updated_at limit $2 for update skip locked)",
+        keep_days,
+        limit,
+    )
+    return int(done.rpartition(" ")[2])
 
 
 async def load_order_entries(con: Connection, order_id: str) -> list[Record]:

@@ -1,6 +1,6 @@
 -- What the worker, the caller and the reminders keep, in every service's own schema.
 
--- Events that were handled. Partitioned by week and dropped whole, by inbox_partitions() below.
+-- Events that were handled. Partitioned by week and dropped whole, by time_partitions() below.
 create table inbox (
     ref uuid not null,
     received_on date not null default current_date,
@@ -49,7 +49,8 @@ create table outgoing (
 );
 alter table outgoing alter column bodies set storage external;
 
--- Calls to partners, sent oldest first within a lane. Every call changes its status several times.
+-- Calls to partners that are not closed, sent oldest first within a lane. Every call changes its status several times.
+-- Who closes one moves it to partner_call_done in the same statement, so this table stays small for ever.
 create table partner_call (
     id uuid primary key,
     seq bigint generated always as identity,
@@ -59,7 +60,7 @@ create table partner_call (
     aggregate text not null,
     operation text not null,
     request jsonb not null,
-    status text not null check (status in ('pending', 'leased', 'answered', 'exhausted', 'closed')),
+    status text not null check (status in ('pending', 'leased', 'answered', 'exhausted')),
     generation int not null default 1,
     attempt int not null default 0,
     due timestamptz not null,
@@ -67,6 +68,7 @@ create table partner_call (
     lease_token uuid,
     created_at timestamptz not null,
     exhaust_at timestamptz not null,
+    revived_at timestamptz,
     uncertain boolean not null default false,
     error text,
     answer jsonb,
@@ -78,6 +80,31 @@ create table partner_call (
 create index partner_call_lane on partner_call (partner, lane, seq) where status in ('pending', 'leased');
 create unique index partner_call_occurrence on partner_call (occurrence) where occurrence is not null;
 create index partner_call_due on partner_call (due) where status = 'pending';
+
+-- Closed calls, for people to look at; nothing in the cycle reads them. Partitioned by week and dropped whole.
+create table partner_call_done (
+    closed_on date not null default current_date,
+    id uuid not null,
+    partner text not null,
+    lane text not null,
+    key text not null,
+    aggregate text not null,
+    operation text not null,
+    request jsonb not null,
+    status text not null,
+    generation int not null,
+    attempt int not null,
+    created_at timestamptz not null,
+    finished_at timestamptz,
+    uncertain boolean not null,
+    error text,
+    answer jsonb,
+    occurrence uuid,
+    correlation text,
+    traceparent text
+) partition by range (closed_on);
+create index partner_call_done_id on partner_call_done (id);
+comment on column partner_call_done.status is 'Before it was closed: answered, or exhausted where a person discarded it.';
 
 -- One row per partner, changed in place by every call: rate limit and circuit, shared by the replicas.
 create table partner_gate (
@@ -106,48 +133,62 @@ create table number_series (
     following bigint not null
 ) with (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
 
--- Makes the inbox's partitions for this week and `ahead` more, and drops those that ended more than `keep` weeks ago.
--- The service's role may call it, though it owns no table. A partition that is in use is left for the next call.
--- Attached after it is made, because `create table … partition of` would lock out every reader and writer of the inbox.
-create function inbox_partitions(ahead int default 8, keep int default 3, out created int, out dropped int)
+-- Makes a table's partitions for now and `ahead` more, each of `step` days, and drops the oldest of those whose last
+-- day is `keep` days ago. Days are UTC. `overdue` says how many more are to be dropped: call it again.
+--
+-- The service's role may call it, though it owns no table. Nobody waits for it: a partition is attached after it is
+-- made, because `create table … partition of` would lock out every reader and writer of the table; dropping one does
+-- need the whole table for a moment, so it is tried for 200 ms, one partition a transaction, and left for the next
+-- call where a reader does not let go. Of two calls at once one does nothing.
+create function time_partitions(parent text, step int, ahead int, keep int,
+                                out created int, out dropped int, out overdue int)
 language plpgsql security definer
 set search_path from current
-set lock_timeout = '2s'
+set lock_timeout = '200ms'
+set timezone = 'UTC'
 as $$
 declare
-    this_week date := date_trunc('week', current_date)::date;
-    first_day date;
-    partition text;
+    owned text := current_schema();
+    monday constant date := '2001-01-01';
+    slot date;
+    oldest text;
 begin
-    if ahead < 1 or keep < 1 then
-        raise exception 'inbox_partitions: ahead and keep are at least 1 week, not % and %', ahead, keep;
+    if step < 1 or ahead < 1 or keep < 1 then
+        raise exception 'time_partitions: step, ahead and keep are at least 1, not %, % and %', step, ahead, keep;
     end if;
     created := 0;
     dropped := 0;
-    perform pg_advisory_xact_lock(hashtextextended('inbox_partitions', current_schema()::regnamespace::oid::bigint));
-    for week in 0 .. ahead loop
-        first_day := this_week + week * 7;
-        partition := 'inbox_' || to_char(first_day, 'YYYYMMDD');
-        if to_regclass(partition) is null then
-            execute format('create table %I (like inbox including defaults including indexes)', partition);
-            execute format('alter table inbox attach partition %I for values from (%L) to (%L)',
-                           partition, first_day, first_day + 7);
+    overdue := 0;
+    if not pg_try_advisory_xact_lock(hashtextextended('time_partitions ' || parent, owned::regnamespace::oid::bigint)) then
+        return;
+    end if;
+    for place in -1 .. ahead loop
+        slot := monday + ((current_date - monday) / step + place) * step;
+        if to_regclass(format('%I.%I', owned, parent || to_char(slot, '_YYYYMMDD'))) is null then
+            execute format('create table %1$I.%2$I (like %1$I.%3$I including all)',
+                           owned, parent || to_char(slot, '_YYYYMMDD'), parent);
+            execute format('alter table %1$I.%3$I attach partition %1$I.%2$I for values from (%4$L) to (%5$L)',
+                           owned, parent || to_char(slot, '_YYYYMMDD'), parent, slot, slot + step);
             created := created + 1;
         end if;
     end loop;
-    for partition in
-        select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
-        where i.inhparent = 'inbox'::regclass and c.relname ~ '^inbox_[0-9]{8}$'
-          and to_date(right(c.relname, 8), 'YYYYMMDD') + 7 <= this_week - keep * 7
-    loop
+    select count(*), min(c.relname) into overdue, oldest
+    from pg_inherits i join pg_class c on c.oid = i.inhrelid
+    where i.inhparent = format('%I.%I', owned, parent)::regclass and c.relname ~ '_[0-9]{8}$'
+      and to_date(right(c.relname, 8), 'YYYYMMDD') + step <= current_date - keep;
+    if oldest is not null then
         begin
-            execute format('drop table %I', partition);
-            dropped := dropped + 1;
+            execute format('drop table %I.%I', owned, oldest);
+            dropped := 1;
+            overdue := overdue - 1;
         exception when lock_not_available then
-            raise notice 'inbox_partitions: % is in use and stays for now', partition;
+            raise notice 'time_partitions: % is in use and stays for now', oldest;
         end;
-    end loop;
+    end if;
 end
 $$;
 
-do $$ begin perform inbox_partitions(); end $$;
+do $$ begin
+    perform time_partitions('inbox', 7, 8, 21);
+    perform time_partitions('partner_call_done', 7, 8, 21);
+end $$;

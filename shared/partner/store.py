@@ -93,11 +93,19 @@ async def save_calls(con: Connection, made: Sequence[NewCall]) -> None:
     )
 
 
+_DONE = (
+    "id, partner, lane, key, aggregate, operation, request, status, generation, attempt, created_at, finished_at, "
+    "uncertain, error, answer, occurrence, correlation, traceparent"
+)
+"""What is kept of a closed call."""
+
+
 async def close_calls(con: Connection, calls: Sequence[tuple[UUID, int]]) -> None:
     """Closes answered calls, by id and generation: the decision on the answer has been made."""
     await con.execute(
-        "update partner_call c set status = 'closed' from unnest($1::uuid[], $2::int[]) as d(id, generation) "
-        "where c.id = d.id and c.generation = d.generation and c.status = 'answered'",
+        "with gone as (delete from partner_call c using unnest($1::uuid[], $2::int[]) as d(id, generation) "
+        " where c.id = d.id and c.generation = d.generation and c.status = 'answered' returning c.*) "
+        f"insert into partner_call_done ({_DONE}) select {_DONE} from gone",
         [id for id, _ in calls],
         [generation for _, generation in calls],
     )
@@ -178,17 +186,22 @@ async def save_exhausted(con: Connection, call: Leased, error: str, occurrence: 
 
 
 async def revive_calls(con: Connection, again: Sequence[UUID], discard: Sequence[UUID]) -> set[UUID]:
-    """Makes exhausted calls due again under a new generation, or closes them; the occurrences that were found."""
-    rows = await con.fetch(
-        "update partner_call c set status = case when occurrence = any($2::uuid[]) then 'closed' else 'pending' end, "
-        "generation = generation + 1, attempt = 0, due = now(), exhaust_at = now() + (exhaust_at - created_at), "
-        "finished_at = null from (select id, occurrence as was from partner_call "
-        " where status = 'exhausted' and occurrence = any($1::uuid[] || $2::uuid[]) for update) d "
-        "where c.id = d.id returning d.was",
+    """Makes exhausted calls due again under a new generation, for as long as they were tried the first time, or
+    closes them; the occurrences that were found."""
+    revived = await con.fetch(
+        "update partner_call set status = 'pending', generation = generation + 1, attempt = 0, due = now(), "
+        "exhaust_at = now() + (exhaust_at - coalesce(revived_at, created_at)), revived_at = now(), finished_at = null "
+        "where status = 'exhausted' and occurrence = any($1::uuid[]) returning occurrence",
         again,
+    )
+    closed = await con.fetch(
+        "with gone as (delete from partner_call where status = 'exhausted' and occurrence = any($1::uuid[]) "
+        " returning *), "
+        f"done as (insert into partner_call_done ({_DONE}) select {_DONE} from gone) "
+        "select occurrence from gone",
         discard,
     )
-    return {row["was"] for row in rows}
+    return {row["occurrence"] for row in (*revived, *closed)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,20 +180,9 @@ class Worker:
         async with connection(self._pool) as con:
             sizes = await store.load_sizes(con)
         metrics.OUTGOING.set(sizes["outgoing"])
-        metrics.INBOX_BYTES.set(sizes["inbox_bytes"])
         metrics.CALLS_OPEN.set(sizes["calls"])
         for status in ("waiting", "dead", "held"):
             metrics.KEPT.labels(status).set(sizes[status])
-
-    async def maintain(self) -> None:
-        """Makes and drops the inbox's partitions, at start and every hour."""
-        while True:
-            try:
-                async with connection(self._pool) as con:
-                    await store.maintain_inbox(con, max(1, self._runtime.retention_days // 7))
-            except Exception as error:
-                log.warning("maintenance.failed", error=f"{type(error).__name__}: {error}")
-            await asyncio.sleep(3600)
 
 
 def part_of(error: Exception) -> str:

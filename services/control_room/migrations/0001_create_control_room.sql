@@ -2,7 +2,7 @@
 
 create sequence journal_position;
 
--- Everything that the entry exchanges carried, one row an event. Partitions are made and dropped by day.
+-- Everything that the entry exchanges carried, one row an event. Partitioned by day and dropped whole.
 create table journal (
     received_at timestamptz not null default clock_timestamp(),
     position bigint not null default nextval('journal_position'),
@@ -26,9 +26,6 @@ create index journal_order on journal (order_id) where order_id is not null;
 create index journal_subject on journal (subject) where order_id is null;
 create index journal_id on journal (id);
 create index journal_correlation on journal (correlation);
-
--- Rows of a day whose partition was not made in time; they move when it is.
-create table journal_unplaced partition of journal default;
 
 -- Orders as the journal saw them last.
 create table order_summary (
@@ -63,6 +60,7 @@ create index dead_letter_latest on dead_letter (last_at desc, key);
 create index dead_letter_status on dead_letter (status, last_at desc);
 create index dead_letter_order on dead_letter (order_id) where order_id is not null;
 create index dead_letter_subject on dead_letter (event_subject);
+create index dead_letter_over on dead_letter (updated_at) where status in ('resolved', 'discarded');
 
 -- What was done about dead letters: append-only.
 create table dead_letter_action (
@@ -84,50 +82,4 @@ $$ begin raise exception '% is append-only', tg_table_name; end $$;
 create trigger dead_letter_action_is_append_only before update or delete on dead_letter_action
 for each row execute function refuse_change();
 
--- Makes the journal's partitions from yesterday to `ahead` days from now, and drops those older than `keep` days.
--- A partition that is in use stays until the next time. Days are UTC.
-create function journal_partitions(ahead int default 3, keep int default 30, out created int, out dropped int)
-language plpgsql security definer
-set search_path from current
-set lock_timeout = '2s'
-set timezone = 'UTC'
-as $$
-declare
-    first_day date;
-    partition text;
-begin
-    if ahead < 1 or keep < 1 then
-        raise exception 'journal_partitions: ahead and keep are at least 1 day, not % and %', ahead, keep;
-    end if;
-    created := 0;
-    dropped := 0;
-    perform pg_advisory_xact_lock(hashtextextended('journal_partitions', current_schema()::regnamespace::oid::bigint));
-    for day in -1 .. ahead loop
-        first_day := current_date + day;
-        partition := 'journal_' || to_char(first_day, 'YYYYMMDD');
-        if to_regclass(partition) is null then
-            execute format('create table %I (like journal including defaults including indexes)', partition);
-            execute format('with late as (delete from journal_unplaced where received_at >= %L and received_at < %L '
-                           'returning *) insert into %I select * from late', first_day, first_day + 1, partition);
-            execute format('alter table journal attach partition %I for values from (%L) to (%L)',
-                           partition, first_day::timestamptz, (first_day + 1)::timestamptz);
-            created := created + 1;
-        end if;
-    end loop;
-    delete from journal_unplaced where received_at < (current_date - keep)::timestamptz;
-    for partition in
-        select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
-        where i.inhparent = 'journal'::regclass and c.relname ~ '^journal_[0-9]{8}$'
-          and to_date(right(c.relname, 8), 'YYYYMMDD') < current_date - keep
-    loop
-        begin
-            execute format('drop table %I', partition);
-            dropped := dropped + 1;
-        exception when lock_not_available then
-            raise notice 'journal_partitions: % is in use and stays for now', partition;
-        end;
-    end loop;
-end
-$$;
-
-do $$ begin perform journal_partitions(); end $$;
+do $$ begin perform time_partitions('journal', 1, 7, 30); end $$;

@@ -1,6 +1,6 @@
 """The control room's SQL on a real PostgreSQL, under the service's own role."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -10,7 +10,6 @@ import pytest
 from services.control_room import journal, store
 from services.control_room.entry import OrderSeen
 from services.control_room.state import ActionRow, DeadLetter, Status
-from tests.integration.control_room.conftest import Room
 from tests.unit.control_room.builders import AT, delivery, event, letter
 
 
@@ -41,35 +40,14 @@ async def test_rubbish_is_kept_with_its_bytes(con: asyncpg.Connection) -> None:
     assert (row["type"], row["body"]) == (None, b"\x00\xff not json")
 
 
-async def test_entry_of_a_day_without_a_partition_moves_into_it_when_it_is_made(room: Room) -> None:
-    admin = await asyncpg.connect(room.admin_url, server_settings={"search_path": "control_room"})
-    tomorrow = datetime.now(UTC) + timedelta(days=1)
-    await admin.execute(f"drop table journal_{tomorrow:%Y%m%d}")
-    await admin.execute(
-        "insert into journal (received_at, ref, exchange, routing_key, body) values ($1, $2, 'x', 'y', '')",
-        tomorrow,
-        uuid4(),
-    )
-    assert await admin.fetchval("select count(*) from journal_unplaced") == 1
-    assert await store.maintain(admin, 30) == (1, 0)
-    assert await admin.fetchval("select count(*) from journal_unplaced") == 0
-    assert await admin.fetchval(f"select count(*) from journal_{tomorrow:%Y%m%d}") == 1
-    await admin.close()
-
-
-async def test_partitions_older_than_the_retention_are_dropped_by_the_service_itself(
-    room: Room, con: asyncpg.Connection
-) -> None:
-    admin = await asyncpg.connect(room.admin_url, server_settings={"search_path": "control_room"})
-    for age in (5, 6):
-        day = datetime.now(UTC).date() - timedelta(days=age)
-        await admin.execute(
-            f"create table journal_{day:%Y%m%d} partition of journal "
-            f"for values from ('{day} 00:00+00') to ('{day + timedelta(days=1)} 00:00+00')"
-        )
-    await admin.close()
-    assert await store.maintain(con, 5) == (0, 1)
-    assert await store.maintain(con, 5) == (0, 0)
+async def test_dead_letters_that_are_long_over_are_purged_and_no_open_one(con: asyncpg.Connection) -> None:
+    old = {status: await save_letter(con, status=status) for status in Status}
+    await con.execute("update dead_letter set updated_at = now() - interval '100 days'")
+    young = await save_letter(con, status=Status.RESOLVED)
+    assert await store.purge_dead_letters(con, 101) == 0
+    assert [await store.purge_dead_letters(con, 99, limit=1) for _ in range(3)] == [1, 1, 0]
+    left = {row["key"] for row in await con.fetch("select key from dead_letter")}
+    assert left == {young, *(occurrence for status, occurrence in old.items() if not status.is_over)}
 
 
 async def test_earlier_status_that_comes_late_does_not_replace_a_later_one(con: asyncpg.Connection) -> None:

@@ -18,7 +18,9 @@ from tests.integration.worker.bench import NAME, Bench, until
 
 
 async def statuses(bench: Bench) -> list[str]:
-    return [row["status"] for row in await bench.rows("select status from partner_call order by seq")]
+    """Of the calls in their order; those that are closed come last."""
+    rows = await bench.rows("select status from partner_call order by seq")
+    return [row["status"] for row in rows] + ["closed"] * len(await bench.rows("select 1 from partner_call_done"))
 
 
 async def test_answer_is_decided_and_closes_its_call(bench: Bench, partner: Partner) -> None:
@@ -26,7 +28,7 @@ async def test_answer_is_decided_and_closes_its_call(bench: Bench, partner: Part
         await bench.publish(ask("price"))
         await until(lambda: told(bench, "price=ok"))
         assert await statuses(bench) == ["closed"]
-    [row] = await bench.rows("select * from partner_call")
+    [row] = await bench.rows("select * from partner_call_done")
     assert [s.key for s in partner.seen] == [str(row["id"])]
     assert json.loads(row["answer"]) == {"text": "ok"}
     assert row["attempt"] == 1
@@ -62,7 +64,7 @@ async def test_uncertain_call_is_sent_again_with_the_same_key(bench: Bench, part
     async with bench.working(calling(partner, Policy(timeout=0.5))):
         await bench.publish(ask("pay"))
         await until(lambda: told(bench, "pay=ok"))
-    [row] = await bench.rows("select * from partner_call")
+    [row] = await bench.rows("select * from partner_call_done")
     assert row["uncertain"]
     assert [s.key for s in partner.seen] == [str(row["id"])] * 2
 
@@ -74,7 +76,7 @@ async def test_connection_refused_is_tried_again_and_is_not_uncertain(bench: Ben
         await until(lambda: failed(bench, 1))
         partner.url = url
         await until(lambda: told(bench, "pay=ok"))
-    assert [row["uncertain"] for row in await bench.rows("select uncertain from partner_call")] == [False]
+    assert [row["uncertain"] for row in await bench.rows("select uncertain from partner_call_done")] == [False]
 
 
 async def test_uncertain_call_is_asked_about_first_and_not_done_twice(bench: Bench, partner: Partner) -> None:
@@ -219,7 +221,27 @@ async def test_replay_of_an_exhausted_call_makes_it_again_as_a_new_generation(be
         outcomes = [f["data"]["outcome"] for f in bench.facts if f["type"] == "dead_letter.resolved.v1"]
     assert outcomes == ["called_again", "called_again"]
     assert len({s.key for s in partner.seen}) == 1
-    assert [tuple(r) for r in await bench.rows("select status, generation from partner_call")] == [("closed", 3)]
+    assert await statuses(bench) == ["closed"]
+    assert [r["generation"] for r in await bench.rows("select generation from partner_call_done")] == [3]
+
+
+async def test_call_that_is_replayed_late_is_tried_as_long_as_at_first(bench: Bench, partner: Partner) -> None:
+    partner.acts["pay"] += [status(422), status(422), status(422)]
+    async with bench.working(calling(partner)):
+        await bench.publish(ask("pay"))
+        for deaths in (1, 2, 3):
+            await until(lambda: len(bench.dead) == deaths)  # noqa: B023
+            [row] = await bench.rows("select *, exhaust_at - coalesce(revived_at, created_at) as w from partner_call")
+            if deaths == 1:
+                first = row["w"]
+            assert row["w"] == first
+            await bench.rows(
+                "update partner_call set created_at = created_at - interval '9 d', exhaust_at = exhaust_at - interval "
+                "'9 d', revived_at = revived_at - interval '9 d' returning 1"
+            )
+            occurrence = bench.dead[deaths - 1]["data"]["occurrence"]
+            await bench.command(DeadLetterReplayRequested(occurrence=occurrence, replay_id=uuid4().hex, service=NAME))
+        await until(lambda: told(bench, *["pay exhausted"] * 3, "pay=ok"))
 
 
 async def test_discarded_call_is_closed_and_not_made(bench: Bench, partner: Partner) -> None:
@@ -257,7 +279,7 @@ async def test_late_answer_of_a_lost_lease_is_dropped(bench: Bench, partner: Par
         timely.set()
         await until(lambda: told(bench, "after=ok", "pay=timely"))
     assert [s.key for s in partner.about("pay")] == [partner.seen[0].key] * 2
-    [first, _] = await bench.rows("select uncertain from partner_call order by seq")
+    [first, _] = await bench.rows("select uncertain from partner_call_done order by created_at")
     assert first["uncertain"]
 
 

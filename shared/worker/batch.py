@@ -27,7 +27,7 @@ from shared.broker.outgoing import Outgoing
 from shared.partner import store as calls
 from shared.worker import deadletter, store
 from shared.worker.decode import decode_brought, decode_kept
-from shared.worker.fold import HOLDING, Fold, Result, is_our_own, messages
+from shared.worker.fold import HOLDING, Fold, Result, is_held, is_our_own, messages
 from shared.worker.incoming import Fault, Incoming, Kept, Replay
 from shared.worker.outbox import Outbox
 from shared.worker.routes import Routes, plain, qualified
@@ -317,7 +317,7 @@ class Handling:
         outbox = Outbox(self._desk.service.name, self._batch.id, self._now)
         outbox.add_all(messages(results))
         for result in results:
-            if result.status == "dead":
+            if result.status == "dead" or (result.status == "held" and not is_held(result.item)):
                 deadletter.record(outbox, self._desk.service.name, self._desk.version, result, self._now)
         for order, replay in self._orders:
             deadletter.answer(outbox, self._desk.service.name, order, replay, results, self._again, self._now)

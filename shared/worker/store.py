@@ -1,6 +1,7 @@
 """The SQL of the worker cycle: locks, inbox, states, outgoing, reminders, number series. Bulk only."""
 
 import hashlib
+import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
@@ -138,7 +139,7 @@ async def save_kept(con: Connection, results: Sequence[Result], now: datetime) -
     await con.executemany(
         "insert into inbox_kept (ref, status, source, id, type, subject, key, attempt, due, occurrence, reason, error, "
         "first_at, last_at, content_type, headers, body) "
-        "values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, '{}', $15) "
+        "values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, $15, $16) "
         "on conflict (ref) do update set status = excluded.status, key = excluded.key, attempt = excluded.attempt, "
         "due = excluded.due, occurrence = excluded.occurrence, reason = excluded.reason, error = excluded.error, "
         "last_at = excluded.last_at",
@@ -163,6 +164,7 @@ def _kept_row(result: Result, now: datetime) -> tuple[Any, ...]:
         storable(result.error or ""),
         now,
         None if item.content_type is None else storable(item.content_type),
+        json.dumps(item.headers),
         item.raw,
     )
 

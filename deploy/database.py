@@ -9,9 +9,12 @@ import typer
 import services
 from deploy.console import fail, failing_clearly, out, show_json
 from deploy.settings import DatabaseSettings
-from schemas.catalogue import SERVICES
+from schemas.catalogue import CONTROL_ROOM, SERVICES
 from shared.migrate import MigrationFailed, migrate
 from shared.settings import read
+
+READERS = {CONTROL_ROOM: "control_room_reader"}
+"""Services with a second role that only looks, and the name of its password."""
 
 
 def migrate_services(
@@ -20,7 +23,8 @@ def migrate_services(
 ) -> None:
     """Create each service's role and schema in FLEET_DATABASE_URL and apply its migrations, as often as one likes.
 
-    FLEET_PASSWORDS (JSON: service → password) has the passwords of the roles.
+    FLEET_PASSWORDS (JSON: service → password) has the passwords of the roles; with one for control_room_reader there
+    is a role that may look at dead letters and orders, and change nothing.
     """
     wanted = tuple(names or SERVICES)
     if unknown := sorted(set(wanted) - set(SERVICES)):
@@ -31,7 +35,8 @@ def migrate_services(
     done: dict[str, list[str]] = {}
     with failing_clearly(MigrationFailed, psycopg.Error):
         for name in wanted:
-            migrated = migrate(settings.database_url, name, folders_of(name), settings.passwords[name])
+            reader = settings.passwords.get(READERS.get(name, ""))
+            migrated = migrate(settings.database_url, name, folders_of(name), settings.passwords[name], reader)
             done[name] = list(migrated.applied)
             if not json:
                 out.print(f"{name}: {', '.join(migrated.applied) or 'nothing to apply'}")

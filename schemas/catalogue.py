@@ -118,6 +118,7 @@ CATALOGUE: tuple[Entry, ...] = (
     _command(runtime.DeadLetterDiscardRequested, (CONTROL_ROOM,), SERVICES),
     _command(runtime.DeadLetterActionOrdered, (CONTROL_ROOM,), (CONTROL_ROOM,)),
     Entry(runtime.DeadLetterResolved, "fact", SERVICES, (CONTROL_ROOM,)),
+    Entry(runtime.DeadLetterReleased, "fact", SERVICES, (CONTROL_ROOM,)),
     Entry(runtime.DeadLetterFailed, "fact", SERVICES, (CONTROL_ROOM,)),
     Entry(runtime.DeadLetterRecorded, "dead_letter", SERVICES, (CONTROL_ROOM,)),
 )

@@ -1,5 +1,6 @@
 """What the engine room says: answers of partners, reminders, dead letters and their replay."""
 
+import base64
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -8,6 +9,8 @@ from pydantic import Field
 from schemas.model import Message
 from schemas.values import Base64, Id, Time
 
+LARGEST_PART = 3_000_000
+"""Bytes of an original body that one dead letter carries, before base64: well below the broker's largest message."""
 Detail = Annotated[str, Field(max_length=20_000)]
 Attribute = Annotated[str, Field(min_length=1, max_length=255)]
 Key = Annotated[str, Field(min_length=1, max_length=255)]
@@ -83,6 +86,7 @@ class DeadLetterRecorded(Message):
         "delivery_limit",
         "too_old",
         "call_exhausted",
+        "held",
     ]
     error: Detail
     """What was wrong where: the places in the schema, or the traceback."""
@@ -99,6 +103,28 @@ class DeadLetterRecorded(Message):
     headers: Mapping[str, Any] = {}
     body: Base64
     """The original bytes of the event."""
+    body_bytes: int | None = None
+    """How many the event has, where one letter's `body` cannot have all of them."""
+    body_offset: int = 0
+    """Where `body` begins; letters that follow under the same occurrence bring the rest."""
+
+    def parts(self, body: bytes) -> "list[DeadLetterRecorded]":
+        """This letter with the original bytes: one, or as many as they need."""
+        size = len(body) if len(body) > LARGEST_PART else None
+        return [
+            self.model_copy(
+                update={
+                    "body": base64.b64encode(body[offset : offset + LARGEST_PART]).decode(),
+                    "body_bytes": size,
+                    "body_offset": offset,
+                }
+            )
+            for offset in range(0, max(len(body), 1), LARGEST_PART)
+        ]
+
+    @property
+    def part_id(self) -> str:
+        return f"{self.occurrence}/{self.body_offset}" if self.body_offset else self.occurrence
 
 
 class DeadLetterReplayRequested(Message):
@@ -156,6 +182,17 @@ class DeadLetterFailed(Message):
     error: Detail
     next_occurrence: Id | None = None
     failed_at: Time
+
+
+class DeadLetterReleased(Message):
+    """What this event waited behind is dealt with, and it went on: it is handled, or another dead letter."""
+
+    TYPE = "dead_letter.released.v1"
+    SUBJECT = "occurrence"
+
+    occurrence: Id
+    service: Id
+    released_at: Time
 
 
 class DeadLetterActionOrdered(Message):

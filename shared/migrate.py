@@ -2,6 +2,7 @@
 
 Every service has the runtime's tables and its own in one schema that no other service's role can use. The
 schema and its tables belong to the administrator in `database_url`; the role may read and write rows, and nothing else.
+A service may have a second role, its reader, that sees its rows and can change nothing.
 """
 
 from collections.abc import Sequence
@@ -38,16 +39,33 @@ def role_of(service: str) -> str:
     return f"fleet_{service}"
 
 
+def reader_of(service: str) -> str:
+    """The role that only looks at a service's rows."""
+    return f"fleet_{service}_reader"
+
+
 def service_url(database_url: str, service: str, password: str) -> str:
     """The administrator's URL with the service's role in the administrator's place."""
+    return _url_of(database_url, role_of(service), password)
+
+
+def reader_url(database_url: str, service: str, password: str) -> str:
+    """The administrator's URL with the role of the service's reader in the administrator's place."""
+    return _url_of(database_url, reader_of(service), password)
+
+
+def _url_of(database_url: str, role: str, password: str) -> str:
     parts = urlsplit(database_url)
     place = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{role_of(service)}:{quote(password, safe='')}@{place}"))
+    return urlunsplit(parts._replace(netloc=f"{role}:{quote(password, safe='')}@{place}"))
 
 
-def migrate(database_url: str, service: str, folders: Sequence[Path], password: str) -> Migrated:
+def migrate(
+    database_url: str, service: str, folders: Sequence[Path], password: str, reader_password: str | None = None
+) -> Migrated:
     """Apply the runtime's migrations, then those in `folders`, in the schema named like the service.
 
+    `reader_password` makes the service's reader, or sets its password.
     Blocks. Safe when several run at once: they wait for each other. Raises MigrationFailed; nothing of a failed
     migration stays. Raises psycopg.Error where the database does not answer or the user may not do it.
     """
@@ -57,6 +75,10 @@ def migrate(database_url: str, service: str, folders: Sequence[Path], password: 
         _ensure_schema(connection, service)
         applied = _apply(database_url, service, (RUNTIME, *folders))
         _close_bookkeeping(connection, service)
+        _close_functions(connection, service)
+        if reader_password is not None:
+            _ensure_role(connection, reader_of(service), reader_password)
+            _ensure_reader(connection, service)
         return Migrated(role_of(service), applied)
 
 
@@ -76,7 +98,6 @@ def _ensure_role(connection: psycopg.Connection, role: str, password: str) -> No
 
 def _ensure_schema(connection: psycopg.Connection, service: str) -> None:
     """Rights come before the tables, so that a migration may take some of them back (an append-only ledger)."""
-    database = connection.info.dbname
     statements = [
         "create schema if not exists {schema}",
         "grant connect on database {database} to {role}",
@@ -86,9 +107,36 @@ def _ensure_schema(connection: psycopg.Connection, service: str) -> None:
         "alter role {role} in database {database} set search_path = {schema}",
         *(f"alter role {{role}} in database {{database}} set {name} = '{value}'" for name, value in SETTINGS.items()),
     ]
-    names = {"schema": service, "role": role_of(service), "database": database}
+    _execute(connection, service, role_of(service), statements)
+
+
+def _ensure_reader(connection: psycopg.Connection, service: str) -> None:
+    """Rights on what there is, and on the tables that migrations and the partitions' functions will make."""
+    statements = [
+        "grant connect on database {database} to {role}",
+        "grant usage on schema {schema} to {role}",
+        "grant select on all tables in schema {schema} to {role}",
+        "alter default privileges in schema {schema} grant select on tables to {role}",
+        "alter role {role} in database {database} set search_path = {schema}",
+        "alter role {role} in database {database} set default_transaction_read_only = on",
+        *(f"alter role {{role}} in database {{database}} set {name} = '{value}'" for name, value in SETTINGS.items()),
+    ]
+    _execute(connection, service, reader_of(service), statements)
+
+
+def _close_functions(connection: psycopg.Connection, service: str) -> None:
+    """Functions that run with their owner's rights (they drop partitions) are the service's alone."""
+    statements = [
+        "revoke execute on all functions in schema {schema} from public",
+        "grant execute on all functions in schema {schema} to {role}",
+    ]
+    _execute(connection, service, role_of(service), statements)
+
+
+def _execute(connection: psycopg.Connection, service: str, role: str, statements: Sequence[str]) -> None:
+    names = {"schema": service, "role": role, "database": connection.info.dbname}
+    identifiers = {name: sql.Identifier(value) for name, value in names.items()}
     for statement in statements:
-        identifiers = {name: sql.Identifier(value) for name, value in names.items()}
         connection.execute(sql.SQL(statement).format(**identifiers))
 
 

@@ -18,6 +18,9 @@ from deploy.local.site import Site
 from schemas.catalogue import CONTROL_ROOM, UPSTREAM
 from shared.broker.users import ENGINEER
 
+NAMES = ("FLEET_AMQP_URL", "FLEET_MANAGEMENT_URL", "FLEET_PASSWORDS")
+"""Variables that not every role has."""
+
 
 class NotRunning(Exception):
     """No `fleet up` runs in the folder, or it is not ready yet."""
@@ -30,19 +33,21 @@ class AlreadyRunning(Exception):
 class Exports(BaseModel):
     """Variables by role."""
 
+    reader: dict[str, str]
     engineer: dict[str, str]
     administrator: dict[str, str]
 
 
 def exports(site: Site) -> Exports:
-    """The engineer publishes as the upstream system, acts on dead letters as `engineer`, and reads control_room's
-    slice. The administrator's addresses are for `topology`, `migrate` and looking at everything."""
+    """The reader publishes as the upstream system and looks at control_room's slice. The engineer may order actions on
+    dead letters too. The administrator's addresses are for `topology`, `migrate` and looking at everything."""
+    looking = {
+        "FLEET_UPSTREAM_AMQP_URL": site.amqp_url_of(UPSTREAM),
+        "FLEET_DATABASE_URL": site.reading_url_of(CONTROL_ROOM),
+    }
     return Exports(
-        engineer={
-            "FLEET_UPSTREAM_AMQP_URL": site.amqp_url_of(UPSTREAM),
-            "FLEET_AMQP_URL": site.amqp_url_of(ENGINEER),
-            "FLEET_DATABASE_URL": site.database_url_of(CONTROL_ROOM),
-        },
+        reader=looking,
+        engineer={**looking, "FLEET_AMQP_URL": site.amqp_url_of(ENGINEER)},
         administrator={
             "FLEET_UPSTREAM_AMQP_URL": site.amqp_url_of(UPSTREAM),
             "FLEET_AMQP_URL": site.amqp_url,
@@ -82,8 +87,9 @@ def load(folder: Path) -> Exports:
 
 
 def lines(variables: Mapping[str, str]) -> list[str]:
-    """For `eval` in a POSIX shell."""
-    return [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    """For `eval` in a POSIX shell. What an earlier `eval` left of another role goes."""
+    gone = [f"unset {name}" for name in NAMES if name not in variables]
+    return gone + [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
 
 
 def _is_taken(lock: Path) -> bool:

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import aiohttp
 import asyncpg
 
-from deploy.database import folders_of
+from deploy.database import READERS, folders_of
 from deploy.local.partners.certificate import self_signed
 from deploy.local.stack import Addresses
 from deploy.local.world import PARTNERS_WITH_SECRETS
@@ -18,7 +18,7 @@ from deploy.local.world_data import SELLER
 from schemas.catalogue import SERVICES
 from shared.broker import users
 from shared.broker.apply import apply
-from shared.migrate import migrate, service_url
+from shared.migrate import migrate, reader_url, service_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,10 @@ class Site:
 
     def database_url_of(self, service: str) -> str:
         return service_url(self.database_url, service, self.passwords[service])
+
+    def reading_url_of(self, service: str) -> str:
+        """As the role that only looks."""
+        return reader_url(self.database_url, service, self.passwords[READERS[service]])
 
     @property
     def key_file(self) -> Path:
@@ -76,12 +80,13 @@ async def _prepare_database(addresses: Addresses, site: Site, *, afresh: bool) -
     await _make_database(addresses.database_url, site.name, afresh=afresh)
     for service in SERVICES:
         folders = folders_of(service)
-        await asyncio.to_thread(migrate, site.database_url, service, folders, site.passwords[service])
+        reader = site.passwords.get(READERS.get(service, ""))
+        await asyncio.to_thread(migrate, site.database_url, service, folders, site.passwords[service], reader)
 
 
 async def _prepare_broker(addresses: Addresses, site: Site, *, afresh: bool) -> None:
     await _make_vhost(addresses, site.name, afresh=afresh)
-    await apply(site.amqp_url, site.management_url, site.passwords)
+    await apply(site.amqp_url, site.management_url, {user.name: site.passwords[user.name] for user in users.table()})
 
 
 def _credentials(folder: Path) -> dict[str, dict[str, str]]:
@@ -90,7 +95,7 @@ def _credentials(folder: Path) -> dict[str, dict[str, str]]:
     file = folder / "credentials.json"
     known = json.loads(file.read_text()) if file.exists() else {}
     names = {
-        "passwords": [user.name for user in users.table()],
+        "passwords": [*(user.name for user in users.table()), *READERS.values()],
         "partner_secrets": list(PARTNERS_WITH_SECRETS),
     }
     made = {

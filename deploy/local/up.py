@@ -30,6 +30,7 @@ Folder = Annotated[Path, typer.Option(help="Folder of the private servers, the d
 World = Annotated[
     bool, typer.Option("--world/--no-world", help="Publish the demo's stores, suppliers, offers and channels.")
 ]
+Act = Annotated[bool, typer.Option("--act", help="Also the right to order replays and discards of dead letters.")]
 Administrator = Annotated[
     bool, typer.Option("--administrator", help="An administrator's instead, for `topology` and `migrate`.")
 ]
@@ -41,15 +42,15 @@ def up(folder: Folder = UP, world: World = True) -> None:
         asyncio.run(_up(folder, with_world=world))
 
 
-def env(folder: Folder = UP, administrator: Administrator = False) -> None:
+def env(folder: Folder = UP, act: Act = False, administrator: Administrator = False) -> None:
     """Print the variables with which other commands reach a running `fleet up`: eval "$(fleet env)".
 
-    They are an engineer's, each for one thing: publish as the upstream system, read orders and dead letters, order
+    Each is for one thing: publish as the upstream system, look at orders and dead letters, and with --act order
     replays and discards. Nothing else is allowed with them.
     """
     with failing_clearly(NotRunning):
         found = session.load(folder)
-    for line in session.lines(found.administrator if administrator else found.engineer):
+    for line in session.lines(found.administrator if administrator else found.engineer if act else found.reader):
         typer.echo(line)
 
 

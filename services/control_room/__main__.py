@@ -3,7 +3,13 @@
 from functools import partial
 
 from schemas import catalogue
-from schemas.runtime import DeadLetterActionOrdered, DeadLetterFailed, DeadLetterRecorded, DeadLetterResolved
+from schemas.runtime import (
+    DeadLetterActionOrdered,
+    DeadLetterFailed,
+    DeadLetterRecorded,
+    DeadLetterReleased,
+    DeadLetterResolved,
+)
 from services.control_room import decide, journal, store, upkeep
 from services.control_room.adopt import SUFFIX, adopt
 from services.control_room.settings import Settings
@@ -19,6 +25,7 @@ SUBSCRIPTIONS = (
     Subscription(DeadLetterActionOrdered, LETTER, decide.on_action_ordered, key=lambda order: str(order.occurrence)),
     Subscription(DeadLetterResolved, LETTER, decide.on_resolved),
     Subscription(DeadLetterFailed, LETTER, decide.on_failed),
+    Subscription(DeadLetterReleased, LETTER, decide.on_released),
 )
 
 

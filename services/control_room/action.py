@@ -36,6 +36,8 @@ def pointless(row: Mapping[str, Any]) -> str | None:
     status = Status(row["status"])
     if status.is_over:
         return f"{status} already"
+    if status is Status.HELD:
+        return "it waits behind a dead letter, and goes on with it"
     return f"became {row['next_occurrence']}" if row["next_occurrence"] else None
 
 

@@ -5,7 +5,6 @@ A service's own dead letters travel under the queue's name as routing key. What 
 one for each event, under ids derived from the message.
 """
 
-import base64
 import hashlib
 import json
 from collections.abc import Mapping
@@ -15,14 +14,13 @@ from typing import Any
 
 from schemas import envelope
 from schemas.runtime import DeadLetterRecorded
-from services.control_room.decide import WRITTEN_HERE, clean
+from services.control_room.decide import WRITTEN_HERE
 from services.control_room.entry import Entry, entries
+from services.control_room.facts import clean
 from shared.broker.link import Delivery
 
 SUFFIX = ".dead"
 SOURCE = "/dropfleet/control_room/broker"
-_LARGEST = 3_000_000
-"""Bytes of an original body that a letter carries, before base64."""
 
 
 def adopt(delivery: Delivery) -> Delivery:
@@ -32,8 +30,8 @@ def adopt(delivery: Delivery) -> Delivery:
     death = _death(delivery.headers)
     if death is None:
         return replace(delivery, routing_key=DeadLetterRecorded.TYPE)
-    letters = [_letter(delivery, death, entry) for entry in entries(delivery)]
-    events = [envelope.encode(letter, id=letter.occurrence, source=SOURCE, time=letter.last_at) for letter in letters]
+    letters = [part for entry in entries(delivery) for part in _letter(delivery, death, entry).parts(entry.body)]
+    events = [envelope.encode(letter, id=letter.part_id, source=SOURCE, time=letter.last_at) for letter in letters]
     body = b"[" + b",".join(events) + b"]"
     return replace(delivery, routing_key=DeadLetterRecorded.TYPE, content_type=envelope.PACK, headers={}, body=body)
 
@@ -55,7 +53,7 @@ def _letter(delivery: Delivery, death: Mapping[str, Any], entry: Entry) -> DeadL
         service=service,
         service_version=WRITTEN_HERE,
         reason="delivery_limit",
-        error=_error(death, entry),
+        error=f"the broker moved it out of {_said(death, 'queue')!r}: {_said(death, 'reason')}",
         event_type=entry.type or entry.routing_key or _routing_key(death),
         event_source=entry.source,
         event_id=entry.id,
@@ -65,17 +63,12 @@ def _letter(delivery: Delivery, death: Mapping[str, Any], entry: Entry) -> DeadL
         last_at=moved_at,
         content_type=envelope.EVENT if entry.type is not None else delivery.content_type or None,
         headers=json.loads(json.dumps(delivery.headers, default=str)),
-        body=base64.b64encode(entry.body[:_LARGEST]).decode(),
+        body="",
     )
 
 
 def _identity(entry: Entry) -> str:
     return hashlib.sha256(entry.body).hexdigest() if entry.type is None else str(entry.ref)
-
-
-def _error(death: Mapping[str, Any], entry: Entry) -> str:
-    cut = f"; the body is cut, it had {len(entry.body)} bytes" if len(entry.body) > _LARGEST else ""
-    return f"the broker moved it out of {_said(death, 'queue')!r}: {_said(death, 'reason')}{cut}"
 
 
 def _said(death: Mapping[str, Any], name: str) -> str:

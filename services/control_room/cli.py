@@ -13,9 +13,10 @@ from services.control_room import console, errand, store, tables
 from services.control_room.action import Action
 from services.control_room.console import as_json, out, run, show, stop
 from services.control_room.errand import Errand
+from services.control_room.looking.choice import UNSETTLED
+from services.control_room.looking.commands import looking
 from services.control_room.servers import reading
 from services.control_room.settings import ReaderSettings
-from services.control_room.state import Status
 from shared.settings import read
 
 
@@ -45,7 +46,6 @@ ByService = Annotated[str | None, typer.Option("--service", help="Service that c
 ByReason = Annotated[str | None, typer.Option("--reason", help="E.g. decision_raised, invalid, call_exhausted.")]
 ByType = Annotated[str | None, typer.Option("--type", help="Message type, with or without its version.")]
 ByOrder = Annotated[str | None, typer.Option("--order", help="Order that they concern.")]
-Occurrence = Annotated[str, typer.Argument(metavar="ID", help="Its id, or the first 6 characters or more.")]
 Occurrences = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Their ids, or how they begin.")]
 Why = Annotated[str, typer.Option("--why", help="Reason, kept with the action.", callback=not_blank)]
 Actor = Annotated[str, typer.Option("--actor", help="Who orders it, kept with the action.", default_factory=whoami)]
@@ -112,43 +112,7 @@ def show_order(
         raise stop(f"the journal knows no order {order_id!r}")
 
 
-UNSETTLED = [Status.OPEN, Status.FAILED, Status.REPLAYING, Status.DISCARDING]
-
-
-@dead_letters.command("list")
-def list_dead_letters(
-    service: ByService = None,
-    reason: ByReason = None,
-    type: ByType = None,
-    order: ByOrder = None,
-    status: Annotated[Status | None, typer.Option(help="Only in this status.")] = None,
-    limit: Limit = 100,
-    json: Json = False,
-) -> None:
-    """Dead letters, the latest first."""
-    chosen = {"service": service, "reason": reason, "event_type": type, "order_id": order, "status": status}
-    rows = run(errand.load_letters(chosen, limit))
-    if json:
-        show(as_json([dict(row) for row in rows]))
-    else:
-        out.print(tables.letters_table(rows, ", the latest first", out.width, datetime.now(UTC)))
-
-
-@dead_letters.command("show")
-def show_dead_letter(occurrence: Occurrence, json: Json = False) -> None:
-    """One dead letter: what was wrong where, its original bytes, what was done about it."""
-
-    async def load() -> tuple[Any, list[Any]]:
-        [meant] = await errand.named([occurrence])
-        async with reading(read(ReaderSettings).database_url) as con:
-            return await store.load_dead_letter(con, meant), await store.load_actions(con, meant)
-
-    known, actions = run(load())
-    if json:
-        shown = known.model_dump(mode="json", exclude={"actions", "ended"})
-        show(as_json({**shown, "actions": [dict(row) for row in actions]}))
-    else:
-        out.print(console.letter_view(known, actions))
+looking(dead_letters)
 
 
 @dead_letters.command(

@@ -11,20 +11,22 @@ import asyncpg
 import typer
 from asyncpg import Connection
 from pydantic import ValidationError
-from rich.console import Group, RenderableType
-from rich.panel import Panel
+from rich.console import RenderableType
 from rich.syntax import Syntax
 from rich.table import Table
-from rich.text import Text
 
 from services.control_room import store, timeline
 from services.control_room.servers import Unreachable, said
+from services.control_room.settings import ConsoleSettings
 from services.control_room.state import DeadLetter
 from services.control_room.tables import Row, plain, terminal
 from services.control_room.timeline import Told
 from shared.broker.outgoing import NotConfirmed
+from shared.settings import read
 
 T = TypeVar("T")
+_SHOWN = 200_000
+"""Bytes of a body that are shown."""
 out = terminal()
 
 
@@ -50,8 +52,24 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         raise stop(said(error)) from error
 
 
+def broker_to_act() -> str:
+    """Where actions are ordered. Exit: 1 for who may only look."""
+    settings = read(ConsoleSettings)
+    if settings.amqp_url is None:
+        raise stop(
+            "you may only look: to act, FLEET_AMQP_URL must name the broker with the user `engineer` "
+            "(`fleet env --act`)"
+        )
+    return settings.amqp_url
+
+
 def show(text: str) -> None:
     typer.echo(text)
+
+
+def hint(message: str) -> None:
+    """Says it on stderr: stdout is for the answer."""
+    typer.echo(f"fleet: {message}", err=True)
 
 
 def stop(message: str, code: int = 1) -> typer.Exit:
@@ -61,7 +79,11 @@ def stop(message: str, code: int = 1) -> typer.Exit:
 
 
 def as_json(value: Any) -> str:
-    return json.dumps(value, default=str, ensure_ascii=False, indent=2)
+    return json.dumps(value, default=plain_json, ensure_ascii=False, indent=2)
+
+
+def plain_json(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def told_as_dict(line: Told, with_data: bool) -> dict[str, Any]:
@@ -71,27 +93,12 @@ def told_as_dict(line: Told, with_data: bool) -> dict[str, Any]:
     return {**shown, "data": line.data} if with_data else shown
 
 
-def letter_view(known: DeadLetter, actions: Sequence[Row]) -> RenderableType:
-    """Everything about one dead letter, its original bytes included."""
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(no_wrap=True)
-    facts.add_column(overflow="fold")
-    for name, value in letter_facts(known).items():
-        facts.add_row(Text(name, style="bold"), plain(value))
-    parts: list[RenderableType] = [Panel(facts, title=f"dead letter {known.occurrence}", title_align="left")]
-    if known.letter is not None:
-        parts.append(Panel(plain(known.letter.error), title="what was wrong where", title_align="left"))
-        parts.append(Panel(body_view(known.letter.body), title="original bytes", title_align="left"))
-    parts.append(actions_table(actions) if actions else Text("no action was taken on it"))
-    return Group(*parts)
-
-
 def letter_facts(known: DeadLetter) -> dict[str, Any]:
     letter = known.letter
     facts: dict[str, Any] = {"status": known.status, "became": known.next_occurrence, "order": known.order_id}
     if letter is not None:
         names = ("service", "service_version", "kind", "reason", "attempts", "first_at", "last_at", "event_type")
-        more = ("event_source", "event_id", "event_subject", "key", "content_type", "headers")
+        more = ("event_source", "event_id", "event_subject", "key", "content_type", "body_bytes")
         facts |= {name: getattr(letter, name) for name in (*names, *more)}
     return {name: value for name, value in facts.items() if value not in (None, {}, "")}
 
@@ -99,6 +106,8 @@ def letter_facts(known: DeadLetter) -> dict[str, Any]:
 def body_view(body: str) -> RenderableType:
     """JSON indented, other text as it is, anything else in hexadecimal."""
     raw = base64.b64decode(body)
+    if len(raw) > _SHOWN:
+        return plain(f"{raw[:_SHOWN].decode(errors='replace')}\n… {len(raw)} bytes; `export` has all")
     try:
         return Syntax(as_json(json.loads(raw)), "json", word_wrap=True, background_color="default")
     except (ValueError, RecursionError):

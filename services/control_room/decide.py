@@ -2,7 +2,6 @@
 
 import base64
 import json
-from typing import Any
 
 from schemas.decision import Context, Decision, Outcome, later, unchanged
 from schemas.model import Message
@@ -11,9 +10,11 @@ from schemas.runtime import (
     DeadLetterDiscardRequested,
     DeadLetterFailed,
     DeadLetterRecorded,
+    DeadLetterReleased,
     DeadLetterReplayRequested,
     DeadLetterResolved,
 )
+from services.control_room.facts import PartRow, clean, cleaned, facts_of
 from services.control_room.state import ActionRow, DeadLetter, Status, Step
 
 WRITTEN_HERE = "broker"
@@ -22,11 +23,15 @@ WRITTEN_HERE = "broker"
 
 def on_recorded(known: DeadLetter | None, letter: DeadLetterRecorded, ctx: Context[None]) -> Outcome[DeadLetter]:
     """A service could not handle an event. The outcome of an action on it may have been faster."""
+    if letter.body_offset:
+        return Decision(known, rows=[PartRow(**letter.model_dump(include=set(PartRow.model_fields)))])
     if known is not None and known.letter is not None:
         return unchanged(known)
     readable = _storable(letter)
     known = known or DeadLetter(occurrence=letter.occurrence)
-    return Decision(known.model_copy(update={"letter": readable, "order_id": order_of(readable)}))
+    waits = letter.reason == "held" and known.status is Status.OPEN
+    change = {"letter": readable, "order_id": order_of(readable), "status": Status.HELD if waits else known.status}
+    return Decision(known.model_copy(update=change), rows=[facts_of(readable)])
 
 
 def on_action_ordered(
@@ -75,6 +80,12 @@ def on_failed(known: DeadLetter | None, failed: DeadLetterFailed, ctx: Context[N
     return Decision(known.model_copy(update=change), rows=[row])
 
 
+def on_released(known: DeadLetter | None, said: DeadLetterReleased, ctx: Context[None]) -> Outcome[DeadLetter]:
+    """What was held went on. What came of it is another dead letter, or nothing to be seen here."""
+    known = known or DeadLetter(occurrence=said.occurrence)
+    return unchanged(known) if known.status.is_over else Decision(known.model_copy(update={"status": Status.RESOLVED}))
+
+
 def _request(known: DeadLetter, order: DeadLetterActionOrdered) -> Message:
     letter = known.letter
     assert letter is not None
@@ -91,12 +102,27 @@ def _request(known: DeadLetter, order: DeadLetterActionOrdered) -> Message:
 
 def _pointless(known: DeadLetter, order: DeadLetterActionOrdered, ctx: Context[None]) -> ActionRow | None:
     """The end of an action that has nothing to act on."""
+    if not known.status.is_over and known.letter is not None and known.letter.reason == "held":
+        text = f"waits {known.letter.error}, a dead letter of its key; act on that one"
+        return _ended("failed", order.action_id, known.occurrence, text, ctx)
     if known.status.is_over:
         return _ended("resolved", order.action_id, known.occurrence, f"was {known.status} before", ctx)
+    if known.status is Status.HELD:
+        text = "waits behind a dead letter; act on that one"
+        return _ended("failed", order.action_id, known.occurrence, text, ctx)
     if known.next_occurrence is not None:
         text = f"became {known.next_occurrence}; act on that one"
         return _ended("failed", order.action_id, known.occurrence, text, ctx)
+    if order.action == "replay" and _is_too_large(known):
+        text = "its bytes are too many for a replay; export it and publish it again"
+        return _ended("failed", order.action_id, known.occurrence, text, ctx)
     return None
+
+
+def _is_too_large(known: DeadLetter) -> bool:
+    """What the broker dead-lettered must go along with the request, in one message."""
+    letter = known.letter
+    return letter is not None and letter.service_version == WRITTEN_HERE and letter.body_bytes is not None
 
 
 def _ordered(order: DeadLetterActionOrdered, ctx: Context[None]) -> ActionRow:
@@ -131,20 +157,3 @@ def _storable(letter: DeadLetterRecorded) -> DeadLetterRecorded:
     """The letter without what PostgreSQL's text and jsonb do not take; the body is base64 and stays as it is."""
     texts = ("error", "event_type", "event_source", "event_id", "event_subject", "key", "content_type", "headers")
     return letter.model_copy(update={name: cleaned(getattr(letter, name)) for name in texts})
-
-
-def cleaned(value: Any) -> Any:
-    """A JSON value whose strings PostgreSQL takes."""
-    match value:
-        case str():
-            return clean(value)
-        case dict():
-            return {clean(str(name)): cleaned(part) for name, part in value.items()}
-        case list() | tuple():
-            return [cleaned(part) for part in value]
-    return value
-
-
-def clean(text: str) -> str:
-    """No NUL and no lone surrogates."""
-    return text.encode(errors="replace").decode().replace("\0", "\ufffd")

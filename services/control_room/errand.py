@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from services.control_room import action, store
 from services.control_room.action import Action, End
-from services.control_room.console import as_json, out, run, show, stop
+from services.control_room.console import as_json, broker_to_act, out, run, show, stop
 from services.control_room.servers import reading, send
 from services.control_room.settings import ConsoleSettings, ReaderSettings
 from services.control_room.state import Status
@@ -40,6 +40,7 @@ class Errand:
             if self.json:
                 show(as_json({"action": self.what, "would_act_on": todo}))
             return
+        broker_to_act()
         if not yes and not typer.confirm(f"{self.what} {count(len(todo), 'dead letter')}?", err=True):
             raise stop("nothing was done")
         ends = run(self._order(todo))
@@ -59,7 +60,7 @@ class Errand:
     async def _order(self, occurrences: Sequence[str]) -> list[End]:
         settings = read(ConsoleSettings)
         ordered = action.orders(occurrences, self.what, self.actor, self.why)
-        await send(settings.amqp_url, action.messages(ordered), settings.console_confirm_seconds)
+        await send(broker_to_act(), action.messages(ordered), settings.console_confirm_seconds)
         if self.patience is None:
             return [End(order.occurrence, None, None) for order in ordered]
         notes = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))

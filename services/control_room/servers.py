@@ -44,6 +44,10 @@ async def send(amqp_url: str, messages: Sequence[Outgoing], deadline: float) -> 
         try:
             async with asyncio.timeout(2 * deadline):
                 await link.publish(messages, deadline)
+        except NotConfirmed as error:
+            if "ACCESS_REFUSED" in str(error) or "403" in str(error):
+                raise Unreachable(f"the user at {place} (FLEET_AMQP_URL) may not act on dead letters") from error
+            raise
         except TimeoutError as error:
             raise NotConfirmed(f"the broker at {place} blocks publishers") from error
 

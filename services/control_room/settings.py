@@ -24,7 +24,8 @@ class ConsoleSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="FLEET_", frozen=True, extra="ignore")
 
-    amqp_url: Annotated[str, Field(pattern=r"^amqps?://")]
+    amqp_url: Annotated[str, Field(pattern=r"^amqps?://")] | None = None
+    """Broker, with the user `engineer`; None: these are the variables of somebody who may only look."""
     database_url: Annotated[str, Field(pattern=r"^postgres(ql)?://")]
     """PostgreSQL, with a role that may read the schema control_room."""
     console_confirm_seconds: Annotated[float, Field(gt=0)] = 10.0

@@ -17,6 +17,8 @@ class Status(StrEnum):
     """The last action failed: it is as dead as before, or became `next_occurrence`."""
     RESOLVED = "resolved"
     DISCARDED = "discarded"
+    HELD = "held"
+    """It waits behind a dead letter of its key, and goes on with it."""
 
     @property
     def is_over(self) -> bool:

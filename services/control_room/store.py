@@ -1,6 +1,8 @@
 """The only SQL of the control room: journal, orders as seen, dead letters and what was done about them."""
 
-from collections.abc import Mapping, Sequence
+import base64
+import json
+from collections.abc import Sequence
 from dataclasses import fields
 from operator import attrgetter
 from typing import Any
@@ -10,6 +12,9 @@ from asyncpg import Connection, Record
 
 from schemas.model import Model
 from services.control_room.entry import Entry, OrderSeen
+from services.control_room.facts import FactsRow, PartRow
+from services.control_room.looking import store as looking
+from services.control_room.looking.store import load_dead_letters as load_dead_letters
 from services.control_room.state import ActionRow, DeadLetter
 
 _COLUMNS = tuple(field.name for field in fields(Entry))
@@ -87,42 +92,22 @@ async def load_orders(con: Connection, status: str | None, limit: int) -> list[R
 
 
 async def save_rows(con: Connection, rows: Sequence[Model]) -> None:
-    """Writes the steps of actions; a step that is there already stays as it is."""
+    """Writes what decisions recorded; what is there already stays as it is."""
+    steps = [row for row in rows if isinstance(row, ActionRow)]
     await con.executemany(
         "insert into dead_letter_action (action_id, step, occurrence, row_id, at, action, actor, reason, outcome) "
         "values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing",
-        [tuple(getattr(row, name) for name in ActionRow.model_fields) for row in rows],
+        [tuple(getattr(row, name) for name in ActionRow.model_fields) for row in steps],
     )
+    if facts := [row for row in rows if isinstance(row, FactsRow)]:
+        await looking.save_facts(con, [_facts(row) for row in facts])
+    if parts := [row for row in rows if isinstance(row, PartRow)]:
+        await looking.save_parts(con, [(p.occurrence, p.body_offset, base64.b64decode(p.body)) for p in parts])
 
 
-_FILTERS: Mapping[str, str] = {
-    "service": "service = {}",
-    "reason": "reason = {}",
-    "event_type": "(event_type = {0} or event_type like {0} || '.v%')",
-    "order_id": "(order_id = {0} or event_subject = {0})",
-    "status": "status = {}",
-    "statuses": "status = any({}::text[])",
-    "occurrences": "key = any({}::text[])",
-}
-"""What dead letters can be chosen by."""
-
-
-async def load_dead_letters(con: Connection, chosen: Mapping[str, Any], limit: int) -> list[Record]:
-    """Dead letters without their bodies, the latest first; a filter that is None chooses all."""
-    wanted = {name: value for name, value in chosen.items() if value is not None}
-    conditions = [_FILTERS[name].format(f"${n}") for n, name in enumerate(wanted, start=1)]
-    where = f"where {' and '.join(conditions)} " if conditions else ""
-    return await con.fetch(
-        "select key as occurrence, status, service, reason, event_type, event_subject, event_key, order_id, last_at, "
-        "body ->> 'next_occurrence' as next_occurrence, "
-        # Of a traceback the last line says most, of anything else the first.
-        "case reason when 'decision_raised' "
-        "then substring(rtrim(body -> 'letter' ->> 'error', e'\\n') from '[^\\n]*$') "
-        "else split_part(body -> 'letter' ->> 'error', e'\\n', 1) end as error "
-        f"from dead_letter {where}order by last_at desc nulls last, key limit ${len(wanted) + 1}",
-        *wanted.values(),
-        limit,
-    )
+def _facts(row: FactsRow) -> tuple[Any, ...]:
+    event = None if row.event is None else json.dumps(row.event)
+    return (*(getattr(row, name) for name in FactsRow.model_fields if name not in ("event", "words")), event, row.words)
 
 
 async def load_occurrences(con: Connection, prefixes: Sequence[str]) -> dict[str, list[str]]:
@@ -139,8 +124,8 @@ async def load_occurrences(con: Connection, prefixes: Sequence[str]) -> dict[str
 
 
 async def load_dead_letter(con: Connection, occurrence: str) -> DeadLetter | None:
-    body = await con.fetchval("select body from dead_letter where key = $1", occurrence)
-    return None if body is None else DeadLetter.model_validate_json(body)
+    """As the ledger has it, with all of its original bytes."""
+    return (await looking.load_whole(con, [occurrence])).get(occurrence)
 
 
 async def load_actions(con: Connection, occurrence: str) -> list[Record]:

@@ -129,7 +129,7 @@ def letters_table(rows: Sequence[Row], title: str, width: int, now: datetime) ->
             line(row["reason"]),
             line(row["event_type"]),
             line(row["order_id"] or row["event_subject"] or row["event_key"]),
-            line(moment(datetime.fromisoformat(row["last_at"]), now) if row["last_at"] else ""),
+            line(moment(row["last_at"], now)),
             line(row["error"]),
         ]
         for row in rows

@@ -21,7 +21,7 @@ from asyncpg import Connection
 from shared.broker.outgoing import Outgoing
 from shared.partner import store as calls
 from shared.worker import deadletter, store
-from shared.worker.fold import Fold, Result, is_our_own, messages
+from shared.worker.fold import Fold, Result, is_held, is_our_own, messages
 from shared.worker.incoming import Fault, Incoming
 from shared.worker.outbox import Outbox
 from shared.worker.replays import Replays
@@ -268,8 +268,9 @@ class Handling:
         outbox = self._outbox()
         outbox.add_all(messages(results))
         for result in results:
-            if result.status == "dead":
+            if result.status == "dead" or (result.status == "held" and not is_held(result.item)):
                 deadletter.record(outbox, self._desk.service.name, self._desk.version, result, self._now)
+        deadletter.release(outbox, self._desk.service.name, results, self._now)
         self._replays.answer(outbox, results, self._now)
         self._batch.outgoing = outbox.packed()
         refs = [r.item.ref for r in results if r.item.kept is None]

@@ -1,7 +1,6 @@
 """Dead letters: what is said about them when they happen, and the answer to an order to replay or discard one."""
 
 import base64
-import math
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
@@ -14,17 +13,15 @@ from schemas.runtime import (
     DeadLetterDiscardRequested,
     DeadLetterFailed,
     DeadLetterRecorded,
+    DeadLetterReleased,
     DeadLetterReplayRequested,
     DeadLetterResolved,
 )
 from shared.partner import store as calls
-from shared.worker.fold import Result
+from shared.worker.fold import Result, is_held
 from shared.worker.incoming import Incoming, Replay
 from shared.worker.outbox import Outbox
 from shared.worker.store import storable
-
-_LARGEST = 3_000_000
-"""Bytes of an original body that travel with its dead letter, before base64; the service keeps all of it."""
 
 
 def order_of(request: DeadLetterReplayRequested | DeadLetterDiscardRequested) -> Replay:
@@ -47,32 +44,34 @@ async def calls_again(con: Connection, replays: Sequence[Replay]) -> set[UUID]:
 
 
 def record(outbox: Outbox, service: str, version: str, result: Result, now: datetime) -> None:
-    """Says that an event is dead, with everything one needs to know and to replay it."""
+    """Says that an event is dead (or held behind one), with everything one needs to know and to replay it."""
     item = result.item
-    outbox.add(
-        DeadLetterRecorded(
-            occurrence=str(result.occurrence),
-            service=service,
-            service_version=version,
-            reason=cast(Any, result.reason),
-            error=storable(result.error or ""),
-            event_type=item.type,
-            event_source=item.source,
-            event_id=item.id,
-            event_subject=item.subject,
-            key=result.key,
-            attempts=result.attempt,
-            first_at=item.kept.first_at if item.kept is not None else now,
-            last_at=now,
-            content_type=item.content_type,
-            headers=_plain(item.delivery.headers if item.delivery is not None else {}),
-            body=base64.b64encode(item.raw[:_LARGEST]).decode(),
-        ),
-        id=str(result.occurrence),
-        correlation=item.correlation or item.id,
-        causation=item.id,
-        trace=item.trace,
+    letter = DeadLetterRecorded(
+        occurrence=str(result.occurrence),
+        service=service,
+        service_version=version,
+        reason=cast(Any, result.reason),
+        error=storable(result.error or ""),
+        event_type=item.type,
+        event_source=item.source,
+        event_id=item.id,
+        event_subject=item.subject,
+        key=result.key,
+        attempts=_attempts(result),
+        first_at=item.kept.first_at if item.kept is not None else now,
+        last_at=now,
+        content_type=item.content_type,
+        headers=item.headers,
+        body="",
     )
+    for part in letter.parts(item.raw if item.kept is None else item.kept.body):
+        outbox.add(
+            part,
+            id=part.part_id,
+            correlation=item.correlation or item.id,
+            causation=item.id,
+            trace=item.trace,
+        )
 
 
 def answer(
@@ -123,10 +122,17 @@ def answer_failed(outbox: Outbox, service: str, order: Incoming, replay: Replay,
     outbox.add(said, id=f"{order.id}/answer", correlation=order.correlation or order.id, causation=order.id)
 
 
-def _plain(headers: dict[str, Any]) -> dict[str, Any]:
-    """Headers as JSON has them; what JSON does not know (tables, NaN) becomes text."""
-    return {str(name): value if _is_json(value) else str(value) for name, value in headers.items()}
+def _attempts(result: Result) -> int:
+    """Tries to decide it; of what is dead before it was decoded, its deliveries."""
+    if result.reason == "delivery_limit" and result.item.delivery is not None:
+        return result.item.delivery.count + 1
+    return result.attempt
 
 
-def _is_json(value: Any) -> bool:
-    return isinstance(value, str | int | bool | None) or (isinstance(value, float) and math.isfinite(value))
+def release(outbox: Outbox, service: str, results: Sequence[Result], now: datetime) -> None:
+    """Says which events wait behind a dead one no more, whatever became of them."""
+    for result in results:
+        item = result.item
+        if is_held(item) and result.status != "held" and item.kept is not None and item.kept.occurrence is not None:
+            said = DeadLetterReleased(occurrence=str(item.kept.occurrence), service=service, released_at=now)
+            outbox.add(said, id=f"{said.occurrence}/released", correlation=item.correlation, causation=item.id)

@@ -95,7 +95,7 @@ class Fold:
             return Result(item, "handled")
         holder = self.held.get(item.key or "", item.ref)
         if holder != item.ref and (item.fault is None or item.fault.reason in HOLDING):
-            return Result(item, "held", key=item.key, reason="held", error=f"behind {holder}")
+            return self._held(item, holder)
         if item.fault is not None:
             return self._waits(item, item.fault) if item.fault.may_pass else self._dead(item, item.fault)
         if item.key is None:
@@ -140,6 +140,12 @@ class Fold:
             item, "waiting", reason=fault.reason, error=fault.error, attempt=attempt, due=due, occurrence=occurrence
         )
 
+    def _held(self, item: Incoming, holder: UUID) -> Result:
+        """Waits behind a dead event of its key, under one occurrence for as long as it waits."""
+        known = item.kept.occurrence if is_held(item) and item.kept is not None else None
+        occurrence = known or uuid5(item.ref, f"{self.service}/held/{holder}/{item.attempt}")
+        return Result(item, "held", key=item.key, reason="held", error=f"behind {holder}", occurrence=occurrence)
+
     def _dead(self, item: Incoming, fault: Fault) -> Result:
         replay = item.replay.replay_id if item.replay is not None else f"attempt/{item.attempt}"
         return Result(
@@ -170,6 +176,11 @@ def messages(results: Sequence[Result]) -> list[Said]:
         if result.decision is not None
         for position, message in enumerate(result.decision.events)
     ]
+
+
+def is_held(item: Incoming) -> bool:
+    """Whether it waited behind a dead event until now."""
+    return item.kept is not None and item.kept.status == "held"
 
 
 def is_our_own(result: Result) -> bool:

@@ -1,5 +1,7 @@
 """One event on its way through the cycle, whatever it came from: a delivery, or a row the inbox kept."""
 
+import json
+import math
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -111,6 +113,13 @@ class Incoming:
         return _slices(self.delivery.body)[self.index]
 
     @property
+    def headers(self) -> dict[str, Any]:
+        """Of the message that brought it, as JSON has them; what JSON does not know (tables, NaN) is text."""
+        if self.kept is not None:
+            return dict(json.loads(self.kept.headers))
+        return _plain(self.delivery.headers) if self.delivery is not None else {}
+
+    @property
     def content_type(self) -> str | None:
         if self.kept is not None:
             return self.kept.content_type
@@ -122,3 +131,17 @@ class Incoming:
     def attempt(self) -> int:
         """Tries before this one."""
         return self.kept.attempt if self.kept is not None else 0
+
+
+def _plain(headers: dict[str, Any]) -> dict[str, Any]:
+    return {_clean(name): _clean(value) if isinstance(value, str) else _json(value) for name, value in headers.items()}
+
+
+def _json(value: Any) -> Any:
+    known = isinstance(value, int | bool | None) or (isinstance(value, float) and math.isfinite(value))
+    return value if known else _clean(value)
+
+
+def _clean(value: Any) -> str:
+    """A text that a jsonb takes: no NUL, no lone surrogate."""
+    return str(value).encode(errors="replace").decode().replace("\0", "\ufffd")

@@ -1,6 +1,7 @@
 """The SQL of the worker cycle: locks, inbox, states, outgoing, reminders, number series. Bulk only."""
 
 import hashlib
+import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
@@ -76,7 +77,10 @@ async def load_due(con: Connection, limit: int) -> list[Kept]:
 
 async def load_dead(con: Connection, occurrences: Sequence[UUID]) -> list[Kept]:
     """Dead letters, also those that a replay made wait."""
-    rows = await con.fetch(f"select {_KEPT} from inbox_kept where occurrence = any($1::uuid[])", occurrences)
+    rows = await con.fetch(
+        f"select {_KEPT} from inbox_kept where status in ('dead', 'waiting') and occurrence = any($1::uuid[])",
+        occurrences,
+    )
     return [_kept(row) for row in rows]
 
 
@@ -137,11 +141,12 @@ async def save_kept(con: Connection, results: Sequence[Result], now: datetime) -
     await con.executemany(
         "insert into inbox_kept (ref, status, source, id, type, subject, key, attempt, due, occurrence, reason, error, "
         "first_at, last_at, content_type, headers, body, edited, replay_id) "
-        "values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, '{}', $15, $16, $17) "
+        "values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, $15, $16, $17, $18) "
         "on conflict (ref) do update set status = excluded.status, key = excluded.key, attempt = excluded.attempt, "
         "due = excluded.due, occurrence = excluded.occurrence, reason = excluded.reason, error = excluded.error, "
-        "last_at = excluded.last_at, edited = coalesce(excluded.edited, inbox_kept.edited), "
-        "replay_id = excluded.replay_id",
+        "last_at = excluded.last_at, replay_id = excluded.replay_id, "
+        # What an edited event says holds while it waits; of one that is dead again the original counts.
+        "edited = case when excluded.status = 'waiting' then coalesce(excluded.edited, inbox_kept.edited) end",
         [_kept_row(result, now) for result in results],
     )
 
@@ -164,6 +169,7 @@ def _kept_row(result: Result, now: datetime) -> tuple[Any, ...]:
         storable(result.error or ""),
         now,
         None if item.content_type is None else storable(item.content_type),
+        json.dumps(item.headers),
         item.raw,
         None if replay is None else replay.body,
         replay.replay_id if replay is not None and result.status == "waiting" else None,

@@ -10,7 +10,7 @@ from deploy.local import session
 from deploy.local.session import AlreadyRunning, Exports, NotRunning
 from deploy.local.site import Site
 
-PASSWORDS = {name: f'{name}\'s $(id) "secret"' for name in ("upstream", "engineer", "control_room")}
+PASSWORDS = {name: f'{name}\'s $(id) "secret"' for name in ("upstream", "engineer", "control_room_reader")}
 
 
 @pytest.fixture
@@ -60,13 +60,20 @@ def test_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-def test_engineer_gets_no_administrators_address(exports: Exports) -> None:
-    assert {name: value.partition(":")[2].split(":")[0] for name, value in exports.engineer.items()} == {
+def test_engineer_gets_no_administrators_address_and_the_reader_none_to_act(exports: Exports) -> None:
+    users = {name: value.partition(":")[2].split(":")[0] for name, value in exports.engineer.items()}
+    assert users == {
         "FLEET_UPSTREAM_AMQP_URL": "//upstream",
         "FLEET_AMQP_URL": "//engineer",
-        "FLEET_DATABASE_URL": "//fleet_control_room",
+        "FLEET_DATABASE_URL": "//fleet_control_room_reader",
     }
+    assert exports.reader == {name: url for name, url in exports.engineer.items() if name != "FLEET_AMQP_URL"}
     assert "admin" not in str(exports.engineer)
+
+
+def test_readers_variables_leave_nothing_of_the_engineers_behind(exports: Exports) -> None:
+    script = "\n".join([*session.lines(exports.engineer), *session.lines(exports.reader), 'echo "[$FLEET_AMQP_URL]"'])
+    assert subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_shell_takes_every_value_as_it_is(exports: Exports) -> None:

@@ -1,12 +1,9 @@
 """A dead letter from its death to its end: a real service, the real control room, and the command line."""
 
-import asyncio
 import json
-import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import aio_pika
@@ -18,11 +15,11 @@ from schemas.decision import Context, Outcome
 from schemas.payment import PaymentApproved
 from services.control_room import console, servers, store
 from services.control_room.__main__ import service as control_room
-from shared.migrate import migrate, service_url
+from shared.migrate import service_url
 from tests.conftest import PASSWORD
-from tests.integration.control_room.conftest import Room
+from tests.integration.control_room.conftest import Room, fleet_cli, fleet_process
 from tests.integration.control_room.test_store import save_letter
-from tests.integration.worker.bench import MIGRATIONS, NAME, Tally, count, event, payment, service, until
+from tests.integration.worker.bench import NAME, Tally, count, event, payment, service, until
 
 
 class Bug:
@@ -40,31 +37,9 @@ class Bug:
 @asynccontextmanager
 async def fleet(room: Room, bug: Bug) -> AsyncIterator[None]:
     """One service with a bug, and the control room."""
-    await asyncio.to_thread(migrate, room.admin_url, NAME, [MIGRATIONS], PASSWORD)
     url = service_url(room.admin_url, NAME, PASSWORD)
     async with room.running(service(bug.decide), url), room.running(control_room(room.settings), room.url):
         yield
-
-
-@dataclass(frozen=True)
-class Result:
-    exit_code: int
-    stdout: str
-    stderr: str
-
-
-async def fleet_cli(room: Room, app: str, *arguments: str, input: str = "") -> Result:
-    """The command as a process of its own."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "deploy.cli", app, *arguments),
-        env={**os.environ, **room.environment},
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(60):
-        stdout, stderr = await process.communicate(input.encode())
-    return Result(process.returncode or 0, stdout.decode(), stderr.decode())
 
 
 async def listed(room: Room, **chosen: str) -> list[dict[str, Any]]:
@@ -75,6 +50,16 @@ async def listed(room: Room, **chosen: str) -> list[dict[str, Any]]:
 
 async def pay(room: Room, number: str = "P1", order: str = "ORD-1") -> None:
     await room.publish(event(payment(order, number)), "fleet.inbound", PaymentApproved.TYPE, envelope.EVENT)
+
+
+async def tally(room: Room) -> str | None:
+    """The payments of ORD-1 that the service counted."""
+    admin = await asyncpg.connect(room.admin_url)
+    try:
+        seen: str | None = await admin.fetchval(f"select body ->> 'seen' from {NAME}.tally where key = 'ORD-1'")
+        return seen
+    finally:
+        await admin.close()
 
 
 async def die(room: Room) -> str:
@@ -90,7 +75,7 @@ async def test_replay_after_the_bug_is_mended_ends_resolved_and_is_recorded(room
     async with fleet(room, bug):
         occurrence = await die(room)
         bug.is_there = False
-        result = await fleet_cli(
+        result = await fleet_process(
             room, "dead-letters", "replay", "--order", "ORD-1", "--why", "mended", "--actor", "ana", "--yes"
         )
         assert result.exit_code == 0, result.stdout + result.stderr
@@ -121,8 +106,9 @@ async def test_discarded_dead_letter_lets_the_next_event_go_on(room: Room) -> No
         await pay(room, "P2")
         result = await fleet_cli(room, "dead-letters", "discard", occurrence, "--why", "test order", "--yes")
         assert result.exit_code == 0, result.stdout + result.stderr
-        shown = await fleet_cli(room, "dead-letters", "list", "--service", NAME, "--json")
+        shown = await fleet_cli(room, "dead-letters", "list", "--reason", "decision_raised", "--json")
         assert [row["status"] for row in json.loads(shown.stdout)] == ["discarded"]
+        assert await tally(room) == '["P2"]'
 
 
 async def test_dry_run_and_refusal_to_confirm_do_nothing(room: Room) -> None:
@@ -139,7 +125,7 @@ async def test_dry_run_and_refusal_to_confirm_do_nothing(room: Room) -> None:
 async def test_show_prints_where_it_failed_and_the_original_bytes(room: Room) -> None:
     async with fleet(room, Bug()):
         occurrence = await die(room)
-        shown = await fleet_cli(room, "dead-letters", "show", occurrence)
+        shown = await fleet_process(room, "dead-letters", "show", occurrence)
     assert "KeyError: 'the bug'" in shown.stdout
     assert '"payment_id": "P1"' in shown.stdout
 
@@ -199,7 +185,7 @@ async def test_order_is_shown_with_its_timeline(room: Room) -> None:
 
         await until(told)
         document = json.loads((await fleet_cli(room, "orders", "show", "ORD-1", "--json")).stdout)
-        table = await fleet_cli(room, "orders", "show", "ORD-1")
+        table = await fleet_process(room, "orders", "show", "ORD-1")
     assert [line["type"] for line in document["messages"]] == ["payment.approved.v1", "order.completed.v1"]
     assert "payment.approved.v1" in table.stdout
     assert "order.completed.v1" in table.stdout
@@ -225,9 +211,7 @@ async def test_replay_of_what_the_broker_dead_lettered_handles_it_once(room: Roo
         assert (await fleet_cli(room, "dead-letters", *again)).exit_code == 0
         actions = json.loads((await fleet_cli(room, "dead-letters", "show", dead["occurrence"], "--json")).stdout)
     assert [a["outcome"] for a in actions["actions"]] == [None, "handled"]
-    admin = await asyncpg.connect(room.admin_url)
-    assert await admin.fetchval(f"select body ->> 'seen' from {NAME}.tally where key = 'ORD-1'") == '["P1"]'
-    await admin.close()
+    assert await tally(room) == '["P1"]'
 
 
 async def test_replay_of_what_the_broker_dead_lettered_fails_where_the_event_is_dead_again(room: Room) -> None:

@@ -104,6 +104,10 @@ class Bench:
     probe: aio_pika.abc.AbstractQueue
     facts: list[dict[str, Any]] = field(default_factory=list)
     dead: list[dict[str, Any]] = field(default_factory=list)
+    held: list[dict[str, Any]] = field(default_factory=list)
+    """Dead letters of events that wait behind one in `dead`."""
+    parts: list[dict[str, Any]] = field(default_factory=list)
+    """What brings the rest of long bodies."""
     health: Diary = field(default_factory=Diary)
 
     async def publish(
@@ -215,7 +219,7 @@ async def bench_at(vhost: VirtualHost, database: str) -> AsyncIterator[Bench]:
     await seen.bind("fleet.events", "#")
     await seen.consume(collect(bench.facts), no_ack=True)
     letters = await watching.get_queue(f"{NAME}.dead", ensure=False)
-    await letters.consume(collect(bench.dead), no_ack=True)
+    await letters.consume(sort_out(bench), no_ack=True)
     try:
         yield bench
     finally:
@@ -225,6 +229,16 @@ async def bench_at(vhost: VirtualHost, database: str) -> AsyncIterator[Bench]:
 def collect(into: list[dict[str, Any]]) -> Callable[[aio_pika.abc.AbstractIncomingMessage], Awaitable[None]]:
     async def on(message: aio_pika.abc.AbstractIncomingMessage) -> None:
         into.extend(events_in(message.body))
+
+    return on
+
+
+def sort_out(bench: Bench) -> Callable[[aio_pika.abc.AbstractIncomingMessage], Awaitable[None]]:
+    async def on(message: aio_pika.abc.AbstractIncomingMessage) -> None:
+        for letter in events_in(message.body):
+            said = letter["data"]
+            is_part, is_held = said.get("body_offset"), said.get("reason") == "held"
+            (bench.parts if is_part else bench.held if is_held else bench.dead).append(letter)
 
     return on
 

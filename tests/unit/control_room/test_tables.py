@@ -8,7 +8,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
-from services.control_room import console, tables
+from services.control_room import tables
+from services.control_room.looking import view
 from services.control_room.state import DeadLetter
 from services.control_room.tables import Column
 from tests.unit.control_room.builders import AT
@@ -36,7 +37,7 @@ def letter(occurrence: str = IDS[0], **changes: Any) -> dict[str, Any]:
         "event_subject": "PC-2026-000000123",
         "event_key": "purchase_order:PC-2026-000000123",
         "order_id": None,
-        "last_at": "2026-11-22T09:08:07.123456+00:00",
+        "last_at": AT,
         "next_occurrence": None,
         "error": "ValueError: data.items.0.unit_price\nis no number, and this goes on for a while" * 3,
         **changes,
@@ -121,4 +122,4 @@ def test_columns_never_exceed_the_width_unless_only_one_is_left(width: int) -> N
 
 def test_show_has_long_ids_whole_on_a_narrow_terminal() -> None:
     known = DeadLetter(occurrence=IDS[0], letter=letter_of(event_id="5" * 100))
-    assert "".join(shown(console.letter_view(known, []), 80)).count("5") >= 100
+    assert "".join(shown(view.shown_view(view.Shown(known, []), 80, AT), 80)).count("5") >= 100

@@ -1,0 +1,192 @@
+"""The SQL of looking at dead letters. Lists and groups read `dead_letter_facts`, and the status beside it."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from asyncpg import Connection, Record
+
+from services.control_room.state import DeadLetter, Status
+
+_STORE, _CHANNEL = "coalesce(f.store_id, o.store_id)", "coalesce(f.channel_id, o.channel_id)"
+_FILTERS: Mapping[str, str] = {
+    "service": "f.service = {}",
+    "reason": "f.reason = {}",
+    "exception": "f.exception = {}",
+    "pattern": "f.pattern = {}",
+    "event_type": "(f.event_type = {0} or f.event_type like {0} || '.v%')",
+    "supplier_id": "f.supplier_id = {}",
+    "channel_id": f"{_CHANNEL} = {{}}",
+    "store_id": f"{_STORE} = {{}}",
+    "order_id": "(f.order_id = {0} or f.event_subject = {0})",
+    "key": "f.key = {}",
+    "status": "d.status = {}",
+    "statuses": "d.status = any({}::text[])",
+    "occurrences": "f.occurrence = any({}::text[])",
+    "prefix": "starts_with(f.occurrence, {})",
+    "since": "f.last_at >= {}",
+    "until": "f.last_at < {}",
+    "text": "f.words @@ {}::text::tsquery",
+    "where": "f.event @> any({}::jsonb[])",
+    "after": "(f.last_at, f.occurrence) < ((select last_at from dead_letter_facts where occurrence = {0}), {0})",
+}
+"""What dead letters can be chosen by. `where` holds for each of its fields."""
+
+DIMENSIONS: Mapping[str, str] = {
+    "service": "f.service",
+    "reason": "f.reason",
+    "exception": "f.exception",
+    "error": "f.pattern",
+    "type": "f.event_type",
+    "supplier": "f.supplier_id",
+    "channel": _CHANNEL,
+    "store": _STORE,
+    "order": "f.order_id",
+    "status": "d.status",
+    "hour": "date_trunc('hour', f.last_at at time zone 'UTC')",
+    "day": "date_trunc('day', f.last_at at time zone 'UTC')",
+}
+"""What they can be grouped by."""
+
+_FROM = "from dead_letter_facts f join dead_letter d on d.key = f.occurrence "
+_ORDERS = "left join order_summary o on o.order_id = f.order_id "
+_OF_ORDER = ("channel_id", "store_id", "channel", "store")
+_LETTER = (
+    "f.occurrence, d.status, f.service, f.reason, f.exception, f.event_type, f.event_id, f.event_subject, "
+    f"f.key as event_key, f.order_id, f.supplier_id, {_CHANNEL} as channel_id, {_STORE} as store_id, f.attempts, "
+    "f.first_at, f.last_at, d.next_occurrence, f.error"
+)
+
+
+async def load_dead_letters(
+    con: Connection, chosen: Mapping[str, Any], limit: int, after: str | None = None
+) -> list[Record]:
+    """Dead letters without their bodies, the latest first; a filter that is None chooses all.
+
+    `after` is the last one of the page before.
+    """
+    where, values = _where({**chosen, "after": after})
+    return await con.fetch(
+        f"select {_LETTER} {_FROM} {_ORDERS} {where} order by f.last_at desc, f.occurrence desc "
+        f"limit ${len(values) + 1}",
+        *values,
+        limit,
+    )
+
+
+async def load_count(con: Connection, chosen: Mapping[str, Any]) -> int:
+    where, values = _where(chosen)
+    return int(await con.fetchval(f"select count(*) {_FROM} {_joined(chosen)} {where}", *values))
+
+
+async def load_groups(con: Connection, by: Sequence[str], chosen: Mapping[str, Any], limit: int) -> list[Record]:
+    """How many dead letters there are of each kind, the most first, with one of them as an example."""
+    where, values = _where(chosen)
+    columns = ", ".join(f"{DIMENSIONS[name]} as {name}" for name in by)
+    places = ", ".join(str(n) for n in range(1, len(by) + 1))
+    return await con.fetch(
+        f"select {columns}, count(*) as letters, count(*) filter (where d.status in ('open', 'failed') "
+        "and d.next_occurrence is null) as open, min(f.first_at) as first_at, max(f.last_at) as last_at, "
+        f"max(f.occurrence) as example {_FROM} {_joined((*by, *_said(chosen)))} {where} "
+        f"group by {places} order by letters desc, {places} limit ${len(values) + 1}",
+        *values,
+        limit,
+    )
+
+
+async def load_whole(con: Connection, occurrences: Sequence[str]) -> dict[str, DeadLetter]:
+    """Dead letters as the ledger has them, with all of their original bytes."""
+    rows = await con.fetch("select body from dead_letter where key = any($1::text[])", occurrences)
+    found = {one.occurrence: one for row in rows if (one := DeadLetter.model_validate_json(row["body"]))}
+    parts = await con.fetch(
+        "select occurrence, bytes from dead_letter_bytes where occurrence = any($1::text[]) "
+        "order by occurrence, position",
+        occurrences,
+    )
+    bodies: dict[str, list[bytes]] = {}
+    for part in parts:
+        bodies.setdefault(part["occurrence"], []).append(part["bytes"])
+    return {name: _whole(one, bodies.get(name, ())) for name, one in found.items()}
+
+
+def _whole(known: DeadLetter, rest: Sequence[bytes]) -> DeadLetter:
+    if known.letter is None or not rest:
+        return known
+    body = base64.b64encode(b"".join((base64.b64decode(known.letter.body), *rest))).decode()
+    return known.model_copy(update={"letter": known.letter.model_copy(update={"body": body})})
+
+
+async def load_all_actions(con: Connection, occurrences: Sequence[str]) -> dict[str, list[Record]]:
+    """The steps of all actions on these dead letters, oldest first."""
+    rows = await con.fetch(
+        "select occurrence, action_id, step, at, action, actor, reason, outcome from dead_letter_action "
+        "where occurrence = any($1::text[]) order by at, step = 'ordered' desc",
+        occurrences,
+    )
+    found: dict[str, list[Record]] = {}
+    for row in rows:
+        found.setdefault(row["occurrence"], []).append(row)
+    return found
+
+
+async def load_waiting(con: Connection, service: str, key: str, limit: int) -> tuple[int, list[Record]]:
+    """How many events wait behind the dead letter that holds the key, and the first of them, in order."""
+    chosen = {"service": service, "key": key, "status": Status.HELD}
+    where, values = _where(chosen)
+    rows = await con.fetch(
+        f"select {_LETTER} {_FROM} {_ORDERS} {where} order by f.last_at, f.occurrence limit ${len(values) + 1}",
+        *values,
+        limit,
+    )
+    return await load_count(con, chosen), rows
+
+
+async def load_holder(con: Connection, service: str, key: str) -> str | None:
+    """The dead letter that events of the key wait behind."""
+    found = await con.fetchval(
+        f"select f.occurrence {_FROM} where f.service = $1 and f.key = $2 and f.reason <> 'held' "
+        "and d.status not in ('resolved', 'discarded') and d.next_occurrence is null "
+        "order by f.last_at desc limit 1",
+        service,
+        key,
+    )
+    return None if found is None else str(found)
+
+
+async def save_facts(con: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Columns of `dead_letter_facts` in their order: the event as JSON, the words as a list."""
+    await con.executemany(
+        "insert into dead_letter_facts (occurrence, service, reason, exception, error, pattern, event_type, event_id, "
+        "event_subject, key, order_id, supplier_id, channel_id, store_id, attempts, first_at, last_at, event, words) "
+        "values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, "
+        "array_to_tsvector($19::text[])) on conflict do nothing",
+        rows,
+    )
+
+
+async def save_parts(con: Connection, rows: Sequence[tuple[str, int, bytes]]) -> None:
+    """The rest of original bytes: occurrence, position of the first byte, bytes."""
+    await con.executemany(
+        "insert into dead_letter_bytes (occurrence, position, bytes) values ($1, $2, $3) on conflict do nothing", rows
+    )
+
+
+def _said(chosen: Mapping[str, Any]) -> list[str]:
+    return [name for name, value in chosen.items() if value is not None]
+
+
+def _joined(names: Mapping[str, Any] | Sequence[str]) -> str:
+    """The orders, where store or channel are asked for: a message that does not name them has its order's."""
+    wanted = _said(names) if isinstance(names, Mapping) else names
+    return _ORDERS if any(name in _OF_ORDER for name in wanted) else ""
+
+
+def _where(chosen: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    """The conditions, and the values of their parameters."""
+    conditions: list[str] = []
+    values: list[Any] = []
+    for name in _said(chosen):
+        for value in chosen[name] if name == "where" else [chosen[name]]:
+            values.append(value)
+            conditions.append(_FILTERS[name].format(f"${len(values)}"))
+    return (f"where {' and '.join(conditions)}" if conditions else ""), values

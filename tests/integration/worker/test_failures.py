@@ -91,7 +91,7 @@ async def test_failed_replay_is_a_new_occurrence_and_keeps_holding(bench: Bench)
 async def test_discard_skips_the_dead_event_and_releases_the_held_ones(bench: Bench) -> None:
     async with bench.working(service(Switch("raises"))):
         await bench.publish(event(payment(payment="bad")), event(payment(payment="P1")))
-        await until(lambda: len(bench.dead) == 1)
+        await until(lambda: len(bench.dead) == len(bench.held) == 1)
         occurrence = bench.dead[0]["data"]["occurrence"]
         await bench.command(
             DeadLetterDiscardRequested(occurrence=occurrence, replay_id="r", key=None, service="order_intake")

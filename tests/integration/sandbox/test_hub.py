@@ -125,7 +125,7 @@ async def test_unknown_token_is_rejected_and_a_missing_secret_waits(partners: Pa
     stranger = Hub({"magalu": "wrong"})
     with pytest.raises(Rejected, match="401"):
         await stranger.tell_invoice(invoice(partners), partners.attempt())
-    with pytest.raises(Unavailable, match="no secret named amazon"):
+    with pytest.raises(Unavailable, match="no secret named channel:amazon"):
         await CLIENT.tell_invoice(invoice(partners, access=access(partners, "amazon")), partners.attempt())
 
 

@@ -30,12 +30,10 @@ from schemas.values import Uf
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 STOCK = 1_000_000
 PARTNERS_WITH_SECRETS = (
-    *(supplier.supplier_id for supplier in SUPPLIERS),
+    *(f"supplier:{supplier.supplier_id}" for supplier in SUPPLIERS),
     "erp",
-    "rapido-brasil",
-    OWN_SHOP,
-    MAGALU,
-    MERCADO_LIVRE,
+    "carrier:rapido-brasil",
+    *(f"channel:{channel}" for channel in (OWN_SHOP, MAGALU, MERCADO_LIVRE)),
 )
 """Names that `FLEET_SECRETS` must have: who signs callbacks, and the tokens of the channels' APIs."""
 

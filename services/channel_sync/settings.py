@@ -8,7 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Read from `FLEET_SMTP_URL` and `FLEET_SECRETS` (a JSON object: name → secret)."""
+    """Read from `FLEET_SMTP_URL` and `FLEET_SECRETS` (a JSON object: `channel:` and a `token_ref` → secret)."""
 
     model_config = SettingsConfigDict(env_prefix="FLEET_", frozen=True, extra="ignore")
 

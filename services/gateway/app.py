@@ -40,7 +40,7 @@ class Gateway:
 
     async def receive(self, door: Door, request: web.Request) -> web.Response:
         partner = request.match_info.get("partner", door.kind)
-        secret = self._secret(partner)
+        secret = self._secret(door.secret_name(partner))
         if request.content_type != "application/json":
             raise Problem(415, "content-type", "Unsupported media type", "events are application/json")
         body = await self._body(request)
@@ -50,8 +50,8 @@ class Gateway:
         log.debug("event.accepted", kind=door.kind, partner=partner, type=message.routing_key)
         return web.json_response({"status": "accepted"}, status=202)
 
-    def _secret(self, partner: str) -> SecretStr:
-        secret = self.settings.secrets.get(partner)
+    def _secret(self, name: str) -> SecretStr:
+        secret = self.settings.secrets.get(name)
         if secret is None:
             raise Problem(404, "unknown-partner", "Unknown partner", "no such partner is known here")
         return secret

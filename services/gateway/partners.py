@@ -12,16 +12,24 @@ from schemas.supplier import CarrierReported, SupplierNfIssued, SupplierPoConfir
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """One kind of partner. `field` is the message field that is the partner's id; None: messages do not name it."""
+    """One kind of partner. `field` is the message field that is the partner's id; None: messages do not name it.
+
+    `scope` is what the names of this kind's secrets begin with: a supplier that is called like a channel is not one.
+    """
 
     kind: str
     path: str
+    scope: str
     messages: tuple[type[Message], ...]
     field: str | None = None
 
     def source(self, partner: str) -> str:
         """The CloudEvents source (a URI reference) of what a partner says here."""
         return f"/partners/{self.kind}" if self.field is None else f"/partners/{self.kind}/{quote(partner, safe='')}"
+
+    def secret_name(self, partner: str) -> str:
+        """Under which name `FLEET_SECRETS` has what the partner signs with here."""
+        return self.scope if self.field is None else f"{self.scope}:{partner}"
 
     @property
     def families(self) -> tuple[str, ...]:
@@ -37,10 +45,11 @@ DOORS: tuple[Door, ...] = (
     Door(
         "suppliers",
         "/v1/suppliers/{partner}/events",
+        "supplier",
         (SupplierPoConfirmed, SupplierNfIssued, SupplierShipped),
         field="supplier_id",
     ),
-    Door("carriers", "/v1/carriers/{partner}/events", (CarrierReported,), field="carrier"),
-    Door("erp", "/v1/erp/events", (SupplierPaymentReported,)),
-    Door("channels", "/v1/channels/{partner}/events", (ChannelOrderReported,), field="channel_id"),
+    Door("carriers", "/v1/carriers/{partner}/events", "carrier", (CarrierReported,), field="carrier"),
+    Door("erp", "/v1/erp/events", "erp", (SupplierPaymentReported,)),
+    Door("channels", "/v1/channels/{partner}/events", "channel", (ChannelOrderReported,), field="channel_id"),
 )

@@ -13,8 +13,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="FLEET_", frozen=True, extra="ignore")
 
     amqp_url: Annotated[str, Field(pattern=r"^amqps?://")]
-    secrets: Mapping[str, SecretStr]
-    """JSON object: supplier id, carrier, channel id or `erp` → the secret that signs its events."""
+    secrets: Mapping[Annotated[str, Field(pattern=r"^(erp|(supplier|carrier|channel):.+)$")], SecretStr]
+    """JSON object: `supplier:<id>`, `carrier:<name>`, `channel:<id>` or `erp` → the secret that signs its events."""
     gateway_host: str = "0.0.0.0"
     gateway_port: Annotated[int, Field(ge=0, le=65535)] = 8000
     health_host: str = "0.0.0.0"

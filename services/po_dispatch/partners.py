@@ -87,9 +87,9 @@ async def hand_over_invoice(secrets: Secrets, request: HandOverInvoice, attempt:
 async def _post(
     supplier: SupplierAccess, path: str, body: Mapping[str, Any], secrets: Secrets, attempt: Attempt
 ) -> http.Reply:
-    secret = secrets.get(supplier.secret_ref)
+    secret = secrets.get(f"supplier:{supplier.secret_ref}")
     if secret is None:
-        raise Rejected(f"FLEET_SECRETS has no secret {supplier.secret_ref!r} for supplier {supplier.supplier_id}")
+        raise Rejected(f"FLEET_SECRETS has no supplier:{supplier.secret_ref} for supplier {supplier.supplier_id}")
     payload = json.dumps(body).encode()
     headers = {"Content-Type": "application/json", **_signature(secret.get_secret_value(), payload)}
     reply = await http.request(attempt, "POST", f"{supplier.api_url}{path}", data=payload, headers=headers)

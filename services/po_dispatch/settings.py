@@ -14,4 +14,4 @@ class Settings(BaseSettings):
     erp_url: Url
     """The ERP's API, without a slash at the end."""
     secrets: Mapping[str, SecretStr]
-    """`FLEET_SECRETS`, a JSON object: name → secret. A supplier's `secret_ref` is looked up here."""
+    """`FLEET_SECRETS`, a JSON object: name → secret. A supplier's is `supplier:` and its `secret_ref`."""

@@ -62,7 +62,7 @@ class Sandbox:
         self.pace = pace
         """seconds between what a partner is asked and what it does next"""
         self.faults: dict[str, Faults] = defaultdict(Faults)
-        self.partners = set(secrets)
+        self.partners = {name.rpartition(":")[2] for name in secrets}
         """names under which faults are injected: in a middleware, or in call backs"""
         self.effects: dict[tuple[str, str, str], Effect] = {}
         self._parcels: dict[str, Callable[[], Awaitable[None]] | None] = {}
@@ -106,17 +106,20 @@ class Sandbox:
     async def call_back(self, path: str, partner: str, body: dict[str, Any]) -> None:
         """Posts a signed event to the gateway until it answers 202; a 4xx is the sandbox's own bug and is raised."""
         payload = json.dumps(body).encode()
+        secret = self.secrets[secret_name(path)]
         copies = 2 if random.random() < self.faults[partner].duplicate_callback else 1
         self.faults[partner].injected["duplicate_callback"] += copies - 1
         for _ in range(copies):
-            await self._deliver(path, partner, payload)
+            await self._deliver(path, secret, payload)
 
-    async def _deliver(self, path: str, partner: str, payload: bytes) -> None:
+    async def _deliver(self, path: str, secret: str, payload: bytes) -> None:
         wait = 0.2
         while True:
             try:
                 async with self.session.post(
-                    f"{self.gateway_url}{path}", data=payload, headers=signature(self.secrets[partner], payload)
+                    f"{self.gateway_url}{path}",
+                    data=payload,
+                    headers=signature(secret, payload),
                 ) as response:
                     text = await response.text()
                     if response.status == 202:
@@ -178,6 +181,16 @@ class Sandbox:
             return response
 
         return faulty
+
+
+def secret_name(path: str) -> str:
+    """Under which name the secret for a door of the gateway is known.
+
+    >>> secret_name("/v1/suppliers/farol-sul/events"), secret_name("/v1/erp/events")
+    ('supplier:farol-sul', 'erp')
+    """
+    kind, _, partner = path.removeprefix("/v1/").removesuffix("/events").partition("/")
+    return f"{kind.removesuffix('s')}:{partner}" if partner else kind
 
 
 def signature(secret: str, payload: bytes, at: int | None = None) -> dict[str, str]:

@@ -206,7 +206,8 @@ class Supplier:
         given = request.headers.get("X-Fleet-Signature", "").encode()
         if not stamp.isascii() or not stamp.isdigit():
             raise web.HTTPUnauthorized(text="X-Fleet-Timestamp is missing")
-        expected = signature(self.sandbox.secrets[self.id], payload, int(stamp))["X-Fleet-Signature"].encode()
+        secret = self.sandbox.secrets[f"supplier:{self.id}"]
+        expected = signature(secret, payload, int(stamp))["X-Fleet-Signature"].encode()
         if not hmac.compare_digest(expected, given):
             raise web.HTTPUnauthorized(text="X-Fleet-Signature is wrong")
         try:

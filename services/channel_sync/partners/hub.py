@@ -78,8 +78,8 @@ class Hub:
         raise Unavailable(f"POST {url}/{what} answered {reply.status}, but the order does not show it")
 
     def _token(self, access: Access) -> str:
-        if (token := self._secrets.get(access.token_ref)) is None:
-            raise Unavailable(f"FLEET_SECRETS has no secret named {access.token_ref}")
+        if (token := self._secrets.get(f"channel:{access.token_ref}")) is None:
+            raise Unavailable(f"FLEET_SECRETS has no secret named channel:{access.token_ref}")
         return token
 
 

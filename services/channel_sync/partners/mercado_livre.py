@@ -26,8 +26,8 @@ class MercadoLivre:
 
     async def send_invoice_xml(self, asked: SendInvoiceXml, attempt: Attempt) -> ChannelAnswered:
         """Posts the raw nfeProc and reads the saved key back; "already saved" is success when the key is ours."""
-        if (token := self._secrets.get(asked.access.token_ref)) is None:
-            raise Unavailable(f"FLEET_SECRETS has no secret named {asked.access.token_ref}")
+        if (token := self._secrets.get(f"channel:{asked.access.token_ref}")) is None:
+            raise Unavailable(f"FLEET_SECRETS has no secret named channel:{asked.access.token_ref}")
         url = f"{asked.access.api_url}/shipments/{quote(asked.shipment_id, safe='')}"
         headers = {"Authorization": f"Bearer {token}"}
         reply = await request(

@@ -12,6 +12,7 @@ import aio_pika
 import pytest
 from aio_pika.abc import AbstractChannel, AbstractQueue
 from aiohttp import ClientResponse, ClientSession
+from pydantic import ValidationError
 
 from deploy.local.partners.sandbox import signature
 from services.gateway.__main__ import listening, serve
@@ -20,7 +21,7 @@ from services.gateway.settings import Settings
 from shared.broker.publisher import Publisher, running
 from tests.conftest import VirtualHost
 
-SECRETS = {"farol-sul": "s3cret", "erp": "erp-secret", "hub": "hub-secret"}
+SECRETS = {"supplier:farol-sul": "s3cret", "erp": "erp-secret", "channel:hub": "hub-secret"}
 PATH = "/v1/suppliers/farol-sul/events"
 
 
@@ -54,7 +55,7 @@ def event(**changes: Any) -> dict[str, Any]:
 
 def settings(amqp_url: str, **changes: Any) -> Settings:
     ports = {"gateway_host": "127.0.0.1", "gateway_port": 0, "health_host": "127.0.0.1", "health_port": 0}
-    return Settings(amqp_url=amqp_url, secrets=SECRETS, **{**ports, **changes})
+    return Settings(amqp_url=amqp_url, **{"secrets": SECRETS, **ports, **changes})
 
 
 @asynccontextmanager
@@ -86,6 +87,11 @@ async def test_signed_event_is_accepted_and_in_the_broker(door: Door) -> None:
     assert (stored["type"], stored["source"]) == ("supplier.po_confirmed.v1", "/partners/suppliers/farol-sul")
 
 
+def test_secret_that_does_not_say_whose_it_is_is_refused(vhost: VirtualHost) -> None:
+    with pytest.raises(ValidationError, match="farol-sul"):
+        settings(vhost.amqp_url, secrets={"farol-sul": "s3cret"})
+
+
 async def test_repeated_event_is_the_same_message(door: Door) -> None:
     now = int(time.time())
     await door.post(at=now)
@@ -110,6 +116,8 @@ async def test_erp_and_channel_events_come_through_their_own_doors(door: Door) -
         ({"secret": "guess"}, 401),
         ({"at": 1_000_000_000}, 401),
         ({"path": "/v1/suppliers/nobody/events"}, 404),
+        ({"path": "/v1/carriers/farol-sul/events"}, 404),
+        ({"path": "/v1/suppliers/hub/events", "secret": "hub-secret"}, 404),
         ({"path": "/v1/nowhere"}, 404),
         ({"Content_Type": "text/plain"}, 415),
         ({"content": b"{"}, 400),

@@ -5,36 +5,70 @@ from typing import Any
 
 import pytest
 
-from deploy.local.stack import Stack, running
+from deploy.local.postgres import Postgres
+from deploy.local.rabbitmq import Rabbitmq
+from deploy.local.stack import Addresses, Stack
 from shared.broker.link import Delivery
 from shared.worker import session
 from tests.conftest import VirtualHost, fresh_database, fresh_vhost
 from tests.integration.worker.bench import Bench, bench_at, empty, prepare
 
+Place = tuple[VirtualHost, str]
+
 
 @pytest.fixture(scope="session")
-async def own(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+async def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rabbitmq]:
+    own = Rabbitmq(tmp_path_factory.mktemp("outages"))
+    try:
+        await own.start()
+        yield own
+    finally:
+        await own.stop()
+
+
+@pytest.fixture(scope="session")
+async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Postgres]:
     folder = tmp_path_factory.mktemp("outages")
     folder.chmod(0o700)
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("AMQP_URL", "MANAGEMENT_URL", "DATABASE_URL"):
-            patch.delenv(f"FLEET_{name}", raising=False)
-        async with running(folder) as stack:
-            yield stack
+    own = Postgres(folder / "postgres")
+    try:
+        await own.start()
+        yield own
+    finally:
+        await own.stop()
 
 
 @pytest.fixture(scope="session")
-async def own_place(own: Stack) -> AsyncIterator[tuple[VirtualHost, str]]:
-    async with fresh_vhost(own.addresses) as vhost, fresh_database(own.addresses.database_url) as database:
+async def broker_place(stack: Stack, rabbitmq: Rabbitmq) -> AsyncIterator[Place]:
+    """A broker of its own beside the database server that other tests use too."""
+    own = Addresses(
+        amqp_url=rabbitmq.url, management_url=rabbitmq.management_url, database_url=stack.addresses.database_url
+    )
+    async with fresh_vhost(own) as vhost, fresh_database(own.database_url) as database:
+        await prepare(vhost, database)
+        yield vhost, database
+
+
+@pytest.fixture(scope="session")
+async def database_place(stack: Stack, postgres: Postgres) -> AsyncIterator[Place]:
+    """A database server of its own beside the broker that other tests use too."""
+    async with fresh_vhost(stack.addresses) as vhost, fresh_database(postgres.url) as database:
         await prepare(vhost, database)
         yield vhost, database
 
 
 @pytest.fixture
-async def bench(own_place: tuple[VirtualHost, str]) -> AsyncIterator[Bench]:
-    async with bench_at(*own_place) as one:
+async def bench_of_broker(broker_place: Place) -> AsyncIterator[Bench]:
+    async with bench_at(*broker_place) as one:
         yield one
-    await empty(*own_place)
+    await empty(*broker_place)
+
+
+@pytest.fixture
+async def bench_of_database(database_place: Place) -> AsyncIterator[Bench]:
+    async with bench_at(*database_place) as one:
+        yield one
+    await empty(*database_place)
 
 
 @pytest.fixture

@@ -28,6 +28,14 @@ async def readyz(port: int) -> tuple[int, Any]:
         return response.status, await response.json()
 
 
+async def ready_metric(port: int, part: str) -> float | None:
+    """What `/metrics` says of a part: 1 ready, 0 waited for, None not mentioned."""
+    async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{port}/metrics") as response:
+        lines = (await response.text()).splitlines()
+    said = [line.rpartition(" ")[2] for line in lines if line.startswith(f'fleet_ready{{part="{part}"}}')]
+    return float(said[0]) if said else None
+
+
 async def execute(bench: Bench, statement: str) -> None:
     admin = await asyncpg.connect(bench.admin_url)
     try:

@@ -18,7 +18,7 @@ from deploy.local.partners.server import CreateApp, serving
 from deploy.local.partners.settings import Settings
 from shared.partner.operation import Attempt
 
-SECRETS = {"mercado-livre": "s3cret", "magalu": "t0ken"}
+SECRETS = {"channel:mercado-livre": "s3cret", "channel:magalu": "t0ken"}
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
@@ -30,7 +30,7 @@ class Door:
 
     async def take(self, request: web.Request) -> web.Response:
         body, stamp = await request.read(), request.headers["X-Fleet-Timestamp"]
-        secret = SECRETS[request.match_info["partner"]].encode()
+        secret = SECRETS[f"channel:{request.match_info['partner']}"].encode()
         digest = hmac.new(secret, stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
         if request.headers["X-Fleet-Signature"] != f"v1={digest}":
             return web.Response(status=401)

@@ -122,10 +122,10 @@ async def test_shipment_of_an_unknown_nf_and_delivery_of_an_unknown_parcel_are_r
 
 
 async def test_unknown_token_is_rejected_and_a_missing_secret_waits(partners: Partners) -> None:
-    stranger = Hub({"magalu": "wrong"})
+    stranger = Hub({"channel:magalu": "wrong"})
     with pytest.raises(Rejected, match="401"):
         await stranger.tell_invoice(invoice(partners), partners.attempt())
-    with pytest.raises(Unavailable, match="no secret named amazon"):
+    with pytest.raises(Unavailable, match="no secret named channel:amazon"):
         await CLIENT.tell_invoice(invoice(partners, access=access(partners, "amazon")), partners.attempt())
 
 

@@ -189,7 +189,7 @@ async def test_invoice_that_is_not_for_this_po_is_rejected(them: Parties) -> Non
 
 async def test_request_with_a_wrong_or_unknown_secret_is_rejected(them: Parties) -> None:
     with pytest.raises(Rejected, match="401"):
-        await send_purchase_order({"nova-era": SecretStr("wrong")}, order(them), them.attempt("call-1"))
+        await send_purchase_order({"supplier:nova-era": SecretStr("wrong")}, order(them), them.attempt("call-1"))
     with pytest.raises(Rejected, match="FLEET_SECRETS"):
         await send_purchase_order({}, order(them), them.attempt("call-1"))
     assert them.sandbox.effects == {}

@@ -20,6 +20,9 @@ class Proxy:
     port: int
     listening: int = field(default_factory=lambda: free_ports(1)[0])
     connections: list["Connection"] = field(default_factory=list)
+    refused: int = 0
+    """Connections that were turned away."""
+    _away: bool = False
     _server: asyncio.Server | None = None
 
     async def listen(self) -> None:
@@ -34,6 +37,14 @@ class Proxy:
         for connection in self.connections:
             connection.abort()
 
+    def leave(self) -> None:
+        """Cuts all, and turns away whoever comes, until `come_back`."""
+        self._away = True
+        self.cut()
+
+    def come_back(self) -> None:
+        self._away = False
+
     def through(self, url: str) -> str:
         """The URL with the proxy in the server's place."""
         parts = urlsplit(url)
@@ -41,6 +52,10 @@ class Proxy:
         return urlunsplit(parts._replace(netloc=f"{user}@127.0.0.1:{self.listening}"))
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._away:
+            self.refused += 1
+            writer.transport.abort()
+            return
         there = await asyncio.open_connection(self.host, self.port)
         connection = Connection(reader, writer, *there)
         self.connections.append(connection)

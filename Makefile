@@ -20,6 +20,9 @@ check: venv  ## Lint, types and import contracts only
 bench: venv  ## Measure one hop beside FastStream's, and without a broker
 	$(BIN)/python -m tests.benchmarks.hop
 
+machines: venv  ## The state machines of inbox, outgoing and held keys, with many more examples than in `make test`
+	$(BIN)/python -m pytest --hypothesis-profile deep --timeout 3600 tests/integration/machines
+
 clean:  ## Stop the private servers; remove them, the caches and the environment
 	@test ! -x $(BIN)/python || $(BIN)/python -m deploy.local.clean
 	rm -rf .venv .stack .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
@@ -28,4 +31,4 @@ clean:  ## Stop the private servers; remove them, the caches and the environment
 venv:
 	@python3 deploy/bootstrap.py
 
-.PHONY: help demo test check bench clean venv
+.PHONY: help demo test check bench machines clean venv

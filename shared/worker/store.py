@@ -49,7 +49,7 @@ async def load_known(con: Connection, refs: Sequence[UUID], keys: Sequence[str])
     The bound spares the look into the partitions of the coming weeks, which are empty.
     """
     rows = await con.fetch(
-        "select ref, null as key from inbox where ref = any($1::uuid[]) and received_on <= current_date + 1 "
+        f"{KNOWN_IN_INBOX} "
         "union all select ref, null from inbox_kept where ref = any($1) "
         "union all select ref, key from inbox_kept where status = 'dead' and key = any($2::text[])",
         refs,
@@ -57,6 +57,9 @@ async def load_known(con: Connection, refs: Sequence[UUID], keys: Sequence[str])
     )
     known = {row["ref"] for row in rows if row["key"] is None}
     return known, {row["key"]: row["ref"] for row in rows if row["key"] is not None}
+
+
+KNOWN_IN_INBOX = "select ref, null as key from inbox where ref = any($1::uuid[]) and received_on <= current_date + 1"
 
 
 async def load_kept(con: Connection, refs: Sequence[UUID]) -> dict[UUID, str]:

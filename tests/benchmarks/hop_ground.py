@@ -7,7 +7,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from tests.benchmarks.hop_orders import bodies
 from tests.benchmarks.hop_peer import TABLES
 from tests.benchmarks.hop_service import NAME
 from tests.benchmarks.window import Figures, Window
-from tests.conftest import execute, fresh_database, with_path
+from tests.conftest import PASSWORD, execute, fresh_database, with_path
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 LOGS = STACKS / "bench" / "logs"
@@ -48,19 +48,22 @@ class Ground:
 
     def __init__(self, amqp_url: str, management_url: str, database_url: str, link: Link) -> None:
         self.amqp_url = amqp_url
-        self.database_url = database_url
-        """A superuser's."""
         self.environment = {
             **os.environ,
             "FLEET_AMQP_URL": amqp_url,
             "FLEET_MANAGEMENT_URL": management_url,
-            "FLEET_DATABASE_URL": service_url(database_url, NAME, "secret"),
             "FLEET_HEALTH_HOST": "127.0.0.1",
             "FLEET_HEALTH_PORT": "0",
         }
+        self.use(database_url)
         self._link = link
         self._window: Window | None = None
         self._over = asyncio.Event()
+
+    def use(self, database_url: str) -> None:
+        """From now on the contenders work there; the URL is a superuser's."""
+        self.database_url = database_url
+        self.environment["FLEET_DATABASE_URL"] = service_url(database_url, NAME, PASSWORD)
 
     async def on_outgoing(self, message: DeliveredMessage) -> None:
         """Counts what is published."""
@@ -78,32 +81,37 @@ class Ground:
                 [Outgoing("fleet.inbound", OrderPlaced.TYPE, content_type, body, uuid4().hex) for body in some]
             )
 
-    async def hop(self, module: str, *arguments: str, events: int, warm: int, tables: tuple[str, str]) -> Figures:
-        """Runs the contender on the filled queue. Raises WrongCount, TimeoutError."""
+    async def hop(
+        self, module: str, *arguments: str, events: int, warm: int, tables: tuple[str, str], workers: int = 1
+    ) -> Figures:
+        """Runs the contender, in so many processes, on the filled queue. Raises WrongCount, TimeoutError."""
         self._over.clear()
-        async with process(module, *arguments, environment=self.environment) as worker:
-            self._window = Window(warm, events, psutil.Process(worker.pid))
-            died = asyncio.create_task(worker.wait())
-            over = asyncio.create_task(self._over.wait())
-            await asyncio.wait([died, over], timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        before = await self._counts(tables)
+        async with AsyncExitStack() as running:
+            processes = [
+                await running.enter_async_context(process(module, *arguments, environment=self.environment))
+                for _ in range(workers)
+            ]
+            self._window = Window(warm, events, *(psutil.Process(worker.pid) for worker in processes))
+            ends = [asyncio.create_task(worker.wait()) for worker in processes]
+            ends.append(asyncio.create_task(self._over.wait()))
+            await asyncio.wait(ends, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
             if not self._over.is_set():
                 raise WrongCount(f"{module} published {self._window.done} of {events} events; see {LOGS}")
             figures = self._window.figures()
-        await self._verify(module, events, tables)
+        added = [after - was for after, was in zip(await self._counts(tables), before, strict=True)]
+        if [*added, self._window.done] != [events] * 3:
+            raise WrongCount(f"{module}: {added} rows and {self._window.done} messages of {events} events")
         return figures
 
-    async def _verify(self, module: str, events: int, tables: tuple[str, str]) -> None:
-        assert self._window is not None
-        found = [await self.value(f"select count(*) from {table}") for table in tables]
-        if [*found, self._window.done] != [events] * 3:
-            raise WrongCount(f"{module}: {found} rows and {self._window.done} messages of {events} events")
+    async def _counts(self, tables: tuple[str, str]) -> list[int]:
+        return [int(await self.value(f"select count(*) from {table}")) for table in tables]
 
-    async def clear(self) -> None:
-        """Empty tables, and nothing of the last contender left to be written to disk during the next one."""
-        await execute(
-            self.database_url,
-            f"truncate {NAME}.inbox, {NAME}.outgoing, {NAME}.hop_order, peer_inbox, peer_order, peer_outbox",
-        )
+    async def clear(self, inbox: bool = True) -> None:
+        """Empty tables (the inbox too, or as it is), and nothing of the last contender left to be written to disk
+        during the next one."""
+        tables = [f"{NAME}.outgoing", f"{NAME}.hop_order", *([f"{NAME}.inbox"] if inbox else [])]
+        await execute(self.database_url, f"truncate {', '.join(tables)}, peer_inbox, peer_order, peer_outbox")
         await execute(self.database_url, "checkpoint")
 
     async def value(self, query: str) -> Any:
@@ -124,8 +132,7 @@ async def ground() -> AsyncIterator[Ground]:
             await api.put("vhosts", name, body={})
             await apply(amqp_url, stack.addresses.management_url)
             await api.delete("queues", name, topology.JOURNAL)
-            await asyncio.to_thread(migrate, database, NAME, [MIGRATIONS], "secret")
-            await execute(database, TABLES)
+            await prepare(database)
             try:
                 async with open_link(amqp_url, "benchmark") as link, await aio_pika.connect(amqp_url) as watching:
                     one = Ground(amqp_url, stack.addresses.management_url, database, link)
@@ -134,6 +141,12 @@ async def ground() -> AsyncIterator[Ground]:
                     yield one
             finally:
                 await api.delete("vhosts", name)
+
+
+async def prepare(database: str) -> None:
+    """Both contenders' tables."""
+    await asyncio.to_thread(migrate, database, NAME, [MIGRATIONS], PASSWORD)
+    await execute(database, TABLES)
 
 
 @asynccontextmanager

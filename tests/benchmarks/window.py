@@ -16,18 +16,18 @@ class Figures:
 
     per_second: float
     cpu_us: float
-    """CPU of the worker process, user and system, per event."""
+    """CPU of the worker processes, user and system, per event."""
     peak_mb: float
-    """Resident memory of the worker process at its highest."""
+    """Resident memory of the largest worker process at its highest."""
 
 
 class Window:
     """Counts events as they are done and takes time and CPU at both ends."""
 
-    def __init__(self, warm: int, total: int, process: psutil.Process) -> None:
+    def __init__(self, warm: int, total: int, *processes: psutil.Process) -> None:
         self._warm = warm
         self._total = total
-        self._process = process
+        self._processes = processes
         self._begun = self._ended = (0.0, 0.0)
         self._from = 0
         self.done = 0
@@ -49,13 +49,12 @@ class Window:
             self._ended = (now, self._cpu())
 
     def _cpu(self) -> float:
-        times = self._process.cpu_times()
-        return float(times.user + times.system)
+        return sum(float(t.user + t.system) for t in (process.cpu_times() for process in self._processes))
 
     def figures(self) -> Figures:
         events = self.done - self._from
         seconds, cpu = (end - begin for begin, end in zip(self._begun, self._ended, strict=True))
-        return Figures(events / seconds, cpu / events * 1e6, peak_mb(self._process))
+        return Figures(events / seconds, cpu / events * 1e6, max(peak_mb(p) for p in self._processes))
 
 
 def peak_mb(process: psutil.Process) -> float:

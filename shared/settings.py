@@ -28,7 +28,8 @@ class Runtime(BaseSettings):
     prefetch: Annotated[int, Field(ge=1, le=4096)] = 512
     """Deliveries that may be unacked at once."""
     prefetch_bytes: Annotated[int, Field(ge=1)] = 32 * 1024 * 1024
-    """Bytes of deliveries that may wait in memory; above it the worker consumes one by one."""
+    """Bytes of deliveries that may wait in memory; above it the worker consumes one by one. The larger deliveries are,
+    the fewer may be unacked."""
     confirm_seconds: Annotated[float, Field(gt=0)] = 20.0
     sweep_seconds: Annotated[float, Field(gt=0)] = 30.0
     """Age at which an outgoing row that nobody sent is sent by the sweeper."""

@@ -24,6 +24,7 @@ import structlog
 from shared import metrics
 from shared.broker.link import Delivery, Link, LinkLost
 from shared.settings import Runtime
+from shared.worker.appetite import Appetite
 from shared.worker.batch import Batch, Desk, Stage
 from shared.worker.decode import decode, decode_kept, is_suspect
 from shared.worker.incoming import Incoming, Kept
@@ -57,6 +58,8 @@ class Session:
         """Set after each batch that made calls or reminders: somebody waits to carry them on."""
         self._waiting: deque[Delivery | Kept] = deque()
         self._waiting_bytes = 0
+        self._appetite = Appetite(runtime.prefetch, runtime.prefetch_bytes)
+        self._prefetch = 1
         self._arrived = asyncio.Event()
         self._offered: set[UUID] = set()
         self._next = Batch([])
@@ -100,11 +103,11 @@ class Session:
             await asyncio.gather(*loops, stopping, return_exceptions=True)
 
     async def _consume(self, state: State) -> None:
-        prefetch = 1 if state is State.CAREFUL else self._runtime.prefetch
         async with self._consuming:
             if self.state is State.DRAINING:
                 return
-            await self._link.consume(self._desk.service.name, prefetch, self._on_delivery)
+            self._prefetch = 1 if state is State.CAREFUL else self._appetite.prefetch
+            await self._link.consume(self._desk.service.name, self._prefetch, self._on_delivery)
             for queue in self._desk.service.queues:
                 await self._link.consume_also(queue, self._on_foreign_delivery)
             self._enter(state)
@@ -144,6 +147,7 @@ class Session:
     def _on_delivery(self, delivery: Delivery) -> None:
         self._waiting.append(delivery)
         self._waiting_bytes += len(delivery.body)
+        self._appetite.saw(len(delivery.body))
         self._arrived.set()
 
     def offer(self, rows: Iterable[Kept]) -> None:
@@ -167,13 +171,14 @@ class Session:
             self._fill()
 
     async def _adapt(self) -> None:
-        """Opens the prefetch once a delivery is completed, narrows it while too many bytes wait."""
+        """Opens the prefetch once a delivery is completed, as far as memory allows for deliveries as large as of late;
+        narrows it while too many bytes wait."""
         first = self._waiting[0] if self._waiting else None
         harmless = isinstance(first, Delivery) and not is_suspect(first)
         trusted = harmless and self._has_acked and not self._transactor.wary
         if self._waiting_bytes > self._runtime.prefetch_bytes and self.state is State.OPEN:
             await self._narrow()
-        elif trusted and self.state is State.CAREFUL and self._waiting_bytes <= self._runtime.prefetch_bytes // 2:
+        elif (trusted and self.state is State.CAREFUL and self._waiting_bytes <= self._runtime.prefetch_bytes // 2) or (self.state is State.OPEN and self._appetite.outgrew(self._prefetch)):
             await self._consume(State.OPEN)
 
     async def _narrow(self) -> None:

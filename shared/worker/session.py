@@ -176,9 +176,12 @@ class Session:
         first = self._waiting[0] if self._waiting else None
         harmless = isinstance(first, Delivery) and not is_suspect(first)
         trusted = harmless and self._has_acked and not self._transactor.wary
-        if self._waiting_bytes > self._runtime.prefetch_bytes and self.state is State.OPEN:
-            await self._narrow()
-        elif (trusted and self.state is State.CAREFUL and self._waiting_bytes <= self._runtime.prefetch_bytes // 2) or (self.state is State.OPEN and self._appetite.outgrew(self._prefetch)):
+        if self.state is State.OPEN:
+            if self._waiting_bytes > self._runtime.prefetch_bytes:
+                await self._narrow()
+            elif self._appetite.outgrew(self._prefetch):
+                await self._consume(State.OPEN)
+        elif trusted and self.state is State.CAREFUL and self._waiting_bytes <= self._runtime.prefetch_bytes // 2:
             await self._consume(State.OPEN)
 
     async def _narrow(self) -> None:

@@ -18,6 +18,8 @@ from tests.integration.worker.bench import until
 
 INJECTED_WITHIN = 90.0
 """Seconds: no load, no fault."""
+GIVEN_UP_WITHIN = 60.0
+"""Seconds until the last client must have noticed that its connection is half-open. Heartbeats take the longest."""
 PARTNERS = ("erp", "sefaz", "hub", "mercado-livre", "mail", *(s.supplier_id for s in SUPPLIERS))
 CALLING_BACK = ("erp", "mercado-livre", "rapido-brasil", *(s.supplier_id for s in SUPPLIERS))
 
@@ -92,14 +94,19 @@ async def _reset(field: Field, random: Random, wire: Any) -> str:
 
 
 async def _half_open(field: Field, random: Random, wire: Any) -> str:
-    """Neither side hears of the other until each gives up by itself; after a while the network ends the rest."""
+    """Neither side hears of the other. Whoever waits on such a connection must give it up by itself."""
     await until(lambda: wire.connections, INJECTED_WITHIN, f"{wire.name} is in use")
     victims = wire.half_open()
-    await until(lambda: sum(c.swallowed for c in victims), INJECTED_WITHIN, f"{wire.name} is used while half-open")
-    await asyncio.sleep(random.uniform(5, 15))
-    swallowed = sum(c.swallowed for c in victims)
-    wire.reset(victims)
-    return f"{wire.name}: {swallowed} bytes swallowed on {len(victims)} connections"
+    try:
+        used = await until(lambda: [c for c in victims if c.unanswered], INJECTED_WITHIN, f"{wire.name} is used then")
+        await until(lambda: any(c.given_up for c in used), GIVEN_UP_WITHIN, f"{wire.name} is given up")
+        await asyncio.sleep(random.uniform(1, 5))
+        left = [c for c in victims if c.unanswered and not c.given_up]
+        await until(lambda: all(c.given_up for c in left), GIVEN_UP_WITHIN, f"{wire.name} is given up by all")
+    finally:
+        wire.reset(victims)
+    swallowed, given_up = sum(c.swallowed for c in victims), sum(c.given_up for c in victims)
+    return f"{wire.name}: {swallowed} bytes swallowed, {given_up} of {len(victims)} connections given up"
 
 
 async def _slow(field: Field, random: Random, wire: Any) -> str:

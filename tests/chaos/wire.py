@@ -97,10 +97,14 @@ class Connection:
     passing: bool = True
     swallowed: int = 0
     """Bytes that were sent while half-open."""
+    unanswered: int = 0
+    """Those of the client's: it waits for something."""
+    given_up: bool = False
+    """Whether the client has ended it."""
 
     async def pass_on(self) -> None:
         ways = [
-            asyncio.create_task(self._pass(self.client[0], self.server[1])),
+            asyncio.create_task(self._pass_up()),
             asyncio.create_task(self._pass(self.server[0], self.client[1])),
         ]
         try:
@@ -114,6 +118,10 @@ class Connection:
             for _, writer in (self.client, self.server):
                 writer.close()
 
+    async def _pass_up(self) -> None:
+        await self._pass(self.client[0], self.server[1])
+        self.given_up = True
+
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(CHUNK):
@@ -122,6 +130,7 @@ class Connection:
                     await asyncio.sleep(self.wire.delay)
                 if not self.passing:
                     self.swallowed += len(data)
+                    self.unanswered += len(data) if reader is self.client[0] else 0
                     continue
                 writer.write(data)
                 await writer.drain()

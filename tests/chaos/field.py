@@ -36,10 +36,10 @@ QUICK = {
     "FLEET_GATEWAY_RETRY_AFTER": "1",
 }
 """Settings that make a service wait seconds where it would wait minutes."""
+LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What asyncpg raises while the database is away."""
 BLOCK = 5
 """Orders that the upstream system publishes at once."""
-WINDOW = 20
-"""Orders under way that it keeps up."""
 
 
 @dataclass
@@ -68,11 +68,14 @@ class Field:
     def replicas(self, service: str) -> list[Member]:
         return [m for m in self.fleet.members.values() if m.environment.get("CHAOS_SERVICE") == service]
 
-    async def feed(self, orders: int) -> None:
-        """Publishes at least so many orders, and more for as long as `feeding` says: nothing breaks without load."""
+    async def feed(self, orders: int, under_way: int) -> None:
+        """Publishes at least so many orders, and more for as long as `feeding` says: nothing breaks without load.
+
+        No more are published while so many are `under_way`.
+        """
         block = 0
         while self.feeding or len(self.placed) < orders:
-            if len(self.placed) - self.completed < WINDOW:
+            if len(self.placed) - self.completed < under_way:
                 block += 1
                 messages = world.orders(BLOCK, self.seed * 1000 + block)
                 self.placed += sorted({m.order_id for m in messages if isinstance(m, OrderPlaced | OrderPlacedV1)})
@@ -82,7 +85,7 @@ class Field:
     async def watch(self) -> None:
         """Keeps what is known of the orders up to date, through the loss of the database."""
         while True:
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            with contextlib.suppress(*LOST):
                 con = await asyncpg.connect(self.site.database_url, timeout=5, command_timeout=5)
                 try:
                     while True:

@@ -27,6 +27,8 @@ class Plan:
     seed: int
     orders: int
     faults: tuple[str, ...]
+    under_way: int = 20
+    """Orders that are kept on their way while things break."""
     minutes: float = 0.0
     """The schedule is repeated in another order until so many minutes are over."""
     doubled: Callable[[str], bool] = lambda service: True
@@ -66,7 +68,7 @@ async def play(plan: Plan, folder: Path, say: Say) -> Outcome:
         say("orders on their way")
         started = monotonic()
         async with _beside(ground.watch()), _beside(_tell(ground, say)):
-            feeding = asyncio.create_task(ground.feed(plan.orders))
+            feeding = asyncio.create_task(ground.feed(plan.orders, plan.under_way))
             await _break_things(plan, ground, outcome, say)
             ground.feeding = False
             await feeding

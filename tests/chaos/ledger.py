@@ -75,7 +75,9 @@ async def load_entries(con: Connection) -> list[Entry]:
 
 async def load_memory(con: Connection, service: str) -> Memory:
     handled = await con.fetch(f"select ref from {service}.inbox")
-    calls = await con.fetch(f"select id from {service}.partner_call")
+    calls = await con.fetch(
+        f"select id from {service}.partner_call union all select id from {service}.partner_call_done"
+    )
     return Memory(
         frozenset(row["ref"] for row in handled),
         frozenset(row["id"] for row in calls),

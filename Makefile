@@ -17,6 +17,9 @@ check: venv  ## Lint, types and import contracts only
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+chaos: venv  ## Break everything around the fleet under load, and check that nothing is lost or done twice (SEED=…)
+	$(BIN)/python -m tests.chaos --orders $(ORDERS) $(if $(SEED),--seed $(SEED))
+
 bench: venv  ## Measure one hop beside FastStream's, and without a broker
 	$(BIN)/python -m tests.benchmarks.hop
 
@@ -31,4 +34,4 @@ clean:  ## Stop the private servers; remove them, the caches and the environment
 venv:
 	@python3 deploy/bootstrap.py
 
-.PHONY: help demo test check bench machines clean venv
+.PHONY: help demo test check chaos bench machines clean venv

@@ -19,9 +19,20 @@ COMMAND_SECONDS = 60.0
 
 @asynccontextmanager
 async def connection(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
-    """A connection of the pool. (The pool hands out proxies, which have a type of their own.)"""
-    async with pool.acquire() as proxy:
-        yield cast(asyncpg.Connection, proxy)
+    """A connection of the pool. (The pool hands out proxies, which have a type of their own.)
+
+    Raises InterfaceError also where asyncpg says InternalClientError, of a connection that the server ended in the
+    middle of an answer. Such a one is not given back: nobody knows what its next answer belongs to.
+    """
+    try:
+        async with pool.acquire() as proxy:
+            try:
+                yield cast(asyncpg.Connection, proxy)
+            except asyncpg.InternalClientError:
+                proxy.terminate()
+                raise
+    except asyncpg.InternalClientError as error:
+        raise asyncpg.InterfaceError(f"lost in the middle of an answer: {error}") from error
 
 
 class StoppedWaiting(Exception):
@@ -47,7 +58,7 @@ async def open_pool(
                 reset=_as_it_is,
             )
             break
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             health.not_ready("database", f"{type(error).__name__}: {error}")
             log.warning("database.unreachable", error=f"{type(error).__name__}: {error}")
         waits = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(backoff.wait())]

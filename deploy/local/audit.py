@@ -79,16 +79,29 @@ def _count(result: Audit, by_type: Mapping[str, list[Mapping[str, Any]]], mails:
 
 def _orders(result: Audit, order_ids: set[str], by_type: Mapping[str, list[Mapping[str, Any]]]) -> None:
     """Every order completed, through every status of the line, in order."""
-    histories: dict[str, list[str]] = defaultdict(list)
+    changes: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for change in by_type.get(OrderStatusChanged.TYPE, []):
-        histories[change["order_id"]].append(change["status"])
+        changes[change["order_id"]].append(change)
     for order_id in sorted(order_ids):
-        history = histories[order_id]
+        history = _history(changes[order_id])
         line = [status for status in history if status in LINE]
         if line != list(LINE):
             result.problems.append(f"{order_id}: status history is {' → '.join(history) or 'empty'}")
     completed = Counter(data["order_id"] for data in by_type.get(OrderCompleted.TYPE, []))
     result.problems += [f"{order}: completed {n} times" for order, n in completed.items() if n != 1]
+
+
+def _history(changes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The statuses as they followed each other: each change names the one before. The order in which they arrived
+    says nothing, where one replica sends later what it saved before another."""
+    left = list(changes)
+    history: list[str] = []
+    while left:
+        before = history[-1] if history else None
+        following = next((c for c in left if c.get("previous") == before), left[0])
+        left.remove(following)
+        history.append(following["status"])
+    return history
 
 
 def _purchase_orders(result: Audit, by_type: Mapping[str, list[Mapping[str, Any]]]) -> None:

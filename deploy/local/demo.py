@@ -136,7 +136,7 @@ class _Run:
             if beside is not None:
                 await beside
         self._stage("auditing")
-        return await self._summary(ids, seconds)
+        return await summarise(self._site, self._fleet, self._con, ids, seconds)
 
     def _stage(self, stage: str) -> None:
         self._progress.stage = stage
@@ -174,54 +174,60 @@ class _Run:
         progress.restarts = self._fleet.restarts
         self._show(progress)
 
-    async def _summary(self, order_ids: list[str], seconds: float) -> Summary:
-        facts = await store.load_facts(self._con, TYPES)
-        effects, mails = await self._partners()
-        found: Audit = audit(order_ids, facts, effects, mails)
-        open_work = await store.load_open_work(self._con)
-        found.problems += [f"still under way: {count} {what}" for what, count in open_work.items()]
-        billing = await asyncpg.connect(self._site.database_url_of("billing"))
-        try:
-            ledger = await ledger_balance(billing)
-        finally:
-            await billing.close()
-        if not ledger.settled:
-            found.problems.append(
-                f"ledger: {ledger.owed_to_customer} owed, {ledger.open_payables} open, "
-                f"{len(ledger.unbalanced_movements)} unbalanced, {len(ledger.unreconciled)} orders unreconciled"
-            )
-        unrouted, letters = await self._left_on_the_broker()
-        return Summary(
-            orders=len(order_ids),
-            dead_letters=letters + await store.load_dead_letters(self._con),
-            unrouted=unrouted,
-            ledger_balanced=ledger.balanced,
-            messages=await store.load_message_count(self._con),
-            seconds=round(seconds, 1),
-            restarts=self._fleet.restarts,
-            problems=tuple(found.problems),
-            **found.counts,
+
+async def summarise(
+    place: Site, members: Fleet, con: asyncpg.Connection, order_ids: Sequence[str], seconds: float
+) -> Summary:
+    """How a run ended that took so many seconds. `con` is an administrator's."""
+    facts = await store.load_facts(con, TYPES)
+    effects, mails = await _partners(members)
+    found: Audit = audit(order_ids, facts, effects, mails)
+    open_work = await store.load_open_work(con)
+    found.problems += [f"still under way: {count} {what}" for what, count in open_work.items()]
+    billing = await asyncpg.connect(place.database_url_of("billing"))
+    try:
+        ledger = await ledger_balance(billing)
+    finally:
+        await billing.close()
+    if not ledger.settled:
+        found.problems.append(
+            f"ledger: {ledger.owed_to_customer} owed, {ledger.open_payables} open, "
+            f"{len(ledger.unbalanced_movements)} unbalanced, {len(ledger.unreconciled)} orders unreconciled"
         )
+    unrouted, letters = await _left_on_the_broker(place)
+    return Summary(
+        orders=len(order_ids),
+        dead_letters=letters + await store.load_dead_letters(con),
+        unrouted=unrouted,
+        ledger_balanced=ledger.balanced,
+        messages=await store.load_message_count(con),
+        seconds=round(seconds, 1),
+        restarts=members.restarts,
+        problems=tuple(found.problems),
+        **found.counts,
+    )
 
-    async def _partners(self) -> tuple[list[dict[str, str]], int]:
-        async with aiohttp.ClientSession(self._fleet.sandbox_url) as session:
-            effects = await (await session.get("/_sandbox/effects")).json()
-            mails = await (await session.get("/mail")).json()
-        return effects, len(mails)
 
-    async def _left_on_the_broker(self) -> tuple[int, int]:
-        """Messages that nobody takes, and dead letters on their way."""
-        connection = await aio_pika.connect(self._site.amqp_url)
-        try:
-            channel = await connection.channel()
-            depths = {}
-            for name in (UNROUTED, *(dead(service) for service in SERVICES)):
-                queue = await channel.declare_queue(name, passive=True)
-                depths[name] = int(queue.declaration_result.message_count or 0)
-        finally:
-            await connection.close()
-        unrouted = depths.pop(UNROUTED)
-        return unrouted, sum(depths.values())
+async def _partners(members: Fleet) -> tuple[list[dict[str, str]], int]:
+    async with aiohttp.ClientSession(members.sandbox_url) as session:
+        effects = await (await session.get("/_sandbox/effects")).json()
+        mails = await (await session.get("/mail")).json()
+    return effects, len(mails)
+
+
+async def _left_on_the_broker(place: Site) -> tuple[int, int]:
+    """Messages that nobody takes, and dead letters on their way."""
+    connection = await aio_pika.connect(place.amqp_url)
+    try:
+        channel = await connection.channel()
+        depths = {}
+        for name in (UNROUTED, *(dead(service) for service in SERVICES)):
+            queue = await channel.declare_queue(name, passive=True)
+            depths[name] = int(queue.declaration_result.message_count or 0)
+    finally:
+        await connection.close()
+    unrouted = depths.pop(UNROUTED)
+    return unrouted, sum(depths.values())
 
 
 async def publish(publisher: Publisher, messages: Sequence[Message]) -> None:

@@ -129,12 +129,29 @@ async def _make_database(admin_url: str, name: str, *, afresh: bool) -> None:
 
 
 async def _make_vhost(addresses: Addresses, name: str, *, afresh: bool) -> None:
-    url = f"{addresses.management_url}/api/vhosts/{name}"
-    async with aiohttp.ClientSession() as session:
-        for method in ("DELETE", "PUT") if afresh else ("PUT",):
-            async with session.request(method, url, json={}) as answer:
-                if answer.status not in (201, 204, 404):
-                    raise RuntimeError(f"{method} of virtual host {name}: {answer.status} {await answer.text()}")
+    async with aiohttp.ClientSession(f"{addresses.management_url}/api/") as session:
+        if afresh:
+            await _empty_queues(session, name)
+            await _ask(session, "DELETE", f"vhosts/{name}")
+        await _ask(session, "PUT", f"vhosts/{name}")
+
+
+async def _empty_queues(session: aiohttp.ClientSession, vhost: str) -> None:
+    """Returns when each queue has a leader: only a leader can purge.
+
+    A node that has just started elects them. RabbitMQ 3.10 then loses the supervisor of all at-least-once dead
+    lettering when a queue is deleted in between, and no such queue can be declared until the node starts again.
+    """
+    async with session.get(f"queues/{vhost}", params={"columns": "name"}) as answer:
+        queues = await answer.json() if answer.status == 200 else []
+    for queue in queues:
+        await _ask(session, "DELETE", f"queues/{vhost}/{queue['name']}/contents")
+
+
+async def _ask(session: aiohttp.ClientSession, method: str, path: str) -> None:
+    async with session.request(method, path, json={}) as answer:
+        if answer.status not in (201, 204, 404):
+            raise RuntimeError(f"{method} {path}: {answer.status} {await answer.text()}")
 
 
 def _with_path(url: str, path: str) -> str:

@@ -20,6 +20,9 @@ class FaultsOrdered(BaseModel):
     error: Share = 0.0
     too_many: Share = 0.0
     lost_answer: Share = 0.0
+    silent: Share = 0.0
+    late: Share = 0.0
+    patience: Annotated[float, Field(ge=0, le=600)] = 30.0
     delay: Annotated[float, Field(ge=0, le=60)] = 0.0
     duplicate_callback: Share = 0.0
     rate: Annotated[float, Field(gt=0)] | None = None

@@ -29,6 +29,12 @@ class Faults:
     """answers 429 with Retry-After: 1, without an effect"""
     lost_answer: float = 0.0
     """has its effect, then cuts the connection"""
+    silent: float = 0.0
+    """takes the call and says nothing, without an effect, for `patience` seconds, then cuts the connection"""
+    late: float = 0.0
+    """has its effect at once, and answers after `patience` seconds"""
+    patience: float = 30.0
+    """seconds: longer than a caller waits"""
     delay: float = 0.0
     """longest time before an answer"""
     duplicate_callback: float = 0.0
@@ -167,6 +173,7 @@ class Sandbox:
                 faults.injected["rate"] += 1
                 return web.json_response({"erro": "limite"}, status=429, headers={"Retry-After": "1"})
             if faults.delay:
+                faults.injected["delay"] += 1
                 await asyncio.sleep(random.random() * faults.delay)
             if random.random() < faults.error:
                 faults.injected["error"] += 1
@@ -174,10 +181,17 @@ class Sandbox:
             if random.random() < faults.too_many:
                 faults.injected["too_many"] += 1
                 return web.json_response({"erro": "limite"}, status=429, headers={"Retry-After": "1"})
+            if random.random() < faults.silent:
+                faults.injected["silent"] += 1
+                await asyncio.sleep(faults.patience)
+                return _cut_off(request, web.Response(status=504))
             response = await handler(request)
-            if random.random() < faults.lost_answer and request.transport is not None:
+            if random.random() < faults.late:
+                faults.injected["late"] += 1
+                await asyncio.sleep(faults.patience)
+            if random.random() < faults.lost_answer:
                 faults.injected["lost_answer"] += 1
-                request.transport.abort()
+                return _cut_off(request, response)
             return response
 
         return faulty
@@ -191,6 +205,13 @@ def secret_name(path: str) -> str:
     """
     kind, _, partner = path.removeprefix("/v1/").removesuffix("/events").partition("/")
     return f"{kind.removesuffix('s')}:{partner}" if partner else kind
+
+
+def _cut_off(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+    """The response, which nobody will get."""
+    if request.transport is not None:
+        request.transport.abort()
+    return response
 
 
 def signature(secret: str, payload: bytes, at: int | None = None) -> dict[str, str]:

@@ -1,0 +1,84 @@
+"""PURE: has every event of the journal its cause there, and has everybody whom it concerns handled it?
+
+The cause of an answer is a call, and that of a reminder nobody names: both have ids that derive from the event which
+led to them, so it is looked for among what may have followed from the journal's events.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID, uuid5
+
+from schemas import catalogue, envelope
+from schemas.runtime import ReminderDue
+from shared.worker.outbox import source_of
+
+POSITIONS = 12
+"""Calls of one decision that are looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event of the journal. `cause`: the id that it names."""
+
+    source: str
+    id: str
+    type: str
+    cause: str | None
+
+    @property
+    def ref(self) -> UUID:
+        return envelope.reference(self.source, self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a service's tables know: the events it has handled, the calls it made, the reminders it may set."""
+
+    handled: frozenset[UUID]
+    calls: frozenset[UUID]
+    reminders: frozenset[str] = frozenset()
+
+
+def without_cause(entries: Sequence[Entry], memories: Mapping[str, Memory]) -> list[Entry]:
+    """Events of the fleet whose cause is neither in the journal nor follows from what is there."""
+    refs = {entry.ref for entry in entries}
+    causes = {entry.id for entry in entries}
+    reminders: set[str] = set()
+    for service, memory in memories.items():
+        causes |= {str(call) for call in _calls(service, memory, refs)}
+        reminders |= {_reminder(service, name, ref) for name in memory.reminders for ref in refs}
+    return [
+        entry
+        for entry in entries
+        if entry.source.startswith("/dropfleet/")
+        and entry.cause not in causes
+        and not (entry.type == ReminderDue.TYPE and entry.id in reminders)
+    ]
+
+
+def _calls(service: str, memory: Memory, refs: Iterable[UUID]) -> Iterable[UUID]:
+    derived = (uuid5(ref, f"{service}/call/{n}") for ref in refs for n in range(POSITIONS))
+    return (call for call in derived if call in memory.calls)
+
+
+def _reminder(service: str, name: str, ref: UUID) -> str:
+    return str(uuid5(uuid5(ref, f"{service}/reminder/{name}"), "due"))
+
+
+def not_handled(entries: Sequence[Entry], memories: Mapping[str, Memory]) -> list[tuple[Entry, str]]:
+    """Events that a service takes and its inbox does not know: lost on the way to it."""
+    return [
+        (entry, service)
+        for entry in entries
+        for service in _consumers(entry)
+        if service in memories and entry.ref not in memories[service].handled
+    ]
+
+
+def _consumers(entry: Entry) -> tuple[str, ...]:
+    known = catalogue.by_type().get(entry.type)
+    if known is None:
+        return ()
+    if known.kind == "command":  # those of one service to itself
+        return tuple(service for service in known.consumers if source_of(service) == entry.source)
+    return known.consumers

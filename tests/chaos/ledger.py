@@ -1,0 +1,90 @@
+"""The ledger check after a run: was everything that was accepted done, once, by everybody whom it concerns?"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import aiohttp
+import asyncpg
+from asyncpg import Connection
+
+from deploy.local.demo import Summary, summarise
+from deploy.local.fleet import Fleet
+from deploy.local.site import Site
+from schemas.catalogue import CONSUMERS
+from tests.chaos.causes import Entry, Memory, not_handled, without_cause
+
+REMINDERS = {"order_intake": frozenset({"complete"}), "po_dispatch": frozenset({"shipping_gate"})}
+SHOWN = 5
+"""Problems of one kind that are listed."""
+
+ONCE_FOR_EACH: Mapping[str, str] = {
+    "pedido-venda": "orders",
+    "concluido": "orders",
+    "pedido-compra": "purchase_orders",
+    "purchase_order": "purchase_orders",
+    "sale_nf": "purchase_orders",
+    "remittance_nf": "purchase_orders",
+    "shipment": "purchase_orders",
+    "autorizacao": "invoices",
+    "nota-entrada": "supplier_nfs",
+    "pagamento": "supplier_nfs",
+    "send": "mails",
+}
+"""Partners' effects by operation, and of what there must be one for each."""
+
+
+async def check(site: Site, fleet: Fleet, order_ids: Sequence[str], seconds: float) -> tuple[Summary, list[str]]:
+    """The demo's summary, and everything that is not as it must be, its problems included."""
+    con = await asyncpg.connect(site.database_url)
+    try:
+        summary = await summarise(site, fleet, con, order_ids, seconds)
+        entries = await load_entries(con)
+        memories = {service: await load_memory(con, service) for service in CONSUMERS}
+    finally:
+        await con.close()
+    problems = list(summary.problems)
+    problems += _shown(
+        "no cause in the journal", [f"{e.type} {e.id} ({e.cause})" for e in without_cause(entries, memories)]
+    )
+    problems += _shown("lost on its way", [f"{e.type} {e.id} to {s}" for e, s in not_handled(entries, memories)])
+    problems += _counted(summary, await load_effects(fleet))
+    if summary.completed != summary.orders:
+        problems.append(f"{summary.completed} of {summary.orders} orders completed")
+    if summary.dead_letters or summary.unrouted:
+        problems.append(f"{summary.dead_letters} dead letters, {summary.unrouted} unrouted messages")
+    return summary, problems
+
+
+def _counted(summary: Summary, effects: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Every effect that there must be is there; `audit` has seen that none is there twice."""
+    counts = Counter(effect["operation"] for effect in effects)
+    wanted = {operation: getattr(summary, what) for operation, what in ONCE_FOR_EACH.items()}
+    return [f"partners: {counts[op]} × {op}, not {n}" for op, n in wanted.items() if counts[op] != n]
+
+
+def _shown(what: str, found: Sequence[str]) -> list[str]:
+    more = [f"{what}: and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
+    return [f"{what}: {one}" for one in found[:SHOWN]] + more
+
+
+async def load_entries(con: Connection) -> list[Entry]:
+    rows = await con.fetch("select source, id, type, causation from control_room.journal order by position")
+    return [Entry(*row.values()) for row in rows]
+
+
+async def load_memory(con: Connection, service: str) -> Memory:
+    handled = await con.fetch(f"select ref from {service}.inbox")
+    calls = await con.fetch(
+        f"select id from {service}.partner_call union all select id from {service}.partner_call_done"
+    )
+    return Memory(
+        frozenset(row["ref"] for row in handled),
+        frozenset(row["id"] for row in calls),
+        REMINDERS.get(service, frozenset()),
+    )
+
+
+async def load_effects(fleet: Fleet) -> list[Mapping[str, Any]]:
+    async with aiohttp.ClientSession(fleet.sandbox_url) as session:
+        return list(await (await session.get("/_sandbox/effects")).json())

@@ -1,0 +1,44 @@
+"""A short run of the chaos suite: one fault of each kind. `make chaos` runs all of them, with two replicas each."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from deploy.local.stack import STACKS
+from schemas.catalogue import BILLING, INTAKE
+from tests.chaos.__main__ import repeat
+from tests.chaos.play import Plan, play
+
+FOLDER: Path = STACKS / "test-chaos"
+SHORT = (
+    "kill-gateway-confirmed",
+    "kill-order_intake-committed",
+    "kill-po_dispatch-saved",
+    "kill-nf_reconciliation-decoded",
+    "kill-billing-called",
+    "kill-channel_sync-published",
+    "kill-control_room-saved",
+    "broker-reset",
+    "database-half-open",
+    "database-kill",
+    "partners-error",
+    "partners-late",
+    "partners-duplicate-callback",
+)
+pytestmark = pytest.mark.timeout(500)
+
+
+@pytest.fixture(autouse=True)
+def _servers_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are killed here, also where the settings name real ones."""
+    for name in [name for name in os.environ if name.startswith("FLEET_")]:
+        monkeypatch.delenv(name)
+
+
+async def test_fleet_under_faults_loses_nothing_and_does_nothing_twice() -> None:
+    plan = Plan(seed=1, orders=10, faults=SHORT, under_way=10, doubled=lambda service: service in (INTAKE, BILLING))
+    outcome = await play(plan, FOLDER, print)
+    assert outcome.problems == [], repeat(plan)
+    assert {name for name, _ in outcome.injected} == set(SHORT)
+    assert outcome.ok

@@ -29,7 +29,14 @@ def main() -> None:
         faults = tuple(dict.fromkeys(names_of(asked.faults.split(",")))) if asked.faults else tuple(FAULTS)
     except KeyError as unknown:
         sys.exit(f"no fault begins with {unknown}; there are: {', '.join(FAULTS)}")
-    plan = Plan(seed, asked.orders, faults, asked.minutes, lambda service: asked.replicas > 1, asked.keep)
+    plan = Plan(
+        seed=seed,
+        orders=asked.orders,
+        faults=faults,
+        minutes=asked.minutes,
+        doubled=lambda service: asked.replicas > 1,
+        keep=asked.keep,
+    )
     say(f"seed {seed}, {len(faults)} faults")
     outcome = asyncio.run(play(plan, asked.folder, say))
     print(json.dumps(shown(outcome), indent=2, ensure_ascii=False))

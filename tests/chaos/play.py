@@ -20,7 +20,7 @@ STALLED_SECONDS = 75.0
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What is to happen. The same seed makes the same orders and the same schedule."""
 

@@ -111,6 +111,23 @@ async def test_lost_answer_is_uncertain_and_the_query_finds_the_order(partner: P
     assert found == await partner.erp.register(sales_order(), partner.attempt("call-1", 3))
 
 
+@pytest.mark.parametrize(("fault", "times"), [("silent", 0), ("late", 1)])
+async def test_answer_that_does_not_come_in_time_is_a_time_out_with_or_without_the_effect(
+    partner: Partner, fault: str, times: int
+) -> None:
+    faults = partner.sandbox.faults["erp"]
+    setattr(faults, fault, 1.0)
+    faults.patience = 1.0
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await partner.erp.register(sales_order(), partner.attempt("call-1"))
+    assert faults.injected[fault] == 1
+    assert [done for _, _, done in partner.effects()] == [1] * times
+    setattr(faults, fault, 0.0)
+    assert (await partner.erp.register(sales_order(), partner.attempt("call-1", 2))).number
+    assert partner.effects() == [("pedido-venda", "order-1", times + 1)]
+
+
 async def test_overloaded_erp_is_unavailable_with_its_wait(partner: Partner) -> None:
     partner.sandbox.faults["erp"].too_many = 1.0
     with pytest.raises(Unavailable) as raised:

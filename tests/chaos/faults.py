@@ -16,7 +16,7 @@ from tests.chaos.field import Field
 from tests.chaos.victim import STEPS
 from tests.integration.worker.bench import until
 
-INJECTED_WITHIN = 90.0
+INJECTED_WITHIN = 150.0
 """Seconds: no load, no fault."""
 GIVEN_UP_WITHIN = 60.0
 """Seconds until the last client must have noticed that its connection is half-open. Heartbeats take the longest."""
@@ -43,9 +43,11 @@ async def die_at(service: str, step: str, field: Field, random: Random) -> str:
     draft = order.with_suffix(".draft")
     draft.write_text(str(random.randint(1, 3)))
     draft.rename(order)
-    [died] = await until(
-        lambda: list(field.marks.glob(f"{order.name}.died.*")), INJECTED_WITHIN, f"{order.name} passed"
-    )
+    try:
+        why = f"{order.name} was passed"
+        [died] = await until(lambda: list(field.marks.glob(f"{order.name}.died.*")), INJECTED_WITHIN, why)
+    finally:
+        order.unlink(missing_ok=True)
     died.unlink()
 
     def again() -> list[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -31,7 +32,7 @@ HEARTBEAT_SECONDS = 10
 QUICK = {
     "FLEET_SWEEP_SECONDS": "4",
     "FLEET_CONFIRM_SECONDS": "6",
-    "FLEET_LADDER_SECONDS": "[1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144]",
+    "FLEET_LADDER_SECONDS": json.dumps([1, 2, 3, 5, 8, 13] + [20] * 20),
     "FLEET_GATEWAY_CONFIRM_SECONDS": "4",
     "FLEET_GATEWAY_RETRY_AFTER": "1",
 }

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,7 +18,14 @@ from hypothesis.stateful import run_state_machine_as_test as run
 
 from schemas.decision import Context, Outcome
 from schemas.payment import PaymentApproved
-from schemas.runtime import DeadLetterDiscardRequested, DeadLetterReplayRequested
+from schemas.runtime import (
+    DeadLetterDiscardRequested,
+    DeadLetterFailed,
+    DeadLetterRecorded,
+    DeadLetterReleased,
+    DeadLetterReplayRequested,
+    DeadLetterResolved,
+)
 from shared.worker import store
 from shared.worker.batch import Batch
 from tests.integration.machines.place import Cut, Killed, Place
@@ -25,6 +33,7 @@ from tests.integration.machines.process import Broker, Process
 from tests.integration.worker.bench import NAME, Tally, count, event, events_in, pack, payment, service
 
 CUTS = st.none() | st.builds(Cut, st.integers(0, 9), st.booleans(), st.just(True))
+ANSWERS = (DeadLetterResolved.TYPE, DeadLetterFailed.TYPE)
 Ordered = DeadLetterReplayRequested | DeadLetterDiscardRequested
 
 
@@ -50,6 +59,7 @@ class Model:
     known: set[str] = field(default_factory=set)
     discarded: set[str] = field(default_factory=set)
     deaths: int = 0
+    waited: int = 0
     answers: dict[str, tuple[str, int]] = field(default_factory=dict)
     """Outcome and number of released events, by replay."""
 
@@ -59,6 +69,7 @@ class Model:
         self.known.add(one.id)
         if one.key in self.dead:
             self.held.setdefault(one.key, []).append(one)
+            self.waited += 1
         else:
             self.decide(one)
 
@@ -195,6 +206,7 @@ class HeldKeys(RuleBasedStateMachine):
     def dead_by_occurrence(self) -> dict[str, Said]:
         rows = self.place.rows("select occurrence::text, id, key from inbox_kept where status = 'dead'")
         by_id = {one.id: one for one in self.model.dead.values()}
+        assert {row["id"] for row in rows} == by_id.keys()
         found = {row["occurrence"]: by_id[row["id"]] for row in rows}
         self.occurrences += [occurrence for occurrence in found if occurrence not in self.occurrences]
         return found
@@ -240,14 +252,17 @@ class HeldKeys(RuleBasedStateMachine):
         assert self.place.rows("select 1 from inbox_kept") == []
         handled = sum(len(seen) for seen in self.model.seen.values())
         assert handled + len(self.model.discarded) == len(self.model.known), "lost"
-        recorded = {one["id"] for m in self.broker.sent for one in events_in(m.body) if m.exchange == "fleet.dead"}
-        assert len(recorded) == self.model.deaths == len(self.occurrences), "every death is told once"
-        answered = {one["data"]["replay_id"] for m in self.broker.sent for one in events_in(m.body) if is_answer(one)}
-        assert answered == self.model.answers.keys(), "every order is answered"
-
-
-def is_answer(one: dict[str, Any]) -> bool:
-    return one["type"] in ("dead_letter.resolved.v1", "dead_letter.failed.v1")
+        self.place.run(self.process.worker._sweep(timedelta(0)))  # what a killed process left
+        told = list({one["id"]: one for m in self.broker.sent for one in events_in(m.body)}.values())
+        letters = [one["data"] for one in told if one["type"] == DeadLetterRecorded.TYPE]
+        deaths = [letter["occurrence"] for letter in letters if letter["reason"] == "decision_raised"]
+        assert len(deaths) == len(set(deaths)) == self.model.deaths == len(self.occurrences), "every death is told once"
+        waited = [letter["occurrence"] for letter in letters if letter["reason"] == "held"]
+        released = [one["data"]["occurrence"] for one in told if one["type"] == DeadLetterReleased.TYPE]
+        assert sorted(waited) == sorted(released), "what is told to wait is told to go on"
+        assert len(waited) == self.model.waited
+        answers = [one["data"]["replay_id"] for one in told if one["type"] in ANSWERS]
+        assert sorted(answers) == sorted(self.model.answers), "every order is answered once"
 
 
 def body_of(one: Said) -> bytes:

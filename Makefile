@@ -20,6 +20,9 @@ check: venv  ## Lint, types and import contracts only
 chaos: venv  ## Break everything around the fleet under load, and check that nothing is lost or done twice (SEED=…)
 	$(BIN)/python -m tests.chaos --orders $(ORDERS) $(if $(SEED),--seed $(SEED))
 
+outages: venv  ## The outage tests with minutes instead of seconds
+	$(BIN)/python -m pytest tests/integration/outages -m slow
+
 bench: venv  ## Measure one hop beside FastStream's, and without a broker
 	$(BIN)/python -m tests.benchmarks.hop
 
@@ -34,4 +37,4 @@ clean:  ## Stop the private servers; remove them, the caches and the environment
 venv:
 	@python3 deploy/bootstrap.py
 
-.PHONY: help demo test check chaos bench machines clean venv
+.PHONY: help demo test check chaos outages bench machines clean venv

@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from time import monotonic
 
 import structlog
 
-from shared.backoff import Backoff
+from shared.backoff import LONGEST, Backoff
 from shared.broker.link import Link, open_link
 from shared.broker.outgoing import NotConfirmed, Outgoing
 
@@ -51,10 +52,12 @@ class Publisher:
                 async with open_link(self._url, self._name) as link:
                     self._link = link
                     self._up.set()
-                    backoff.reset()
+                    since = monotonic()
                     log.info("broker.connected")
                     why = await asyncio.shield(link.lost)
                     log.warning("broker.lost", why=why)
+                    if monotonic() - since > LONGEST:  # what is closed at once must not be opened again at once
+                        backoff.reset()
             except Exception as error:
                 log.warning("broker.unreachable", error=str(error))
             finally:

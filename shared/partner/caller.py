@@ -36,6 +36,8 @@ Send = Callable[[UUID, list[Outgoing]], Awaitable[None]]
 LONGEST_WAIT = 60.0
 """Seconds between two tries of one call, at most."""
 POLL = 0.5
+LONGEST_AWAY = 5.0
+"""Seconds between two looks for due calls while the database is away, at most."""
 
 
 class Caller:
@@ -61,19 +63,21 @@ class Caller:
             await stop.wait()
             return
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+            failures = 0
             while not stop.is_set():
                 try:
                     started = await self._start_due(session)
+                    failures = 0
                 except Exception as error:
                     log.warning("calls.not_leased", error=str(error), exc_info=diagnose(error) is None)
-                    started = 0
+                    started, failures = 0, failures + 1
                 if not started:
-                    await self._sleep(stop)
+                    await self._sleep(stop, jittered(failures, POLL, LONGEST_AWAY) if failures else POLL)
             await asyncio.gather(*(t for tasks in self._running.values() for t in tasks), return_exceptions=True)
 
-    async def _sleep(self, stop: asyncio.Event) -> None:
+    async def _sleep(self, stop: asyncio.Event, seconds: float) -> None:
         waits = [asyncio.ensure_future(self._wake.wait()), asyncio.ensure_future(stop.wait())]
-        await asyncio.wait(waits, timeout=POLL, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()
         self._wake.clear()

@@ -16,6 +16,7 @@ from shared.broker.link import Delivery
 from shared.broker.topology import INBOUND
 from shared.worker.incoming import Fault, Incoming, Kept, Replay
 
+_TYPE = re.compile(r"[a-z][a-z_]*\.[a-z][a-z_]*\.v[1-9][0-9]*", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f]")
 
 OURS = "/dropfleet/"
@@ -199,9 +200,11 @@ def _judged(
 
 
 def _unknown(routing_key: str) -> Fault:
+    """Only what the topology of some release binds comes here, so a well-formed type is one that a newer one knows."""
     newest = catalogue.newest(catalogue.family_of(routing_key))
     if newest is None:
-        return Fault("unknown_type", f"nobody knows the message type {routing_key!r}")
+        may_pass = _TYPE.fullmatch(routing_key) is not None
+        return Fault("unknown_type", f"nobody knows the message type {routing_key!r} in this release", may_pass)
     if catalogue.version_of(routing_key) > catalogue.version_of(newest.type):
         return Fault("unknown_version", f"{routing_key!r} is newer than {newest.type!r}, which is known here", True)
     return Fault("unknown_type", f"{routing_key!r} is not a version of {newest.type!r} that ever was published")

@@ -62,7 +62,7 @@ class Routes:
     def _assign_message(self, item: Incoming) -> None:
         found = self._messages.get(item.data.TYPE)
         if found is None:
-            item.fault = Fault("unknown_type", f"this service does not subscribe to {item.data.TYPE!r}")
+            item.fault = Fault("unknown_type", f"this release does not subscribe to {item.data.TYPE!r}", may_pass=True)
             return
         s, item.route = found
         if s.find is None:

@@ -4,7 +4,10 @@ import asyncio
 from typing import Any
 
 import pytest
+from aio_pika.connection import Connection
+from aio_pika.exceptions import AMQPConnectionError
 
+from deploy.local.ports import free_ports
 from shared.broker.link import open_link
 from shared.broker.outgoing import NotConfirmed, Outgoing
 from tests.integration.worker.bench import NAME, Bench, event, payment, until
@@ -28,6 +31,22 @@ async def test_cancelled_publish_stays_cancelled(bench: Bench) -> None:
         publishing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await publishing
+
+
+async def test_connection_that_never_came_up_is_closed_by_its_maker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise it closes itself when it is collected, and that is never awaited where no loop runs then."""
+    left: list[Connection] = []
+    connect = Connection.connect
+
+    async def noting(connection: Connection, **more: Any) -> None:
+        left.append(connection)
+        await connect(connection, **more)
+
+    monkeypatch.setattr(Connection, "connect", noting)
+    with pytest.raises(AMQPConnectionError):
+        async with open_link(f"amqp://127.0.0.1:{free_ports(1)[0]}", "test"):
+            pass
+    assert [connection.is_closed for connection in left] == [True]
 
 
 async def test_delivery_that_cannot_be_taken_ends_the_link(bench: Bench) -> None:

@@ -18,7 +18,9 @@ VICTIM = "tests.integration.worker.victim"
 
 
 @asynccontextmanager
-async def process(bench: Bench | None = None, **settings: str | None) -> AsyncIterator[asyncio.subprocess.Process]:
+async def process(
+    bench: Bench | None = None, module: str = VICTIM, **settings: str | None
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """A worker, set up for the bench or for nowhere; `None` leaves a variable out. Killed if it is still there."""
     wanted = {
         "FLEET_AMQP_URL": bench.vhost.amqp_url if bench else "amqp://user:secret@127.0.0.1:9",
@@ -34,7 +36,7 @@ async def process(bench: Bench | None = None, **settings: str | None) -> AsyncIt
     started = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        VICTIM,
+        *module.split(),
         cwd=ROOT,
         env=environment,
         stdout=asyncio.subprocess.PIPE,

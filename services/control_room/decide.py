@@ -107,9 +107,6 @@ def _pointless(known: DeadLetter, order: DeadLetterActionOrdered, ctx: Context[N
         return _ended("failed", order.action_id, known.occurrence, text, ctx)
     if known.status.is_over:
         return _ended("resolved", order.action_id, known.occurrence, f"was {known.status} before", ctx)
-    if known.status is Status.HELD:
-        text = "waits behind a dead letter; act on that one"
-        return _ended("failed", order.action_id, known.occurrence, text, ctx)
     if known.next_occurrence is not None:
         text = f"became {known.next_occurrence}; act on that one"
         return _ended("failed", order.action_id, known.occurrence, text, ctx)

@@ -22,7 +22,7 @@ class Settings(BaseSettings):
 class ConsoleSettings(BaseSettings):
     """What the command line needs: it reads control_room's tables and orders actions over AMQP."""
 
-    model_config = SettingsConfigDict(env_prefix="FLEET_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="FLEET_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     amqp_url: Annotated[str, Field(pattern=r"^amqps?://")] | None = None
     """Broker, with the user `engineer`; None: these are the variables of somebody who may only look."""

@@ -127,17 +127,18 @@ def export_dead_letters(
     """Dead letters as JSON lines: everything that is known of them, their original bytes in base64, every action."""
     console.hint(PERSONAL)
     try:
-        done = run(_export(chosen, to))
+        with _target(to) as target:
+            done = run(_export(chosen, target))
     except FileExistsError:
         raise stop(f"{to} exists already; name a new file", code=2) from None
     console.hint(f"{done} exported")
 
 
-async def _export(chosen: Chosen, to: Path | None) -> int:
+async def _export(chosen: Chosen, target: IO[str]) -> int:
     done = 0
     async with reading(read(ReaderSettings).database_url) as con:
         total = await store.load_count(con, chosen)
-        with _target(to) as target, _progress() as bar:
+        with _progress() as bar:
             task = bar.add_task("export", total=total)
             async for lines in _pages(con, chosen):
                 target.writelines(lines)

@@ -30,7 +30,7 @@ create index dead_letter_facts_subject on dead_letter_facts (event_subject) wher
 create index dead_letter_facts_key on dead_letter_facts (service, key) where key is not null;
 create index dead_letter_facts_event on dead_letter_facts using gin (event jsonb_path_ops);
 create index dead_letter_facts_words on dead_letter_facts using gin (words);
-create trigger dead_letter_facts_is_append_only before update or delete on dead_letter_facts
+create trigger dead_letter_facts_is_written_once before update on dead_letter_facts
 for each row execute function refuse_change();
 
 -- The rest of bodies that are too large for one message, by the position of their first byte.

@@ -3,7 +3,7 @@ JOBS ?= 3
 BIN := .venv/bin
 
 help:  ## What can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 demo: venv  ## Run the whole fleet on ORDERS=100 orders and check how each one ends
 	$(BIN)/fleet demo --orders $(ORDERS)
@@ -29,6 +29,9 @@ bench: venv  ## Measure one hop beside FastStream's, and without a broker
 machines: venv  ## The state machines of inbox, outgoing and held keys, with many more examples than in `make test`
 	$(BIN)/python -m pytest --hypothesis-profile deep --timeout 3600 tests/integration/machines
 
+simulation: venv  ## Ten thousand simulated worlds with every fault, each replayable by its seed
+	$(BIN)/python -m tests.simulation --seeds 10000
+
 clean:  ## Stop the private servers; remove them, the caches and the environment
 	@test ! -x $(BIN)/python || $(BIN)/python -m deploy.local.clean
 	rm -rf .venv .stack .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
@@ -37,4 +40,4 @@ clean:  ## Stop the private servers; remove them, the caches and the environment
 venv:
 	@python3 deploy/bootstrap.py
 
-.PHONY: help demo test check chaos outages bench machines clean venv
+.PHONY: help demo test check chaos outages bench machines simulation clean venv

@@ -62,7 +62,7 @@ async def ledger_balance(con: Connection) -> LedgerBalance:
         accounts = await load_account_balances(con)
         unbalanced = await load_unbalanced_movements(con)
         bills = {bill.order_id: bill async for bill in load_bills(con)}
-    orders = [_order(id, accounts.get(id, {}), bills.get(id)) for id in sorted({*accounts, *bills})]
+    orders = [order_balance(id, accounts.get(id, {}), bills.get(id)) for id in sorted({*accounts, *bills})]
     return LedgerBalance(
         orders=len(orders),
         unbalanced_movements=unbalanced,
@@ -74,7 +74,7 @@ async def ledger_balance(con: Connection) -> LedgerBalance:
 _AMOUNTS = ("customer_paid", "revenue", "refunded", "owed_to_customer", "cost", "payments", "open_payables")
 
 
-def _order(order_id: str, debits: Mapping[str, Decimal], bill: Bill | None) -> OrderBalance:
+def order_balance(order_id: str, debits: Mapping[str, Decimal], bill: Bill | None) -> OrderBalance:
     """`debits`: by account, debits less credits."""
     found = OrderBalance(
         order_id=order_id,

@@ -1,0 +1,172 @@
+"""Real notas fiscais at the price of a few replacements: each kind of document is built, signed and authorised once
+by the sandbox's and billing's own builders, with stand-ins for what differs from one NF to the next.
+
+A copy's XML is as valid as the original by schema and by key; only its digest is the original's.
+"""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+from deploy.local.partners.certificate import Certificate, self_signed
+from deploy.local.partners.documents import (
+    CitedInvoice,
+    Customer,
+    Issuing,
+    SoldLine,
+    remittance_nf,
+    supplier_sale_nf,
+)
+from deploy.local.partners.nfe_authority import Rejection, authorise, protocol_number
+from schemas import access_key as keys
+from schemas.values import Company
+from services.billing.document_fields import InvoiceDocument
+from services.billing.invoice_arithmetic import access_key
+from services.billing.nfe import build
+from services.billing.nfe_signature import sign, with_protocol
+
+BRASILIA = timezone(timedelta(hours=-3))
+SERIES = 1
+PO_NUMBER = "PC-STAND-IN-001"
+_AT = datetime(2031, 2, 3, 4, 5, 6, tzinfo=BRASILIA)
+_DUE = date(2032, 3, 4)
+_NUMBER, _CITED_NUMBER = 987_654_321, 876_543_219
+_CODE = "73519264"
+_SEQUENCE = 9_182_736_455
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The bytes of an NF whose stand-ins are to be replaced."""
+
+    xml: bytes
+    access_key: str
+    code: str
+    protocol: str
+
+    def filled(self, key: str, number: int, code: str, at: datetime, sequence: int) -> bytes:
+        uf = key[:2]
+        return _replaced(
+            self.xml,
+            {
+                self.access_key: key,
+                f"<cNF>{self.code}</cNF>": f"<cNF>{code}</cNF>",
+                f"<cDV>{self.access_key[-1]}</cDV>": f"<cDV>{key[-1]}</cDV>",
+                str(_NUMBER): str(number),
+                _AT.isoformat(): at.isoformat(),
+                self.protocol: protocol_number(uf, at, sequence),
+            },
+        )
+
+
+def _replaced(xml: bytes, texts: dict[str, str]) -> bytes:
+    for old, new in texts.items():
+        xml = xml.replace(old.encode(), new.encode())
+    return xml
+
+
+@cache
+def certificate(name: str, cnpj: str) -> Certificate:
+    return self_signed(name, cnpj, now=_AT.astimezone(UTC))
+
+
+def issued_key(company: Company, series: int, number: int, at: datetime, code: str) -> str:
+    return access_key(keys.CODE_BY_UF[company.address.uf], at, company.cnpj, series, number, "1", code)
+
+
+def _issuing(supplier: Company) -> Issuing:
+    return Issuing(supplier, certificate(supplier.name, supplier.cnpj), SERIES, _NUMBER, _AT)
+
+
+def _supplier_template(supplier: Company, xml: bytes) -> Template:
+    code = keys.control_code(supplier.cnpj, _NUMBER)
+    key = issued_key(supplier, SERIES, _NUMBER, _AT, code)
+    protocol = protocol_number(key[:2], _AT, SERIES * 10**7 + _NUMBER % 10**7)
+    return Template(xml, key, code, protocol)
+
+
+_templates: dict[Any, Template] = {}
+
+
+def sale(
+    supplier: Company,
+    buyer: Company,
+    lines: Sequence[SoldLine],
+    po_number: str,
+    *,
+    delivery_uf: str,
+    own_make: bool,
+    owed: Decimal,
+    due: date,
+    number: int,
+    at: datetime,
+) -> bytes:
+    """S2. The lines carry the stand-in for the PO's number."""
+    which = ("sale", supplier.cnpj, buyer.cnpj, tuple(lines), delivery_uf, own_make, owed)
+    template = _templates.get(which)
+    if template is None:
+        xml = supplier_sale_nf(
+            _issuing(supplier), buyer, lines, delivery_uf=delivery_uf, own_make=own_make, instalments=[(_DUE, owed)]
+        )
+        template = _templates[which] = _supplier_template(supplier, xml)
+    filled = _filled(template, supplier, number, at)
+    return _replaced(filled, {PO_NUMBER: po_number, _DUE.isoformat(): due.isoformat()})
+
+
+def remittance(
+    supplier: Company,
+    customer: Customer,
+    lines: Sequence[SoldLine],
+    po_number: str,
+    cited: CitedInvoice,
+    *,
+    number: int,
+    at: datetime,
+) -> bytes:
+    """S1. The lines carry the stand-in for the PO's number."""
+    series = int(keys.parts(cited.access_key).series)
+    stand_in = issued_key(cited.issuer, series, _CITED_NUMBER, _AT, _CODE)
+    which = ("remittance", supplier.cnpj, customer.tax_id, repr(customer.address), tuple(lines), stand_in)
+    template = _templates.get(which)
+    if template is None:
+        xml = remittance_nf(_issuing(supplier), customer, lines, CitedInvoice(stand_in, _AT.date(), cited.issuer))
+        template = _templates[which] = _supplier_template(supplier, xml)
+    filled = _filled(template, supplier, number, at)
+    cited_number = str(int(keys.parts(cited.access_key).number))
+    texts = {stand_in: cited.access_key, str(_CITED_NUMBER): cited_number, PO_NUMBER: po_number}
+    return _replaced(filled, {**texts, f"{_AT:%d/%m/%Y}": f"{cited.issued_on:%d/%m/%Y}"})
+
+
+def _filled(template: Template, supplier: Company, number: int, at: datetime) -> bytes:
+    code = keys.control_code(supplier.cnpj, number)
+    key = issued_key(supplier, SERIES, number, at, code)
+    return template.filled(key, number, code, at, SERIES * 10**7 + number)
+
+
+def invoice(document: InvoiceDocument, sequence: int) -> bytes:
+    """R as SEFAZ has authorised it."""
+    issuer = document.issuer
+    company = Company(**{name: getattr(issuer, name) for name in Company.model_fields})
+    stand_in = issued_key(company, document.series, _NUMBER, _AT, _CODE)
+    unnumbered = document.model_copy(
+        update={"number": _NUMBER, "code": _CODE, "access_key": stand_in, "issued_at": _AT}
+    )
+    which = unnumbered.model_dump_json()
+    template = _templates.get(which)
+    if template is None:
+        own = certificate(issuer.name, issuer.cnpj)
+        signed = sign(build(unnumbered), own.key_pem, own.cert_pem)
+        protocol = protocol_number(stand_in[:2], _AT, _SEQUENCE)
+        answer = authorise(signed, received_at=_AT, protocol_number=protocol)
+        if isinstance(answer, Rejection):
+            raise AssertionError(f"SEFAZ rejects R: {answer.status} {answer.reason}")
+        template = _templates[which] = Template(with_protocol(signed, answer), stand_in, _CODE, protocol)
+    return template.filled(document.access_key, document.number, document.code, document.issued_at, sequence)
+
+
+def base64_of(xml: bytes) -> str:
+    return base64.b64encode(xml).decode()

@@ -1,0 +1,328 @@
+"""One process of a service: its session with the broker, its transactions, its publishes and acks, and its clockwork.
+
+The steps are those of `shared.worker.session`, `transact` and `worker`; where a task yields, the process may be killed
+or its connection be lost. What a process remembers dies with it, what a session has not acked comes again.
+"""
+
+import json
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import uuid5
+
+from schemas.runtime import ReminderDue
+from shared.worker.decode import DELIVERIES, is_suspect
+from shared.worker.incoming import Incoming
+from shared.worker.watermark import Watermark
+from tests.simulation.broker import Waiting
+from tests.simulation.calling import Calling
+from tests.simulation.event import Pack, Saying, opened, reopened
+from tests.simulation.scheduler import IDLE, Steps, Task
+from tests.simulation.store import KeptRow, Store
+from tests.simulation.transaction import RolledBack, Transaction
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+SWEEP_SECONDS = 30.0
+MOST_REDELIVERIES = DELIVERIES - 2
+"""From the next one on a message is a dead letter by design: who kills a process more often must not wonder."""
+
+
+@dataclass(slots=True)
+class Batch:
+    row: int
+    items: list[Incoming]
+    packs: tuple[Pack, ...] = ()
+
+
+class Replica:
+    """`name` is unique, also after a restart of the process it stays the same."""
+
+    def __init__(self, name: str, store: Store, world: "World") -> None:
+        self.name = name
+        self.store = store
+        self.world = world
+        self.skew = timedelta(seconds=world.random.uniform(-1, 1) * world.profile.skew)
+        """How far its clock is off."""
+        self.unacked: dict[int, Waiting] = {}
+        self.sent: list[int] = []
+        """Outgoing rows that are confirmed; they go with the next transaction."""
+        self.unsent: dict[int, tuple[Pack, ...]] = {}
+        self.in_doubt = False
+        self.linked = False
+        """Connected: what is saved from now on is published at once."""
+        self.up = False
+        """Consuming."""
+        self.tasks: dict[str, Task] = {}
+        self._tag = 0
+        self.start()
+
+    @property
+    def now(self) -> datetime:
+        return self.world.scheduler.now + self.skew
+
+    # the process and its session
+
+    def start(self) -> None:
+        """A fresh process: it remembers nothing."""
+        self.sent, self.unsent, self.in_doubt = [], {}, False
+        self.calling = Calling(self)
+        self._spawn("ticking", self._tick())
+        self._spawn("calling", self.calling.lease())
+        self.connect()
+
+    def connect(self) -> None:
+        self._spawn("session", self._open_session())
+
+    def _spawn(self, name: str, steps: Steps) -> None:
+        self.tasks[name] = self.world.scheduler.spawn(f"{self.name}.{name}", steps)
+
+    def wake(self, name: str) -> None:
+        if (task := self.tasks.get(name)) is not None:
+            self.world.scheduler.wake(task)
+
+    @property
+    def may_be_hit(self) -> bool:
+        return all(waiting.count < MOST_REDELIVERIES for waiting in self.unacked.values())
+
+    def lose_session(self) -> dict[str, str]:
+        """The connection breaks: everything unacked comes again. Where its tasks were."""
+        return self._cut([name for name in ("session", "handling", "sending") if name in self.tasks])
+
+    def die(self) -> dict[str, str]:
+        """The process is killed. Where its tasks were."""
+        return self._cut(list(self.tasks)) | self.calling.die()
+
+    def _cut(self, names: list[str]) -> dict[str, str]:
+        places = {name: self.tasks[name].at for name in names}
+        for name in names:
+            self.world.scheduler.end(self.tasks.pop(name))
+        self.linked = self.up = False
+        unacked, self.unacked = list(self.unacked.values()), {}
+        self.world.broker.give_back(self.store.service, unacked)
+        return places
+
+    def _open_session(self) -> Steps:
+        """First what the last session has saved and not sent, then what a dead process may have left."""
+        self.linked = True
+        for row, packs in list(self.unsent.items()):
+            yield from self.publish(packs)
+            self.unsent.pop(row, None)
+            self.sent.append(row)
+        older_than, self.in_doubt = (0.0 if self.in_doubt else 1.0), False
+        yield from self._sweep(older_than)
+        self.up = True
+        self._watermark = Watermark()
+        self._offered: set[object] = set()
+        self._due: deque[KeptRow] = deque()
+        self._committed: deque[Batch] = deque()
+        self._spawn("handling", self._handle())
+        self._spawn("sending", self._send())
+        self.wake("ticking")
+
+    # from deliveries to committed batches
+
+    def _handle(self) -> Steps:
+        while True:
+            batches = self._take()
+            if not batches:
+                yield IDLE
+                continue
+            yield "taken"
+            for batch in batches:
+                yield from self._transact(batch)
+                self._committed.append(batch)
+                self.wake("sending")
+                while self._is_full:
+                    yield IDLE
+
+    @property
+    def _is_full(self) -> bool:
+        """One batch is sent while the next one is handled."""
+        return len(self._committed) > 1
+
+    def _take(self) -> list[Batch]:
+        """What waits, up to a batch; what may have killed a process is handled event by event."""
+        items: list[Incoming] = []
+        while self._due and len(items) < self.world.profile.batch:
+            row = self._due.popleft()
+            items.append(reopened(row.kept, row.event, self.world.routes[self.store.service]))
+        while len(items) < self.world.profile.batch:
+            waiting = self.world.broker.take(self.store.service)
+            if waiting is None:
+                break
+            found = self._opened(waiting)
+            if waiting.count and is_suspect_count(waiting.count):
+                first = [self._batch(items)] if items else []
+                return [*first, *(self._batch([item]) for item in found)]
+            items += found
+        return [self._batch(items)] if items else []
+
+    def _opened(self, waiting: Waiting) -> list[Incoming]:
+        self._tag += 1
+        self.unacked[self._tag] = waiting
+        found = opened(waiting.pack, self._tag, self.world.routes[self.store.service])
+        self._watermark.taken(self._tag, len(found))
+        self.world.taken(self, self._tag, waiting)
+        return found
+
+    def _batch(self, items: list[Incoming]) -> Batch:
+        return Batch(self.world.next_row(), items)
+
+    def _transact(self, batch: Batch) -> Steps:
+        """Until it is committed. Two things go wrong here: the database rolls back, or its answer gets lost."""
+        while True:
+            transaction = Transaction(self.store, batch.items, self.now, self.world.profile.wire)
+            transaction.find_keys()
+            try:
+                while not self.store.lock(transaction.keys(), transaction):
+                    yield IDLE
+                transaction.decide()
+                yield "decided"
+                answered = self._commit(transaction, batch)
+            except RolledBack:
+                answered = False
+            finally:
+                self.store.unlock(transaction)
+            if answered:
+                batch.packs = transaction.packs
+                if batch.packs:
+                    self.unsent[batch.row] = batch.packs
+                yield "committed"
+                return
+            batch.row = self.world.next_row()
+            yield "rolled back"
+
+    def _commit(self, transaction: Transaction, batch: Batch) -> bool:
+        """False: it was cut off, before the commit or after it, which nobody here can know."""
+        profile, random = self.world.profile, self.world.random
+        if random.random() < profile.database:
+            self.in_doubt = True
+            if random.random() < 0.5:
+                raise RolledBack("the database went away")
+            self.world.orphaned(self.store.service)
+            self._write(transaction, batch.row, ())
+            return False
+        sent, self.sent = self.sent, []
+        try:
+            self._write(transaction, batch.row, sent)
+        except RolledBack:
+            self.sent = sent + self.sent
+            raise
+        return True
+
+    def _write(self, transaction: Transaction, row: int, sent: "list[int] | tuple[int, ...]") -> None:
+        transaction.commit(row, sent, self.world.scheduler.seconds)
+        self.world.committed(self.store, transaction)
+
+    # from committed batches to acks
+
+    def _send(self) -> Steps:
+        """Publishes what batches said, then acks what is complete. Nowhere else is anything acked."""
+        while True:
+            if not self._committed:
+                yield IDLE
+                continue
+            batch = self._committed[0]
+            yield from self.publish(batch.packs)
+            if self.unsent.pop(batch.row, None) is not None:
+                self.sent.append(batch.row)
+            yield "published"
+            self._ack(batch)
+            if self._is_full:
+                self.wake("handling")
+            self._committed.popleft()
+
+    def publish(self, packs: tuple[Pack, ...]) -> Steps:
+        """A connection that is lost meanwhile has carried some of them."""
+        for pack in packs:
+            self.world.publish(self, pack)
+            yield "publishing"
+
+    def _ack(self, batch: Batch) -> None:
+        up_to = None
+        for item in batch.items:
+            if item.kept is not None:
+                self._offered.discard(item.ref)
+            elif item.delivery is not None:
+                up_to = self._watermark.done(item.delivery.tag) or up_to
+        if up_to is not None:
+            self.ack_up_to(up_to)
+
+    def ack_up_to(self, tag: int) -> None:
+        for acked in [other for other in self.unacked if other <= tag]:
+            del self.unacked[acked]
+
+    # what runs beside: due events, reminders, the sweeper
+
+    def _tick(self) -> Steps:
+        while True:
+            if self.up:
+                self._offer_due()
+                yield from self._remind()
+                yield from self._sweep(SWEEP_SECONDS)
+                if not self._committed and not self.unacked:
+                    self._flush()
+            yield IDLE
+
+    def _offer_due(self) -> None:
+        now = self.world.scheduler.now
+        for ref, row in self.store.kept.items():
+            due = row.kept.due
+            if row.kept.status == "waiting" and due is not None and due <= now and ref not in self._offered:
+                self._offered.add(ref)
+                self._due.append(row)
+                self.wake("handling")
+
+    def _remind(self) -> Steps:
+        due = self.store.take_due_reminders(self.world.scheduler.now)
+        if not due:
+            return
+        saying = Saying(self.store.service, self.now, self.world.profile.wire)
+        for (_, key, name), row in due:
+            note = json.loads(json.dumps(dict(row.note)))
+            message = ReminderDue(name=name, key=key, due=row.due, note=note)
+            saying.add(message, id=str(uuid5(row.generation, "due")), correlation=row.correlation)
+        yield from self.send_saved(saying)
+
+    def send_saved(self, saying: Saying) -> Steps:
+        """The row is in the store in the same step as what it follows from; then it is published."""
+        row, packs = self.world.next_row(), saying.packs()
+        self.store.save_outgoing(row, packs, self.world.scheduler.seconds)
+        self.world.said(self.store.service, saying.events)
+        yield "row saved"
+        yield from self.send_row(row, packs)
+
+    def send_row(self, row: int, packs: tuple[Pack, ...]) -> Steps:
+        """Without a session the next one begins with it."""
+        if not self.linked:
+            self.unsent[row] = packs
+            return
+        yield from self.publish(packs)
+        self.sent.append(row)
+
+    def _sweep(self, older_than: float) -> Steps:
+        """Sends outgoing rows that nobody is known to have sent."""
+        latest = self.world.scheduler.seconds - older_than
+        mine = {*self.sent, *self.unsent}
+        for row, saved in list(self.store.outgoing.items()):
+            if row not in mine and saved.at <= latest:
+                yield from self.publish(saved.packs)
+                self.store.outgoing.pop(row, None)
+
+    def _flush(self) -> None:
+        for row in self.sent:
+            self.store.outgoing.pop(row, None)
+        self.sent = []
+
+
+def is_suspect_count(count: int) -> bool:
+    """As the real rule sees a delivery that came so often before."""
+    return is_suspect(_Counted(count))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    count: int

@@ -1,0 +1,107 @@
+"""Time and turns. Everything that happens is a task's step or a timer; which one comes next, the seed decides.
+
+Tasks are generators: whatever lies between two `yield`s happens at once, and at a `yield` the world may end for them.
+"""
+
+import heapq
+from collections.abc import Callable, Generator
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Final
+
+START = datetime(2026, 6, 1, 12, tzinfo=UTC)
+IDLE: Final = "idle"
+"""What a task yields that has nothing to do until somebody wakes it."""
+Steps = Generator[str, None, None]
+
+
+class Task:
+    """One thread of steps; `at` is where it stands, `again` that somebody woke it while it was busy."""
+
+    __slots__ = ("again", "at", "awake", "name", "over", "steps")
+
+    def __init__(self, name: str, steps: Steps) -> None:
+        self.name = name
+        self.steps = steps
+        self.at = "begun"
+        self.awake = False
+        self.again = False
+        self.over = False
+
+
+class Scheduler:
+    """Seconds since `START`, the tasks that could go on, and what is to happen later."""
+
+    def __init__(self, random: Random, tick: float = 0.02) -> None:
+        self.random = random
+        self.seconds = 0.0
+        self._tick = tick
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = 0
+        self._awake: list[Task] = []
+        self.starved = ""
+        """Tasks whose name begins so get a turn only when nobody else wants one."""
+
+    @property
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.seconds)
+
+    def spawn(self, name: str, steps: Steps) -> Task:
+        task = Task(name, steps)
+        self.wake(task)
+        return task
+
+    def wake(self, task: Task) -> None:
+        if task.awake:
+            task.again = True
+        elif not task.over:
+            task.awake = True
+            self._awake.append(task)
+
+    def end(self, task: Task) -> None:
+        """Cuts the task off where it stands, as a crash does: it only gives back what it holds."""
+        task.over = True
+        if task.awake:
+            task.awake = False
+            self._awake.remove(task)
+        task.steps.close()
+
+    def after(self, seconds: float, do: Callable[[], None]) -> None:
+        self._count += 1
+        heapq.heappush(self._timers, (self.seconds + seconds, self._count, do))
+
+    def step(self) -> Task | str | None:
+        """The task that went on, "timer" where one fired instead, None where nothing is left to happen."""
+        self.seconds += self.random.random() * self._tick
+        if self._timers and (not self._awake or self._timers[0][0] <= self.seconds):
+            due, _, do = heapq.heappop(self._timers)
+            self.seconds = max(self.seconds, due)
+            do()
+            return "timer"
+        if not self._awake:
+            return None
+        place = self._pick()
+        task = self._awake[place]
+        try:
+            task.at = next(task.steps)
+        except StopIteration:
+            task.at, task.over = "over", True
+        if task.over or (task.at is IDLE and not task.again):
+            self._sleep(task, place)
+        elif task.at is IDLE:
+            task.again = False
+        return task
+
+    def _pick(self) -> int:
+        place = int(self.random.random() * len(self._awake))
+        if self.starved and self._awake[place].name.startswith(self.starved):
+            fed = [n for n, task in enumerate(self._awake) if not task.name.startswith(self.starved)]
+            place = self.random.choice(fed) if fed else place
+        return place
+
+    def _sleep(self, task: Task, place: int) -> None:
+        """The task's own step may have changed the list, but only at its end."""
+        if task.awake:
+            self._awake[place] = self._awake[-1]
+            self._awake.pop()
+            task.awake = False

@@ -1,0 +1,48 @@
+"""A few hundred of the seeds; `make simulation` runs ten thousand. A failing one prints how to see it again."""
+
+import pytest
+
+from tests.simulation.__main__ import main
+from tests.simulation.mutants import MUTANTS, Mutant
+from tests.simulation.world import World, run
+
+CHUNKS, SEEDS, ORDERS = 5, 20, 2
+ENOUGH = 300
+"""Seeds within which every mutant is caught; most need fewer than ten."""
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_orders_reach_their_end_whatever_happens_on_the_way(chunk: int) -> None:
+    for seed in range(chunk * SEEDS, (chunk + 1) * SEEDS):
+        outcome = run(seed, ORDERS)
+        assert not outcome.problems, (
+            f"seed {seed}: {outcome.problems[:5]}; "
+            f"see `python -m tests.simulation --seed {seed} --orders {ORDERS} --trace`"
+        )
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_broken_part_is_noticed_within_few_seeds(mutant: Mutant) -> None:
+    parts = mutant.parts()
+    assert any(run(seed, ORDERS, parts).problems for seed in range(ENOUGH))
+
+
+def test_the_same_seed_gives_the_same_trace() -> None:
+    first, again = World(11, ORDERS, show=True).run(), World(11, ORDERS, show=True).run()
+    assert first.last == again.last
+    assert (first.digest, first.steps) == (again.digest, again.steps)
+    assert run(11, ORDERS).digest == first.digest
+    assert run(12, ORDERS).digest != first.digest
+
+
+def test_seeds_inject_every_kind_of_fault() -> None:
+    outcomes = [run(seed, ORDERS) for seed in range(40)]
+    faults = set().union(*(outcome.faults for outcome in outcomes))
+    places = ("handling taken", "handling decided", "handling committed", "sending published", "sending publishing")
+    assert {f"killed: {place}" for place in places} <= faults
+    assert {"duplicated", "delayed", "starved", "cut off: sending publishing"} <= faults
+
+
+def test_command_line_says_how_a_seed_went(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--seeds", "2", "--orders", "1", "--json"]) == 0
+    assert '"failed": {}' in capsys.readouterr().out

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-from schemas import billing, channel, nota_fiscal, order, payment, purchase_order, runtime, store, supplier
+from schemas import billing, channel, nota_fiscal, order, payment, purchase_order, replay, runtime, store, supplier
 from schemas.model import Message
 
 INTAKE, DISPATCH, NF, BILLING, CHANNEL = (
@@ -116,9 +116,18 @@ CATALOGUE: tuple[Entry, ...] = (
     _command(runtime.ReminderDue, SERVICES, SERVICES),
     _command(runtime.DeadLetterReplayRequested, (CONTROL_ROOM,), SERVICES),
     _command(runtime.DeadLetterDiscardRequested, (CONTROL_ROOM,), SERVICES),
+    _command(runtime.DeadLetterBatchRequested, (CONTROL_ROOM,), SERVICES),
+    _command(runtime.DeadLetterInspectRequested, (CONTROL_ROOM,), SERVICES),
     _command(runtime.DeadLetterActionOrdered, (CONTROL_ROOM,), (CONTROL_ROOM,)),
+    _command(replay.ReplayCampaignOrdered, (CONTROL_ROOM,), (CONTROL_ROOM,)),
+    _command(replay.ReplayLettersListed, (CONTROL_ROOM,), (CONTROL_ROOM,)),
+    _command(replay.ReplayCampaignSteered, (CONTROL_ROOM,), (CONTROL_ROOM,)),
+    _command(replay.ReplayStepDue, (CONTROL_ROOM,), (CONTROL_ROOM,)),
+    _command(replay.ReplayInspectionDue, (CONTROL_ROOM,), (CONTROL_ROOM,)),
     Entry(runtime.DeadLetterResolved, "fact", SERVICES, (CONTROL_ROOM,)),
     Entry(runtime.DeadLetterReleased, "fact", SERVICES, (CONTROL_ROOM,)),
+    Entry(runtime.DeadLetterBatchAnswered, "fact", SERVICES, (CONTROL_ROOM,)),
+    Entry(runtime.DeadLetterInspected, "fact", SERVICES, (CONTROL_ROOM,)),
     Entry(runtime.DeadLetterFailed, "fact", SERVICES, (CONTROL_ROOM,)),
     Entry(runtime.DeadLetterRecorded, "dead_letter", SERVICES, (CONTROL_ROOM,)),
 )

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from schemas.model import Message
+from schemas.model import Message, Model
 from schemas.values import Base64, Id, Time
 
 LARGEST_PART = 3_000_000
@@ -153,6 +153,97 @@ class DeadLetterDiscardRequested(Message):
     occurrence: Id
     replay_id: Id
     key: str | None = None
+
+
+class AskedLetter(Model):
+    """One dead letter of a campaign. Source and id name the event where the service has no row of the occurrence."""
+
+    place: Annotated[int, Field(ge=0)]
+    """Its place in the campaign's frozen set."""
+    occurrence: Id
+    event_source: str | None = None
+    event_id: str | None = None
+    body: Base64 | None = None
+    """What a replay brings along: the edited event, or what only the broker knew."""
+
+
+AskedLetters = Annotated[tuple[AskedLetter, ...], Field(min_length=1, max_length=200)]
+
+
+class DeadLetterInspectRequested(Message):
+    """control_room to a service: what would a replay of these dead letters do? It is rehearsed and taken back."""
+
+    TYPE = "dead_letter.inspect_requested.v1"
+    SUBJECT = "inspection_id"
+
+    service: Id
+    inspection_id: Id
+    letters: AskedLetters
+
+
+class Finding(Model):
+    """What a replay of one dead letter would come to; `detail` says behind which it is held, or what goes wrong."""
+
+    place: int
+    occurrence: Id
+    finding: Literal[
+        "would_be_handled",
+        "would_be_called_again",
+        "would_fail",
+        "would_wait",
+        "unknown_version",
+        "held",
+        "already_handled",
+        "handled_unsent",
+        "not_found",
+    ]
+    detail: Annotated[str, Field(max_length=1000)] = ""
+
+
+class DeadLetterInspected(Message):
+    """A service's answer: as things are now, in the order asked."""
+
+    TYPE = "dead_letter.inspected.v1"
+    SUBJECT = "inspection_id"
+
+    service: Id
+    inspection_id: Id
+    findings: tuple[Finding, ...]
+    inspected_at: Time
+
+
+class DeadLetterBatchRequested(Message):
+    """control_room to a service: replay or discard these dead letters, each for itself, as if asked one by one."""
+
+    TYPE = "dead_letter.batch_requested.v1"
+    SUBJECT = "campaign_id"
+
+    service: Id
+    campaign_id: Id
+    action: Literal["replay", "discard"]
+    letters: AskedLetters
+
+
+class LetterAnswer(Model):
+    """What came of one dead letter: of a batch, `dead_letter.resolved` and `dead_letter.failed` in one."""
+
+    place: int
+    outcome: Literal["handled", "already_handled", "discarded", "called_again", "failed"]
+    released: int = 0
+    error: Detail = ""
+    next_occurrence: Id | None = None
+
+
+class DeadLetterBatchAnswered(Message):
+    """A service's answer to some letters of a batch: processed, not merely sent."""
+
+    TYPE = "dead_letter.batch_answered.v1"
+    SUBJECT = "campaign_id"
+
+    service: Id
+    campaign_id: Id
+    answers: tuple[LetterAnswer, ...]
+    answered_at: Time
 
 
 class DeadLetterResolved(Message):

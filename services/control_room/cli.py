@@ -1,39 +1,21 @@
 """`fleet orders …` and `fleet dead-letters …`. Exit codes: 0 done, 1 something failed or is missing, 2 wrong usage."""
 
-import getpass
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import structlog
 import typer
 
-from services.control_room import console, errand, store, tables
-from services.control_room.action import Action
+from services.control_room import console, store, tables
+from services.control_room.campaign.commands import acting
 from services.control_room.console import as_json, out, run, show, stop
-from services.control_room.errand import Errand
 from services.control_room.looking.choice import UNSETTLED
 from services.control_room.looking.commands import looking
 from services.control_room.servers import reading
 from services.control_room.settings import ReaderSettings
 from shared.settings import read
-
-
-def whoami() -> str:
-    """The account that runs the command. BadParameter: it has no name (an arbitrary uid in a container)."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError) as error:
-        raise typer.BadParameter("this account has no name: give --actor") from error
-
-
-def not_blank(value: str) -> str:
-    """BadParameter: nothing was said."""
-    if not value.strip():
-        raise typer.BadParameter("say something")
-    return value
-
 
 orders = typer.Typer(no_args_is_help=True, add_completion=False, help="Orders as the journal saw them.")
 dead_letters = typer.Typer(
@@ -42,17 +24,6 @@ dead_letters = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="Rows at most.")]
-ByService = Annotated[str | None, typer.Option("--service", help="Service that could not handle them.")]
-ByReason = Annotated[str | None, typer.Option("--reason", help="E.g. decision_raised, invalid, call_exhausted.")]
-ByType = Annotated[str | None, typer.Option("--type", help="Message type, with or without its version.")]
-ByOrder = Annotated[str | None, typer.Option("--order", help="Order that they concern.")]
-Occurrences = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Their ids, or how they begin.")]
-Why = Annotated[str, typer.Option("--why", help="Reason, kept with the action.", callback=not_blank)]
-Actor = Annotated[str, typer.Option("--actor", help="Who orders it, kept with the action.", default_factory=whoami)]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow it until every one has ended.")]
-Patience = Annotated[float, typer.Option("--timeout", min=0, help="Seconds to follow it.")]
 
 
 @orders.callback()
@@ -113,32 +84,4 @@ def show_order(
 
 
 looking(dead_letters)
-
-
-@dead_letters.command(
-    "replay",
-    help="Handle dead letters again: shows them, asks, orders it, follows each to its end.",
-)
-@dead_letters.command("discard", help="Skip dead letters for good, and go on with what waits behind them.")
-def act(
-    context: typer.Context,
-    occurrences: Occurrences = None,
-    *,
-    why: Why,
-    actor: Actor,
-    service: ByService = None,
-    reason: ByReason = None,
-    type: ByType = None,
-    order: ByOrder = None,
-    limit: Limit = 10_000,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    wait: Wait = True,
-    timeout: Patience = 300.0,
-    json: Json = False,
-) -> None:
-    """Both actions; the command's name says which."""
-    chosen = {"service": service, "reason": reason, "event_type": type, "order_id": order}
-    rows = errand.choose(occurrences or [], chosen, limit)
-    wanted = Errand(cast(Action, context.command.name), actor, why, timeout if wait else None, json)
-    wanted.carry_out(rows, dry_run=dry_run, yes=yes)
+acting(dead_letters)

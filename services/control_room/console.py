@@ -119,6 +119,14 @@ def body_view(body: str) -> RenderableType:
     return plain(text)
 
 
+def indented(body: bytes) -> str:
+    """An event as one edits it: indented where it is JSON."""
+    try:
+        return as_json(json.loads(body))
+    except (ValueError, RecursionError):
+        return body.decode(errors="replace")
+
+
 def actions_table(actions: Sequence[Row]) -> Table:
     table = Table(title="actions", title_justify="left", title_style="bold", box=None, pad_edge=False)
     for name in ("at (UTC)", "step", "action", "by", "why", "outcome"):

@@ -6,6 +6,7 @@ A crash before SAVED leaves no trace: the deliveries come again. A crash after i
 the deliveries come again, are known, and the row is sent under the same ids.
 """
 
+import contextlib
 import json
 import traceback
 from collections.abc import Sequence
@@ -18,9 +19,10 @@ from uuid import UUID, uuid4, uuid5
 
 from asyncpg import Connection
 
+from schemas.runtime import DeadLetterInspectRequested, Finding
 from shared.broker.outgoing import Outgoing
 from shared.partner import store as calls
-from shared.worker import deadletter, store
+from shared.worker import deadletter, rehearsal, store
 from shared.worker.fold import Fold, Result, is_held, is_our_own, messages
 from shared.worker.incoming import Fault, Incoming
 from shared.worker.outbox import Outbox
@@ -81,10 +83,12 @@ class Handling:
         self._now = datetime.now(UTC)
         self._items = list(batch.items)
         self._replays = Replays(desk.service.name, desk.routes)
+        self._inspected: list[tuple[Incoming, list[Finding]]] = []
         self._fold: Fold
 
-    async def run(self) -> None:
-        """Raises what PostgreSQL raises; then nothing has happened."""
+    async def run(self, only_rehearse: bool = False) -> None:
+        """Raises what PostgreSQL raises, and Rehearsed instead of committing a rehearsal; then nothing has happened."""
+        await self._inspect()
         self._items = await self._replays.opened(self._con, self._items)
         await self._find_keys()
         async with store.locked(self._con, self._desk.service.name, self._keys()):
@@ -95,13 +99,41 @@ class Handling:
             await self._load(held)
             await (self._decide_step_by_step() if self._batch.step_by_step else self._decide())
             await self._save()
+            if only_rehearse:
+                raise rehearsal.Rehearsed
         self._batch.stage = Stage.SAVED
+
+    async def _inspect(self) -> None:
+        """Answers what replays would do, before anything is locked for this batch itself."""
+        asked = {id(i): i for i in self._items if i.fault is None and isinstance(i.data, DeadLetterInspectRequested)}
+        self._items = [i for i in self._items if id(i) not in asked]
+        self._inspected = [(order, await self._rehearsed(rehearsal.replays(order.data))) for order in asked.values()]
+
+    async def _rehearsed(self, orders: Sequence[Incoming]) -> list[Finding]:
+        """What came of replaying these together, all of it taken back; one by one where the database refuses it."""
+        batch = Batch(list(orders))
+        handling = Handling(self._desk, self._con, batch, (), len(orders) + 1)
+        try:
+            with contextlib.suppress(rehearsal.Rehearsed):
+                await handling.run(only_rehearse=True)
+            return await rehearsal.findings(self._con, orders, batch.results, handling._replays.again)
+        except Exception as error:
+            if diagnose(error) not in (Trouble.CULPRIT, None):
+                raise
+            if len(orders) == 1:
+                return [rehearsal.refused(orders[0], error)]
+        return [finding for order in orders for finding in await self._rehearsed([order])]
+
+    @property
+    def _order_refs(self) -> list[UUID]:
+        """What control_room asked is remembered like events."""
+        return [*self._replays.refs, *(order.ref for order, _ in self._inspected)]
 
     def _keys(self) -> set[str]:
         """What is locked: the events' keys; the events themselves where the key was looked up (another replica may
         not have found it yet) or there is none; and the replays' orders."""
         refs = [i.ref for i in self._items if i.key is None or (i.route is not None and i.route.find is not None)]
-        return {i.key for i in self._items if i.key is not None} | {f"event:{r}" for r in (*refs, *self._replays.refs)}
+        return {i.key for i in self._items if i.key is not None} | {f"event:{r}" for r in (*refs, *self._order_refs)}
 
     async def _find_keys(self) -> None:
         """Looks up the keys that messages do not carry; they never change, so no lock is needed."""
@@ -117,7 +149,7 @@ class Handling:
 
         Returns which of the events' keys a dead letter holds.
         """
-        fresh = [i.ref for i in self._items if i.kept is None] + self._replays.refs
+        fresh = [i.ref for i in self._items if i.kept is None] + self._order_refs
         keys = list({i.key for i in self._items if i.key is not None})
         known, held = await store.load_known(self._con, fresh, keys)
         moved = await store.load_kept(self._con, [i.ref for i in self._items if i.kept is not None])
@@ -130,6 +162,7 @@ class Handling:
         self._batch.duplicates = len(self._items) - len(wanted)
         self._items = list(wanted.values())
         self._replays.drop(known)
+        self._inspected = [(order, found) for order, found in self._inspected if order.ref not in known]
         return held
 
     async def _load(self, held: dict[str, UUID]) -> None:
@@ -270,11 +303,14 @@ class Handling:
         for result in results:
             if result.status == "dead" or (result.status == "held" and not is_held(result.item)):
                 deadletter.record(outbox, self._desk.service.name, self._desk.version, result, self._now)
-        deadletter.release(outbox, self._desk.service.name, results, self._now)
-        self._replays.answer(outbox, results, self._now)
+        name = self._desk.service.name
+        deadletter.release(outbox, name, results, self._now)
+        deadletter.say(outbox, name, list(self._replays.answers(results, self._now)), self._now)
+        for order, found in self._inspected:
+            deadletter.say_findings(outbox, name, order, found, self._now)
         self._batch.outgoing = outbox.packed()
         refs = [r.item.ref for r in results if r.item.kept is None]
-        refs += self._replays.refs
+        refs += self._order_refs
         if refs or self._batch.outgoing or self._sent:
             await store.save_done(self._con, refs, self._batch.id, self._batch.outgoing, self._sent)
 

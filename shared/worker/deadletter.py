@@ -2,26 +2,36 @@
 
 import base64
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from asyncpg import Connection
 
 from schemas.model import Message
 from schemas.runtime import (
+    AskedLetter,
+    DeadLetterBatchAnswered,
+    DeadLetterBatchRequested,
     DeadLetterDiscardRequested,
     DeadLetterFailed,
+    DeadLetterInspected,
     DeadLetterRecorded,
     DeadLetterReleased,
     DeadLetterReplayRequested,
     DeadLetterResolved,
+    Finding,
+    LetterAnswer,
 )
 from shared.partner import store as calls
 from shared.worker.fold import Result, is_held
 from shared.worker.incoming import Incoming, Replay
 from shared.worker.outbox import Outbox
 from shared.worker.store import storable
+
+_TOGETHER = 64
+"""Letters in one answer at most: an error may be long."""
 
 
 def order_of(request: DeadLetterReplayRequested | DeadLetterDiscardRequested) -> Replay:
@@ -31,6 +41,31 @@ def order_of(request: DeadLetterReplayRequested | DeadLetterDiscardRequested) ->
         request.replay_id,
         isinstance(request, DeadLetterDiscardRequested),
         None if body is None else base64.b64decode(body),
+    )
+
+
+def orders_in(item: Incoming) -> list[Incoming]:
+    """A batch of a campaign as one order for each letter: each is remembered, tried and fails for itself."""
+    if item.fault is not None or not isinstance(item.data, DeadLetterBatchRequested):
+        return [item]
+    batch = item.data
+    return [
+        replace(
+            item,
+            ref=uuid5(item.ref, letter.occurrence),
+            id=f"{item.id}/{letter.place}",
+            data=_order(batch, letter),
+        )
+        for letter in batch.letters
+    ]
+
+
+def _order(batch: DeadLetterBatchRequested, letter: AskedLetter) -> Message:
+    replay_id = f"{batch.campaign_id}/{letter.place}"
+    if batch.action == "discard":
+        return DeadLetterDiscardRequested(service=batch.service, occurrence=letter.occurrence, replay_id=replay_id)
+    return DeadLetterReplayRequested(
+        service=batch.service, occurrence=letter.occurrence, replay_id=replay_id, body=letter.body
     )
 
 
@@ -74,24 +109,29 @@ def record(outbox: Outbox, service: str, version: str, result: Result, now: date
         )
 
 
+Said = DeadLetterResolved | DeadLetterFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What control_room is told of one replay. `cause` is the order, or the event itself once it waited."""
+
+    said: Said
+    id: str
+    cause: Incoming
+
+
 def answer(
-    outbox: Outbox,
-    service: str,
-    replay: Replay,
-    cause: Incoming,
-    about: Result | None,
-    released: int,
-    again: bool,
-    now: datetime,
-) -> None:
-    """Tells control_room what came of a replay: processed, not merely sent. `about` is the event that was dead, None
-    where the service has no such dead letter (any more); `cause` is the order, or the event itself once it waited."""
+    service: str, replay: Replay, cause: Incoming, about: Result | None, released: int, again: bool, now: datetime
+) -> Answer:
+    """What came of a replay: processed, not merely sent. `about` is the event that was dead, None where the service
+    has no such dead letter (any more)."""
     common: dict[str, Any] = {
         "occurrence": str(replay.occurrence),
         "replay_id": replay.replay_id,
         "service": service,
     }
-    said: Message
+    said: Said
     if about is not None and about.status != "handled":
         next_one = None if about.status != "dead" else str(about.occurrence)
         error = storable(about.error or about.status)
@@ -102,15 +142,10 @@ def answer(
             outcome = "called_again" if again else "already_handled"
         said = DeadLetterResolved(**common, outcome=cast(Any, outcome), released=released, resolved_at=now)
     waited = about is not None and cause is about.item
-    outbox.add(
-        said,
-        id=f"{replay.replay_id}/{replay.occurrence}/answer" if waited else f"{cause.id}/answer",
-        correlation=cause.correlation or cause.id,
-        causation=cause.id,
-    )
+    return Answer(said, f"{replay.replay_id}/{replay.occurrence}/answer" if waited else f"{cause.id}/answer", cause)
 
 
-def answer_failed(outbox: Outbox, service: str, order: Incoming, replay: Replay, now: datetime) -> None:
+def answer_failed(service: str, order: Incoming, replay: Replay, now: datetime) -> Answer:
     """The database did not take what the replay did: the dead letter is as dead as before."""
     said = DeadLetterFailed(
         occurrence=str(replay.occurrence),
@@ -119,7 +154,47 @@ def answer_failed(outbox: Outbox, service: str, order: Incoming, replay: Replay,
         error=storable(order.fault.error if order.fault is not None else ""),
         failed_at=now,
     )
-    outbox.add(said, id=f"{order.id}/answer", correlation=order.correlation or order.id, causation=order.id)
+    return Answer(said, f"{order.id}/answer", order)
+
+
+def say(outbox: Outbox, service: str, answers: Sequence[Answer], now: datetime) -> None:
+    """Says each answer; those of one campaign (`replay_id` is `campaign/place`) together. Each is given in one batch
+    only, so the first one's id makes an id that is never used again."""
+    campaigns: dict[str, list[Answer]] = {}
+    for one in answers:
+        campaign, slash, _ = one.said.replay_id.rpartition("/")
+        if slash:
+            campaigns.setdefault(campaign, []).append(one)
+        else:
+            _add(outbox, one.said, one.id, one.cause)
+    for campaign, group in campaigns.items():
+        for some in (group[start : start + _TOGETHER] for start in range(0, len(group), _TOGETHER)):
+            together = DeadLetterBatchAnswered(
+                service=service,
+                campaign_id=campaign,
+                answers=tuple(_in_short(one.said) for one in some),
+                answered_at=now,
+            )
+            _add(outbox, together, some[0].id, some[0].cause)
+
+
+def _in_short(said: Said) -> LetterAnswer:
+    place = int(said.replay_id.rpartition("/")[2])
+    if isinstance(said, DeadLetterResolved):
+        return LetterAnswer(place=place, outcome=said.outcome, released=said.released)
+    return LetterAnswer(place=place, outcome="failed", error=said.error, next_occurrence=said.next_occurrence)
+
+
+def say_findings(outbox: Outbox, service: str, order: Incoming, findings: Sequence[Finding], now: datetime) -> None:
+    """Tells control_room what replays would do."""
+    said = DeadLetterInspected(
+        service=service, inspection_id=order.data.inspection_id, findings=tuple(findings), inspected_at=now
+    )
+    _add(outbox, said, f"{order.id}/answer", order)
+
+
+def _add(outbox: Outbox, said: Message, id: str, cause: Incoming) -> None:
+    outbox.add(said, id=id, correlation=cause.correlation or cause.id, causation=cause.id)
 
 
 def _attempts(result: Result) -> int:

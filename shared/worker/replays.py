@@ -13,10 +13,10 @@ from asyncpg import Connection
 
 from schemas.runtime import DeadLetterDiscardRequested, DeadLetterReplayRequested
 from shared.worker import deadletter, store
+from shared.worker.deadletter import Answer
 from shared.worker.decode import decode_brought, decode_kept
 from shared.worker.fold import HOLDING, Result
 from shared.worker.incoming import Incoming, Kept, Replay
-from shared.worker.outbox import Outbox
 from shared.worker.routes import Routes
 
 _ORDERS = (DeadLetterReplayRequested, DeadLetterDiscardRequested)
@@ -37,7 +37,7 @@ class Replays:
         """Orders whose transaction failed: nothing of them was done, and that is the answer."""
         self._unknown: list[Replay] = []
         """Orders about what is no event of this service: a partner call, an event brought along, or nothing."""
-        self._again: set[UUID] = set()
+        self.again: set[UUID] = set()
         """Occurrences of exhausted calls that were made due again."""
 
     @property
@@ -48,15 +48,15 @@ class Replays:
     async def opened(self, con: Connection, items: Sequence[Incoming]) -> list[Incoming]:
         """The items with the dead events that orders are about, at the front, in the place of the orders."""
         rest = [i for i in items if not self._takes_failed(i)]
-        orders = [i for i in rest if i.fault is None and is_order(i)]
+        orders = {id(i): i for i in rest if i.fault is None and is_order(i)}
         if not orders:
             return rest
-        self._orders = [(item, deadletter.order_of(item.data)) for item in orders]
+        self._orders = [(item, deadletter.order_of(item.data)) for item in orders.values()]
         rows = {k.occurrence: k for k in await store.load_dead(con, [r.occurrence for _, r in self._orders])}
         self._unknown = [r for _, r in self._orders if r.occurrence not in rows]
         dead = [self._reopened(rows.pop(r.occurrence), r) for _, r in self._orders if r.occurrence in rows]
         dead += [self._brought(r, r.body) for r in self._unknown if r.body and not r.discard]
-        return dead + [i for i in rest if i not in orders]
+        return dead + [i for i in rest if id(i) not in orders]
 
     def _takes_failed(self, item: Incoming) -> bool:
         """Whether it is an order that `batch.refuse` has marked. One that cannot be read is a dead letter itself."""
@@ -85,8 +85,8 @@ class Replays:
         """Orders that mean no event of this service may mean a partner call that is exhausted."""
         if not self._unknown:
             return items
-        self._again = await deadletter.calls_again(con, self._unknown)
-        return [i for i in items if i.replay is None or i.replay.occurrence not in self._again]
+        self.again = await deadletter.calls_again(con, self._unknown)
+        return [i for i in items if i.replay is None or i.replay.occurrence not in self.again]
 
     async def with_held(self, con: Connection, items: list[Incoming]) -> list[Incoming]:
         """The items, with the events held behind dead ones right after them. Under the lock: no more can come."""
@@ -109,19 +109,22 @@ class Replays:
         self._orders = [(order, replay) for order, replay in self._orders if order.ref not in known]
         self._failed = [(order, replay) for order, replay in self._failed if order.ref not in known]
 
-    def answer(self, outbox: Outbox, results: Sequence[Result], now: datetime) -> None:
-        """Says what came of the orders, and of earlier ones whose events have waited until now."""
+    def answers(self, results: Sequence[Result], now: datetime) -> Iterator[Answer]:
+        """What came of the orders, and of earlier ones whose events have waited until now."""
+        by_replay: dict[int, list[Result]] = {}
+        for result in results:
+            by_replay.setdefault(id(result.item.replay), []).append(result)
         for order, replay in self._orders:
-            mine = [r for r in results if r.item.replay is replay]
+            mine = by_replay.get(id(replay), [])
             about = next((r for r in mine if r.item.is_replayed), None)
             released = sum(1 for r in mine if r is not about and r.status == "handled")
-            again = replay.occurrence in self._again
+            again = replay.occurrence in self.again
             if about is None or about.status != "waiting":
-                deadletter.answer(outbox, self._service, replay, order, about, released, again, now)
+                yield deadletter.answer(self._service, replay, order, about, released, again, now)
         for order, replay in self._failed:
-            deadletter.answer_failed(outbox, self._service, order, replay, now)
+            yield deadletter.answer_failed(self._service, order, replay, now)
         for replay, about in _earlier(results):
-            deadletter.answer(outbox, self._service, replay, about.item, about, 0, False, now)
+            yield deadletter.answer(self._service, replay, about.item, about, 0, False, now)
 
 
 def _earlier(results: Iterable[Result]) -> Iterator[tuple[Replay, Result]]:

@@ -11,6 +11,7 @@ from schemas.runtime import (
     CallAnswered,
     CallExhausted,
     DeadLetterDiscardRequested,
+    DeadLetterInspectRequested,
     DeadLetterReplayRequested,
     ReminderDue,
 )
@@ -46,7 +47,7 @@ class Routes:
         """Sets route, key (unless it must be looked up) and, for answers, the typed data."""
         try:
             match item.data:
-                case DeadLetterReplayRequested() | DeadLetterDiscardRequested():
+                case DeadLetterReplayRequested() | DeadLetterDiscardRequested() | DeadLetterInspectRequested():
                     pass
                 case CallAnswered() | CallExhausted():
                     self._assign_answer(item, item.data)

@@ -24,6 +24,7 @@ import structlog
 from shared import metrics
 from shared.broker.link import Delivery, Link, LinkLost
 from shared.settings import Runtime
+from shared.worker import deadletter
 from shared.worker.appetite import Appetite
 from shared.worker.batch import Batch, Desk, Stage
 from shared.worker.decode import decode, decode_kept, is_suspect
@@ -216,7 +217,7 @@ class Session:
             items = [decode_kept(waiting)]
         else:
             self._waiting_bytes -= len(waiting.body)
-            items = decode(waiting, self._retention)
+            items = [one for item in decode(waiting, self._retention) for one in deadletter.orders_in(item)]
             self._watermark.taken(waiting.tag, len(items))
         for item in items:
             if item.fault is None:

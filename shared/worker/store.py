@@ -95,6 +95,37 @@ async def load_held(con: Connection, keys: Sequence[str]) -> list[Kept]:
     return [_kept(row) for row in rows]
 
 
+async def load_holders(con: Connection, keys: Sequence[str]) -> dict[str, UUID]:
+    """The occurrences of the dead letters that hold these keys."""
+    rows = await con.fetch(
+        "select key, occurrence from inbox_kept where status = 'dead' and key = any($1::text[])", keys
+    )
+    return {row["key"]: row["occurrence"] for row in rows}
+
+
+async def load_traces(con: Connection, refs: Sequence[UUID]) -> dict[UUID, str]:
+    """What the inbox knows of events: `handled`, or their status and occurrence as `dead <occurrence>`."""
+    rows = await con.fetch(
+        "select ref, 'handled' as known from inbox where ref = any($1::uuid[]) union all "
+        "select ref, status || coalesce(' ' || occurrence, '') from inbox_kept where ref = any($1)",
+        refs,
+    )
+    return {row["ref"]: row["known"] for row in rows}
+
+
+async def load_unsent(con: Connection, ids: Sequence[str], older_than: timedelta) -> set[str]:
+    """Those of the events, by id, whose messages are saved and not known to be sent. The row of what was sent just
+    now goes with the next batch: only older ones count."""
+    rows = await con.fetch(
+        "select distinct i.id from unnest($1::text[], $2::bytea[]) as i(id, needle), outgoing o, unnest(o.bodies) b "
+        "where o.at < now() - $3::interval and position(i.needle in b) > 0",
+        ids,
+        [f'"causationid":{json.dumps(id)}'.encode() for id in ids],
+        older_than,
+    )
+    return {row["id"] for row in rows}
+
+
 _KEPT = (
     "ref, status, source, id, type, subject, key, attempt, due, occurrence, reason, error, first_at, last_at, "
     "content_type, headers, body, edited, replay_id"

@@ -1,0 +1,255 @@
+"""The SQL of campaigns: their sets, their turns, and what became of each letter. Bulk only."""
+
+import base64
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from asyncpg import Connection, Record
+
+from schemas.model import Model
+from services.control_room.campaign.decide import INSPECTED_AT_ONCE
+from services.control_room.campaign.pace import CHUNK
+from services.control_room.campaign.state import (
+    AnswersRow,
+    AskedRow,
+    Campaign,
+    CampaignRow,
+    EditRow,
+    FindingsRow,
+    Letter,
+    LettersRow,
+    SkippedRow,
+    StepRow,
+)
+
+
+async def load_next(con: Connection, keys: Sequence[str], messages: Sequence[Any]) -> list[list[Letter]]:
+    """The letters that a campaign's next step may ask for, for `replay.step_due` and the reminder to pace."""
+    places = [m.asked if hasattr(m, "asked") else int(m.note["asked"]) for m in messages]
+    return [await _load_letters(con, key, place, CHUNK) for key, place in zip(keys, places, strict=True)]
+
+
+async def load_inspected(con: Connection, keys: Sequence[str], messages: Sequence[Any]) -> list[list[Letter]]:
+    """The letters that are to be inspected, for `replay.inspection_due`."""
+    pairs = zip(keys, messages, strict=True)
+    return [await _load_letters(con, key, message.first, INSPECTED_AT_ONCE) for key, message in pairs]
+
+
+async def _load_letters(con: Connection, campaign: str, first: int, number: int) -> list[Letter]:
+    """Original bytes come only where a request needs them: edited, or known to nobody but the broker; and whole."""
+    rows = await con.fetch(
+        "select l.place, l.occurrence, l.edited, d.status, d.body ->> 'next_occurrence' as next_occurrence, "
+        "b.letter ->> 'service' as service, b.letter ->> 'kind' as kind, b.letter ->> 'event_type' as event_type, "
+        "b.letter ->> 'event_source' as event_source, b.letter ->> 'event_id' as event_id, "
+        "b.letter ->> 'service_version' = 'broker' as written_here, "
+        "case when (l.edited is not null or b.letter ->> 'service_version' = 'broker') "
+        "and b.letter ->> 'body_bytes' is null then b.letter ->> 'body' end as original "
+        "from replay_letter l left join dead_letter d on d.key = l.occurrence "
+        "left join lateral (select d.body -> 'letter' as letter offset 0) b on true "
+        "where l.campaign = $1 and l.place >= $2 and l.place < $2 + $3 order by l.place",
+        campaign,
+        first,
+        number,
+    )
+    return [_letter(row) for row in rows]
+
+
+def _letter(row: Record) -> Letter:
+    edited = row["edited"]
+    return Letter.model_construct(
+        place=row["place"],
+        occurrence=row["occurrence"],
+        service=row["service"],
+        kind=row["kind"] or "event",
+        settled=_settled(row),
+        event_type=row["event_type"],
+        event_source=row["event_source"],
+        event_id=row["event_id"],
+        original=row["original"],
+        written_here=bool(row["written_here"]),
+        edited=None if edited is None else base64.b64encode(edited).decode(),
+    )
+
+
+def _settled(row: Record) -> str | None:
+    if row["status"] in ("resolved", "discarded"):
+        return f"was {row['status']} before"
+    if row["status"] == "held":
+        return "waits behind a dead letter, and goes on with it"
+    return f"became {row['next_occurrence']}; act on that one" if row["next_occurrence"] else None
+
+
+async def save_rows(con: Connection, rows: Sequence[Model]) -> None:
+    """Rows of campaigns, in order; others are left to others."""
+    for row in rows:
+        save = _SAVE.get(type(row))
+        if save is not None:
+            await save(con, row)
+
+
+async def _save_step(con: Connection, row: StepRow) -> None:
+    await con.execute(
+        "insert into replay_campaign_step (row_id, campaign, step, at, actor, reason, outcome) "
+        "values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing",
+        *(row.row_id, row.campaign_id, row.step, row.at, row.actor, row.reason, row.outcome),
+    )
+
+
+async def _save_letters(con: Connection, row: LettersRow) -> None:
+    await con.execute(
+        "insert into replay_letter (campaign, place, occurrence, edited) "
+        "select $1, $2 + n - 1, o, e from unnest($3::text[], $4::bytea[]) with ordinality as l(o, e, n) "
+        "on conflict do nothing",
+        row.campaign_id,
+        row.first,
+        [letter.occurrence for letter in row.letters],
+        [None if letter.body is None else base64.b64decode(letter.body) for letter in row.letters],
+    )
+
+
+async def _save_asked(con: Connection, row: AskedRow) -> None:
+    await con.execute(
+        "insert into dead_letter_action (action_id, step, occurrence, row_id, at, action, actor, reason) "
+        "select id, 'ordered', o, md5(id || '/ordered')::uuid, $4, $5, $6, $7 from "
+        "(select $1 || '/' || p as id, o from unnest($2::int[], $3::text[]) as a(p, o)) as asked "
+        "on conflict do nothing",
+        *(row.campaign_id, row.places, row.occurrences, row.at, row.action, row.actor, row.reason),
+    )
+
+
+async def _save_skipped(con: Connection, row: SkippedRow) -> None:
+    step, id = "failed" if row.failed else "resolved", f"{row.campaign_id}/{row.place}"
+    await con.execute(
+        "insert into dead_letter_action (action_id, step, occurrence, row_id, at, outcome) "
+        "values ($1::text, $2::text, $3, md5($1 || '/' || $2)::uuid, $4, $5) on conflict do nothing",
+        *(id, step, row.occurrence, row.at, row.outcome),
+    )
+
+
+async def _save_answers(con: Connection, row: AnswersRow) -> None:
+    """The end of each action, and the letters' new status. What is settled stays settled."""
+    await con.execute(
+        "with ended as (select l.occurrence, a.*, $1 || '/' || a.place as id, "
+        "  case a.outcome when 'failed' then 'failed' else 'resolved' end as step, "
+        "  case a.outcome when 'failed' then 'failed' when 'discarded' then 'discarded' else 'resolved' end as status "
+        "  from unnest($2::int[], $3::text[], $4::text[], $5::text[]) as a(place, outcome, error, next) "
+        "  join replay_letter l on l.campaign = $1 and l.place = a.place), "
+        "noted as (insert into dead_letter_action (action_id, step, occurrence, row_id, at, outcome) "
+        "  select id, step, occurrence, md5(id || '/' || step)::uuid, $6, "
+        "  case step when 'failed' then error else outcome end from ended on conflict do nothing) "
+        "update dead_letter d set version = version + 1, updated_at = now(), body = d.body || jsonb_strip_nulls("
+        "  jsonb_build_object('status', e.status, 'next_occurrence', e.next)) "
+        "from ended e where d.key = e.occurrence and d.status not in ('resolved', 'discarded')",
+        row.campaign_id,
+        [answer.place for answer in row.answers],
+        [answer.outcome for answer in row.answers],
+        [answer.error.replace("\0", "\ufffd") for answer in row.answers],
+        [answer.next_occurrence for answer in row.answers],
+        row.at,
+    )
+
+
+async def _save_edit(con: Connection, row: EditRow) -> None:
+    await con.execute(
+        "insert into replay_edit (campaign, occurrence, at, original, edited, difference) "
+        "values ($1, $2, $3, $4, $5, $6) on conflict do nothing",
+        *(row.campaign_id, row.occurrence, row.at),
+        *(base64.b64decode(row.original), base64.b64decode(row.edited), row.difference.replace("\0", "\ufffd")),
+    )
+
+
+async def _save_findings(con: Connection, row: FindingsRow) -> None:
+    await con.execute(
+        "insert into replay_finding (campaign, place, occurrence, finding, detail, at) "
+        "select $1, f.*, $6 from unnest($2::int[], $3::text[], $4::text[], $5::text[]) as f on conflict do nothing",
+        row.campaign_id,
+        [finding.place for finding in row.findings],
+        [finding.occurrence for finding in row.findings],
+        [finding.finding for finding in row.findings],
+        [finding.detail.replace("\0", "\ufffd") for finding in row.findings],
+        row.at,
+    )
+
+
+_SAVE: Mapping[type[Model], Callable[[Connection, Any], Awaitable[None]]] = {
+    StepRow: _save_step,
+    LettersRow: _save_letters,
+    AskedRow: _save_asked,
+    SkippedRow: _save_skipped,
+    AnswersRow: _save_answers,
+    EditRow: _save_edit,
+    FindingsRow: _save_findings,
+}
+assert set(_SAVE) == set(CampaignRow.__args__)
+
+
+async def load_campaign(con: Connection, campaign: str) -> Campaign | None:
+    body = await con.fetchval("select body from replay_campaign where key = $1", campaign)
+    return None if body is None else Campaign.model_validate_json(body)
+
+
+async def load_campaigns(con: Connection, limit: int, with_planned: bool) -> list[Campaign]:
+    """The latest first."""
+    rows = await con.fetch(
+        "select body from replay_campaign where $2 or status not in ('listing', 'planned') "
+        "order by body -> 'ordered' ->> 'ordered_at' desc nulls last, key limit $1",
+        limit,
+        with_planned,
+    )
+    return [Campaign.model_validate_json(row["body"]) for row in rows]
+
+
+async def load_campaign_ids(con: Connection, prefix: str) -> list[str]:
+    rows = await con.fetch("select key from replay_campaign where starts_with(key, $1) order by key limit 6", prefix)
+    return [row["key"] for row in rows]
+
+
+async def load_steps(con: Connection, campaign: str) -> list[Record]:
+    """Its turns, oldest first."""
+    return await con.fetch(
+        "select at, step, actor, reason, outcome from replay_campaign_step where campaign = $1 order by at, step",
+        campaign,
+    )
+
+
+async def load_findings(con: Connection, campaign: str) -> list[Record]:
+    return await con.fetch(
+        "select place, occurrence, finding, detail from replay_finding where campaign = $1 order by place", campaign
+    )
+
+
+async def load_failures(con: Connection, campaign: str, limit: int) -> list[Record]:
+    """Letters of the campaign that failed, with the error, in its order."""
+    return await con.fetch(
+        "select l.place, l.occurrence, a.outcome as error from replay_letter l join dead_letter_action a "
+        "on a.action_id = l.campaign || '/' || l.place and a.step = 'failed' where l.campaign = $1 "
+        "order by l.place limit $2",
+        campaign,
+        limit,
+    )
+
+
+async def load_edits(con: Connection, occurrence: str) -> list[Record]:
+    """Edits of a dead letter with who and why, oldest first."""
+    return await con.fetch(
+        "select e.at, e.campaign, e.difference, c.body -> 'ordered' ->> 'actor' as actor, "
+        "c.body -> 'ordered' ->> 'reason' as reason from replay_edit e join replay_campaign c on c.key = e.campaign "
+        "where e.occurrence = $1 order by e.at",
+        occurrence,
+    )
+
+
+async def load_sequence(con: Connection, occurrences: Sequence[str]) -> list[str]:
+    """These letters in the order in which their events came first: by first death, then by the event's own time."""
+    rows = await con.fetch(
+        "select key from dead_letter where key = any($1::text[]) "
+        "order by (body -> 'letter' ->> 'first_at')::timestamptz, body -> 'letter' ->> 'service', key",
+        occurrences,
+    )
+    return [row["key"] for row in rows]
+
+
+def campaign_rows(rows: Sequence[Model]) -> tuple[list[Model], list[Model]]:
+    """Rows of campaigns, and all others."""
+    mine = [row for row in rows if type(row) in _SAVE]
+    return mine, [row for row in rows if type(row) not in _SAVE]

@@ -10,6 +10,12 @@ BATCH_SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 BATCH_EVENTS = Histogram("fleet_batch_events", "Events a batch", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256))
+EVENT_AGE_SECONDS = Histogram(
+    "fleet_event_age_seconds",
+    "Time from when an event says it was published until it is handled",
+    ["type"],
+    buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 3600),
+)
 DEAD_LETTERS = Counter("fleet_dead_letters_total", "Dead letters by reason", ["reason"])
 READY = Gauge(
     "fleet_ready", "1 for a part (broker, database, setup, blocked, paused) that is as it should be", ["part"]

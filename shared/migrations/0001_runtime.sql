@@ -78,8 +78,8 @@ create table partner_call (
     traceparent text
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 create index partner_call_lane on partner_call (partner, lane, seq) where status in ('pending', 'leased');
+create index partner_call_oldest on partner_call (partner, seq) where status in ('pending', 'leased');
 create unique index partner_call_occurrence on partner_call (occurrence) where occurrence is not null;
-create index partner_call_due on partner_call (due) where status = 'pending';
 
 -- Closed calls, for people to look at; nothing in the cycle reads them. Partitioned by week and dropped whole.
 create table partner_call_done (

@@ -5,15 +5,15 @@ An answer is stored on the call's row together with the message that tells the s
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
 import aiohttp
 import structlog
-from asyncpg import Pool
+from asyncpg import Connection, Pool
 from pydantic import ValidationError
 
 from schemas.model import Model
@@ -22,9 +22,10 @@ from shared.backoff import jittered
 from shared.broker.outgoing import Outgoing
 from shared.database import connection
 from shared.partner import gate, store
+from shared.partner.answers import Answers
 from shared.partner.errors import Rejected, Unavailable, Uncertain
 from shared.partner.operation import Attempt, Operation, Policy
-from shared.partner.report import answered, exhausted
+from shared.partner.report import exhausted
 from shared.worker.store import save_outgoing, storable
 from shared.worker.trouble import diagnose
 
@@ -38,6 +39,8 @@ LONGEST_WAIT = 60.0
 POLL = 0.5
 LONGEST_AWAY = 5.0
 """Seconds between two looks for due calls while the database is away, at most."""
+GATHER = 0.02
+"""Seconds between two looks for due calls, at least: what ends and begins in between is leased at once."""
 
 
 class Caller:
@@ -55,7 +58,7 @@ class Caller:
         self._running: dict[str, set[asyncio.Task[None]]] = {}
         self._troubled: set[str] = set()
         """Partners whose last call failed, here or at another replica: a success must close their circuit."""
-        self._stop = asyncio.Event()
+        self._answers = Answers(service, pool, send)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`; then waits for the calls under way."""
@@ -65,6 +68,7 @@ class Caller:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
             failures = 0
             while not stop.is_set():
+                looked = monotonic()
                 try:
                     started = await self._start_due(session)
                     failures = 0
@@ -73,6 +77,7 @@ class Caller:
                     started, failures = 0, failures + 1
                 if not started:
                     await self._sleep(stop, jittered(failures, POLL, LONGEST_AWAY) if failures else POLL)
+                await asyncio.sleep(max(0.0, looked + GATHER - monotonic()))
             await asyncio.gather(*(t for tasks in self._running.values() for t in tasks), return_exceptions=True)
 
     async def _sleep(self, stop: asyncio.Event, seconds: float) -> None:
@@ -84,23 +89,28 @@ class Caller:
 
     async def _start_due(self, session: aiohttp.ClientSession) -> int:
         """Leases what each partner has room for and starts it; how many calls were started."""
-        started = 0
         async with connection(self._pool) as con:
-            waiting = await store.load_waiting_partners(con)
-            gates = await store.load_gates(con, [partner for partner, _ in waiting]) if waiting else {}
-            self._troubled |= {partner for partner, gate in gates.items() if gate.failures}
-            for partner, operation in waiting:
-                policy = self._policy(operation)
-                room = policy.concurrency - len(self._running.get(partner, ()))
-                if room <= 0:
-                    continue
-                lease = timedelta(seconds=policy.timeout * 2 + 10)
-                doors = gates.get(partner, store.Gate())
-                calls = await gate.lease(con, partner, policy, doors, room, lease, uuid4())
-                for call in calls:
-                    self._start(partner, self._make(session, call))
-                started += len(calls)
-        return started
+            waiting = await store.load_open_partners(con)
+            self._troubled |= {partner for partner, _, doors in waiting if doors.failures}
+            calls = await self._lease(con, waiting)
+        for call in calls:
+            self._start(call.partner, self._make(session, call))
+        return len(calls)
+
+    async def _lease(self, con: Connection, waiting: Sequence[tuple[str, str, store.Gate]]) -> list[store.Leased]:
+        """All partners in one statement, but for those whose gate must be looked at under a lock."""
+        token, now = uuid4(), datetime.now(UTC)
+        free: list[store.Wanted] = []
+        calls: list[store.Leased] = []
+        for partner, operation, doors in waiting:
+            policy = self._policy(operation)
+            room = policy.concurrency - len(self._running.get(partner, ()))
+            wanted = store.Wanted(partner, room, timedelta(seconds=policy.timeout * 2 + 10))
+            if room > 0 and gate.is_free(policy, doors, now):
+                free.append(wanted)
+            elif room > 0:
+                calls += await gate.lease(con, wanted, policy, doors, token)
+        return calls + (await store.lease_calls(con, free, token) if free else [])
 
     def _policy(self, operation: str) -> Policy:
         """A partner's operations share one policy."""
@@ -142,7 +152,7 @@ class Caller:
         metrics.CALL_SECONDS.labels(call.partner).observe(perf_counter() - started)
         if answer is not None:
             # Where the database is away this raises: the lease runs out, and the call is made again as uncertain.
-            await self._store_answer(call, answer)
+            await self._answers.add(call, answer)
             await self._note_success(call.partner)
         else:
             log.warning(
@@ -205,15 +215,6 @@ class Caller:
         self._troubled.add(partner)
         async with connection(self._pool) as con:
             await gate.note_failure(con, partner)
-
-    async def _store_answer(self, call: store.Leased, answer: Model) -> None:
-        batch = uuid4()
-        messages = answered(self._service, batch, call, answer, datetime.now(UTC))
-        async with connection(self._pool) as con:
-            if not await store.save_answer(con, call, answer.model_dump_json(), batch, messages):
-                log.warning("call.lease_lost", call=str(call.id), partner=call.partner)
-                return
-        await self._send(batch, messages)
 
     async def _store_exhausted(self, call: store.Leased, error: str) -> None:
         batch, now = uuid4(), datetime.now(UTC)

@@ -1,5 +1,6 @@
 """How fast a partner may be called, by all replicas together, and whether at all just now (circuit breaker)."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -15,46 +16,49 @@ BURST = 1.0
 """Seconds' worth of calls that may be made at once after a quiet time."""
 
 
+def is_free(policy: Policy, gate: store.Gate, now: datetime) -> bool:
+    """Whether there is nothing to look at under a lock: no rate, no pause asked for, no open circuit."""
+    return policy.rate is None and gate.open_until is None and (gate.next_at is None or gate.next_at <= now)
+
+
 async def lease(
-    con: Connection, partner: str, policy: Policy, gate: store.Gate, room: int, time: timedelta, token: UUID
+    con: Connection, wanted: store.Wanted, policy: Policy, gate: store.Gate, token: UUID
 ) -> list[store.Leased]:
-    """Up to `room` calls that may be made now: fewer by the rate, one only to probe a circuit that was open."""
+    """Calls of a partner that may be made now: fewer by the rate, one only to probe a circuit that was open."""
     now = datetime.now(UTC)
     if gate.open_until is not None:
-        return await _probe(con, partner, time, token) if now >= gate.open_until else []
+        return await _probe(con, wanted, token) if now >= gate.open_until else []
     if policy.rate is not None:
-        return await _lease_at_rate(con, partner, policy.rate, room, time, token)
+        return await _lease_at_rate(con, wanted, policy.rate, token)
     if gate.next_at is not None and gate.next_at > now:
         return []
-    return await store.lease_calls(con, partner, room, time, token)
+    return await store.lease_calls(con, [wanted], token)
 
 
-async def _probe(con: Connection, partner: str, time: timedelta, token: UUID) -> list[store.Leased]:
+async def _probe(con: Connection, wanted: store.Wanted, token: UUID) -> list[store.Leased]:
     """One call for all replicas: the circuit stays open until its outcome is known, or its lease runs out."""
     async with con.transaction():
-        gate = await store.lock_gate(con, partner)
+        gate = await store.lock_gate(con, wanted.partner)
         now = datetime.now(UTC)
         if gate.open_until is None or now < gate.open_until or (gate.next_at is not None and gate.next_at > now):
             return []
-        calls = await store.lease_calls(con, partner, 1, time, token)
+        calls = await store.lease_calls(con, [replace(wanted, room=1)], token, gate_locked=True)
         if calls:
-            await store.save_circuit(con, partner, gate.failures, now + time)
+            await store.save_circuit(con, wanted.partner, gate.failures, now + wanted.time)
         return calls
 
 
-async def _lease_at_rate(
-    con: Connection, partner: str, rate: float, room: int, time: timedelta, token: UUID
-) -> list[store.Leased]:
+async def _lease_at_rate(con: Connection, wanted: store.Wanted, rate: float, token: UUID) -> list[store.Leased]:
     """The gate's `next_at` is where the last call's share of time ends; replicas take turns at it."""
     async with con.transaction():
-        gate = await store.lock_gate(con, partner)
+        gate = await store.lock_gate(con, wanted.partner)
         now = datetime.now(UTC)
         start = max(gate.next_at or now, now - timedelta(seconds=BURST))
         allowed = int((now - start).total_seconds() * rate)
         if allowed <= 0:
             return []
-        calls = await store.lease_calls(con, partner, min(room, allowed), time, token)
-        await store.save_next_at(con, partner, start + timedelta(seconds=len(calls) / rate))
+        calls = await store.lease_calls(con, [replace(wanted, room=min(wanted.room, allowed))], token, gate_locked=True)
+        await store.save_next_at(con, wanted.partner, start + timedelta(seconds=len(calls) / rate))
         return calls
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID, uuid5
 
@@ -12,20 +13,21 @@ from shared.partner.store import Leased
 from shared.worker.outbox import Outbox
 
 
-def answered(service: str, batch: UUID, call: Leased, answer: Model, now: datetime) -> list[Outgoing]:
+def answered(service: str, batch: UUID, answers: Sequence[tuple[Leased, Model]], now: datetime) -> list[Outgoing]:
     outbox = Outbox(service, batch, now)
-    message = CallAnswered(
-        call_id=str(call.id),
-        operation=call.operation,
-        partner=call.partner,
-        lane=call.lane,
-        key=call.key,
-        generation=call.generation,
-        request=json.loads(call.request),
-        answer=answer.model_dump(mode="json"),
-        answered_at=now,
-    )
-    _add(outbox, message, call, "answered")
+    for call, answer in answers:
+        message = CallAnswered(
+            call_id=str(call.id),
+            operation=call.operation,
+            partner=call.partner,
+            lane=call.lane,
+            key=call.key,
+            generation=call.generation,
+            request=json.loads(call.request),
+            answer=answer.model_dump(mode="json"),
+            answered_at=now,
+        )
+        _add(outbox, message, call, "answered")
     return outbox.packed()
 
 

@@ -1,7 +1,7 @@
 """The SQL of partner calls: stored with the state, leased by the caller, fenced by the lease's token."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Self
 from uuid import UUID
@@ -9,10 +9,8 @@ from uuid import UUID
 from asyncpg import Connection
 
 from schemas.decision import Call
-from shared.broker.outgoing import Outgoing
 from shared.worker.incoming import Incoming
 from shared.worker.routes import plain
-from shared.worker.store import columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,26 +68,17 @@ class Leased:
 
 
 async def save_calls(con: Connection, made: Sequence[NewCall]) -> None:
-    await con.executemany(
+    """In the order in which they were decided."""
+    columns = ([getattr(call, field.name) for call in made] for field in fields(NewCall))
+    await con.execute(
         "insert into partner_call (id, partner, lane, key, aggregate, operation, request, status, due, created_at, "
-        "exhaust_at, correlation, traceparent) values ($1, $2, $3, $4, $5, $6, $7, 'pending', $8, $8, $9, $10, $11) "
-        "on conflict (id) do nothing",
-        [
-            (
-                c.id,
-                c.partner,
-                c.lane,
-                c.key,
-                c.aggregate,
-                c.operation,
-                c.request,
-                c.created_at,
-                c.exhaust_at,
-                c.correlation,
-                c.trace,
-            )
-            for c in made
-        ],
+        "exhaust_at, correlation, traceparent) "
+        "select id, partner, lane, key, aggregate, operation, request, 'pending', created_at, created_at, exhaust_at, "
+        "correlation, traceparent from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], "
+        "$7::jsonb[], $8::timestamptz[], $9::timestamptz[], $10::text[], $11::text[]) with ordinality as made(id, "
+        "partner, lane, key, aggregate, operation, request, created_at, exhaust_at, correlation, traceparent, place) "
+        "order by place on conflict (id) do nothing",
+        *columns,
     )
 
 
@@ -111,52 +100,88 @@ async def close_calls(con: Connection, calls: Sequence[tuple[UUID, int]]) -> Non
     )
 
 
-async def load_waiting_partners(con: Connection) -> list[tuple[str, str]]:
-    """Partners with a call that is due, or whose lease ran out, each with one of the operations."""
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """From when on a partner may be called, until when its circuit is open, and its failures in a row."""
+
+    next_at: datetime | None = None
+    open_until: datetime | None = None
+    failures: int = 0
+
+
+async def load_open_partners(con: Connection) -> list[tuple[str, str, Gate]]:
+    """Partners with calls that have no answer yet, due or not, each with the operation of its oldest and its gate.
+
+    Jumps from partner to partner in the index: what it costs does not grow with what waits.
+    """
     rows = await con.fetch(
-        "select partner, min(operation) as operation from partner_call where (status = 'pending' and due <= now()) "
-        "or (status = 'leased' and lease_until < now()) group by partner"
+        "with recursive open as ("
+        " (select partner, operation from partner_call where status in ('pending', 'leased') "
+        "  order by partner, seq limit 1) union all "
+        " select n.partner, n.operation from open o cross join lateral (select partner, operation from partner_call p "
+        "  where p.status in ('pending', 'leased') and p.partner > o.partner order by p.partner, p.seq limit 1) n) "
+        "select partner, operation, next_at, open_until, coalesce(failures, 0) as failures "
+        "from open left join partner_gate using (partner)"
     )
-    return [(row["partner"], row["operation"]) for row in rows]
+    return [
+        (row["partner"], row["operation"], Gate(row["next_at"], row["open_until"], row["failures"])) for row in rows
+    ]
 
 
-async def lease_calls(con: Connection, partner: str, limit: int, lease: timedelta, token: UUID) -> list[Leased]:
-    """Leases up to `limit` due calls of a partner, the oldest of each lane only: nothing overtakes in a lane."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How many of a partner's calls are to be leased, and for how long."""
+
+    partner: str
+    room: int
+    time: timedelta
+
+
+async def lease_calls(
+    con: Connection, wanted: Sequence[Wanted], token: UUID, *, gate_locked: bool = False
+) -> list[Leased]:
+    """Leases due calls of partners, the oldest of each lane only: nothing overtakes in a lane. Without the lock on a
+    partner's gate nothing is leased where the gate says no.
+
+    Each partner's calls are walked through in order until there are enough, not all looked at and sorted.
+    """
     rows = await con.fetch(
-        "update partner_call c set status = 'leased', lease_until = now() + $3::interval, lease_token = $4, "
+        "update partner_call c set status = 'leased', lease_until = now() + d.time, lease_token = $4, "
         "attempt = c.attempt + 1, uncertain = c.uncertain or c.status = 'leased' from ("
-        " select id from partner_call p where partner = $1 "
-        " and ((status = 'pending' and due <= now()) or (status = 'leased' and lease_until < now())) "
-        " and not exists (select 1 from partner_call e where e.partner = p.partner and e.lane = p.lane "
-        "  and e.seq < p.seq and e.status in ('pending', 'leased')) "
-        " order by seq limit $2 for update skip locked) d "
+        " select f.id, w.time from unnest($1::text[], $2::int[], $3::interval[]) as w(partner, room, time) "
+        " cross join lateral (select id from partner_call p where p.partner = w.partner "
+        "  and p.status in ('pending', 'leased') "
+        "  and case p.status when 'pending' then p.due <= now() else p.lease_until < now() end "
+        "  and not exists (select 1 from partner_call e where e.partner = p.partner and e.lane = p.lane "
+        "   and e.seq < p.seq and e.status in ('pending', 'leased')) "
+        "  order by p.partner, p.seq limit w.room for update skip locked) f "
+        " where $5 or not exists (select 1 from partner_gate g "
+        "  where g.partner = w.partner and (g.open_until is not null or g.next_at > now()))) d "
         "where c.id = d.id returning c.id, c.partner, c.lane, c.key, c.operation, c.request, c.generation, c.attempt, "
         "c.created_at, c.exhaust_at, c.uncertain, c.lease_token, c.correlation, c.traceparent",
-        partner,
-        limit,
-        lease,
+        [w.partner for w in wanted],
+        [w.room for w in wanted],
+        [w.time for w in wanted],
         token,
+        gate_locked,
     )
     return [Leased(*row.values()) for row in rows]
 
 
-async def save_answer(con: Connection, call: Leased, answer: str, batch: UUID, messages: Sequence[Outgoing]) -> bool:
-    """Stores what the partner answered and the messages about it, at once.
+async def save_answers(con: Connection, answers: Sequence[tuple[Leased, str]]) -> set[UUID]:
+    """Stores what partners answered (JSON); the calls for which it was stored.
 
-    False: the lease ran out and somebody else has the call; then nothing is stored.
+    The others' leases ran out, and somebody else has them.
     """
-    done = await con.execute(
-        "with done as (update partner_call set status = 'answered', answer = $3, finished_at = now(), error = null "
-        " where id = $1 and lease_token = $2 and status = 'leased' returning id) "
-        "insert into outgoing (batch, exchanges, routing_keys, content_types, message_ids, bodies) "
-        "select $4, $5, $6, $7, $8, $9 from done",
-        call.id,
-        call.lease_token,
-        answer,
-        batch,
-        *columns(messages),
+    rows = await con.fetch(
+        "update partner_call c set status = 'answered', answer = d.answer, finished_at = now(), error = null "
+        "from unnest($1::uuid[], $2::uuid[], $3::jsonb[]) as d(id, token, answer) "
+        "where c.id = d.id and c.lease_token = d.token and c.status = 'leased' returning c.id",
+        [call.id for call, _ in answers],
+        [call.lease_token for call, _ in answers],
+        [answer for _, answer in answers],
     )
-    return str(done) == "INSERT 0 1"
+    return {row["id"] for row in rows}
 
 
 async def save_retry(con: Connection, call: Leased, due: datetime, error: str, uncertain: bool) -> bool:
@@ -202,23 +227,6 @@ async def revive_calls(con: Connection, again: Sequence[UUID], discard: Sequence
         discard,
     )
     return {row["occurrence"] for row in (*revived, *closed)}
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """From when on a partner may be called, until when its circuit is open, and its failures in a row."""
-
-    next_at: datetime | None = None
-    open_until: datetime | None = None
-    failures: int = 0
-
-
-async def load_gates(con: Connection, partners: Sequence[str]) -> dict[str, Gate]:
-    """The gates of partners, as they are now; a partner that never was in trouble has none."""
-    rows = await con.fetch(
-        "select partner, next_at, open_until, failures from partner_gate where partner = any($1::text[])", partners
-    )
-    return {row["partner"]: Gate(row["next_at"], row["open_until"], row["failures"]) for row in rows}
 
 
 async def lock_gate(con: Connection, partner: str) -> Gate:

@@ -193,15 +193,15 @@ class Handling:
             self._fold.numbers.following |= await store.lock_series(self._con, list(unlocked))
 
     async def _decide(self) -> None:
-        """In order. What an event loads must show what an earlier one of its key did: that one is saved first."""
-        for item in self._items:
-            waits_for_load = item.fault is None and item.route is not None and item.route.load is not None
-            if waits_for_load and item.key is not None and id(item) not in self._fold.references:
+        """In order within each key. What an event loads must show what an earlier one of its key did: that one is
+        saved first, together with those of the other keys that are as far."""
+        rounds = self._rounds()
+        self._items = [item for some in rounds for item in some]
+        for items in rounds:
+            if late := [i for i in items if _loads(i) and id(i) not in self._fold.references]:
                 await self._save_states()
-                await self._load_references([item])
-            self._fold.add(item)
-            if is_our_own(self._fold.results[-1]) and self._ends_run():
-                self._batch.left = self._items[len(self._fold.results) :]
+                await self._load_references(late)
+            if not self._fold_all(items):
                 break
         self._batch.results = self._fold.results
         self._batch.stage = Stage.DECIDED
@@ -228,6 +228,30 @@ class Handling:
             await self._con.execute("release savepoint step")
         self._batch.results = self._fold.results
         self._batch.stage = Stage.DECIDED
+
+    def _rounds(self) -> list[list[Incoming]]:
+        """The events, cut before each that must see what an earlier one of its key did."""
+        rounds: list[list[Incoming]] = [[]]
+        place: dict[str | None, int] = {}
+        for item in self._items:
+            at = place.get(item.key, 0)
+            if _loads(item) and id(item) not in self._fold.references:
+                at += 1
+            if item.key is not None:
+                place[item.key] = at
+            if at == len(rounds):
+                rounds.append([])
+            rounds[at].append(item)
+        return rounds
+
+    def _fold_all(self, items: Sequence[Incoming]) -> bool:
+        """False: too many have died running; what is left stays undecided."""
+        for item in items:
+            self._fold.add(item)
+            if is_our_own(self._fold.results[-1]) and self._ends_run():
+                self._batch.left = self._items[len(self._fold.results) :]
+                return False
+        return True
 
     def _ends_run(self) -> bool:
         """Whether as many events running have died as may: a bad release must not drain the queue."""
@@ -316,6 +340,11 @@ class Handling:
 
     def _outbox(self) -> Outbox:
         return Outbox(self._desk.service.name, self._batch.id, self._now)
+
+
+def _loads(item: Incoming) -> bool:
+    """Whether its decision needs something beside the state."""
+    return item.fault is None and item.key is not None and item.route is not None and item.route.load is not None
 
 
 def refuse(item: Incoming, error: Exception) -> None:

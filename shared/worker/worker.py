@@ -27,6 +27,10 @@ log = structlog.get_logger()
 
 CheckOwnPart = Callable[[], Awaitable[None]]
 
+TICK_SECONDS = 0.1
+"""Between two looks for what is due, at least: under load every batch sets reminders."""
+SWEEP_EVERY, MEASURE_EVERY = 5.0, 15.0
+"""Seconds."""
 SWEEP_ROWS = 20
 """Outgoing rows that are read into memory at once."""
 
@@ -43,6 +47,7 @@ class Worker:
         self._transactor = Transactor(desk, pool, health, runtime.pause_after)
         self._link: Link | None = None
         self._session: Session | None = None
+        self._sweep_at, self._measure_at = monotonic() + SWEEP_EVERY, monotonic() + MEASURE_EVERY
         self.saved = asyncio.Event()
         """A batch made calls or reminders."""
         self.due = asyncio.Event()
@@ -110,15 +115,15 @@ class Worker:
 
     async def tick(self) -> None:
         """Every second, and when reminders were set: due events and reminders; now and then the sweeper."""
-        count, missed = 0, ""
+        missed = ""
         while True:
+            await asyncio.sleep(TICK_SECONDS)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1.0):
+                async with asyncio.timeout(1.0 - TICK_SECONDS):
                     await self.due.wait()
             self.due.clear()
-            count += 1
             try:
-                await self._carry_on(count)
+                await self._carry_on()
             except Exception as error:
                 if diagnose(error) is None:
                     log.exception("tick.failed")
@@ -131,7 +136,7 @@ class Worker:
                     self._health.ready(missed)
                 missed = ""
 
-    async def _carry_on(self, count: int) -> None:
+    async def _carry_on(self) -> None:
         session = self._session
         if session is None:
             return
@@ -144,9 +149,12 @@ class Worker:
         await reminders.carry_on(self._pool, self._desk.service.name, self.send_saved)
         if session.idle:
             await self._transactor.flush()
-        if count % 5 == 0:
+        now = monotonic()
+        if now >= self._sweep_at:
+            self._sweep_at = now + SWEEP_EVERY
             await self._sweep(timedelta(seconds=self._runtime.sweep_seconds))
-        if count % 15 == 0:
+        if now >= self._measure_at:
+            self._measure_at = now + MEASURE_EVERY
             await self._measure()
 
     async def _send_left_over(self) -> None:

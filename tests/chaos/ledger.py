@@ -10,7 +10,9 @@ from asyncpg import Connection
 
 from deploy.local.demo import Summary, summarise
 from deploy.local.fleet import Fleet
+from deploy.local.partners import hub, mercado_livre
 from deploy.local.site import Site
+from deploy.local.world_data import SUPPLIERS
 from schemas.catalogue import CONSUMERS
 from tests.chaos.causes import Entry, Memory, not_handled, without_cause
 
@@ -18,20 +20,24 @@ REMINDERS = {"order_intake": frozenset({"complete"}), "po_dispatch": frozenset({
 SHOWN = 5
 """Problems of one kind that are listed."""
 
-ONCE_FOR_EACH: Mapping[str, str] = {
-    "pedido-venda": "orders",
-    "concluido": "orders",
-    "pedido-compra": "purchase_orders",
-    "purchase_order": "purchase_orders",
-    "sale_nf": "purchase_orders",
-    "remittance_nf": "purchase_orders",
-    "shipment": "purchase_orders",
-    "autorizacao": "invoices",
-    "nota-entrada": "supplier_nfs",
-    "pagamento": "supplier_nfs",
-    "send": "mails",
+ONCE_FOR_EACH: Mapping[tuple[str, str], str] = {
+    ("erp", "pedido-venda"): "orders",
+    ("erp", "despachado"): "orders",
+    ("erp", "concluido"): "orders",
+    ("erp", "pedido-compra"): "purchase_orders",
+    ("erp", "nota-entrada"): "supplier_nfs",
+    ("erp", "pagamento"): "supplier_nfs",
+    ("supplier", "purchase_order"): "purchase_orders",
+    ("supplier", "sale_nf"): "purchase_orders",
+    ("supplier", "invoice"): "purchase_orders",
+    ("supplier", "remittance_nf"): "purchase_orders",
+    ("supplier", "shipment"): "purchase_orders",
+    ("sefaz", "autorizacao"): "invoices",
+    ("channel", "update"): "channel_updates",
+    ("mail", "send"): "mails",
 }
-"""Partners' effects by operation, and of what there must be one for each."""
+"""Effects by kind of partner and operation, and of what there must be one for each."""
+_SUPPLIERS = {supplier.supplier_id for supplier in SUPPLIERS}
 
 
 async def check(site: Site, fleet: Fleet, order_ids: Sequence[str], seconds: float) -> tuple[Summary, list[str]]:
@@ -58,9 +64,18 @@ async def check(site: Site, fleet: Fleet, order_ids: Sequence[str], seconds: flo
 
 def _counted(summary: Summary, effects: Sequence[Mapping[str, Any]]) -> list[str]:
     """Every effect that there must be is there; `audit` has seen that none is there twice."""
-    counts = Counter(effect["operation"] for effect in effects)
-    wanted = {operation: getattr(summary, what) for operation, what in ONCE_FOR_EACH.items()}
-    return [f"partners: {counts[op]} × {op}, not {n}" for op, n in wanted.items() if counts[op] != n]
+    counts = Counter(_kind(effect["partner"], effect["operation"]) for effect in effects)
+    wanted = {kind: getattr(summary, what) for kind, what in ONCE_FOR_EACH.items()}
+    wrong = {kind: count for kind, count in counts.items() if count != wanted.get(kind)} | {
+        kind: 0 for kind, count in wanted.items() if count and kind not in counts
+    }
+    return [f"{kind[0]}: {count} × {kind[1]}, not {wanted.get(kind, 0)}" for kind, count in wrong.items()]
+
+
+def _kind(partner: str, operation: str) -> tuple[str, str]:
+    if partner in _SUPPLIERS:
+        return "supplier", operation
+    return ("channel", "update") if partner in (hub.NAME, mercado_livre.NAME) else (partner, operation)
 
 
 def _shown(what: str, found: Sequence[str]) -> list[str]:

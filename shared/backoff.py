@@ -11,6 +11,8 @@ import random
 
 FIRST = 0.2
 LONGEST = 30.0
+LONGEST_AWAY = 5.0
+"""Seconds between two looks at a database that is away, at most: the work waits in memory for it."""
 
 
 def ceiling(failures: int, first: float = FIRST, longest: float = LONGEST) -> float:

@@ -8,7 +8,7 @@ from typing import cast
 import asyncpg
 import structlog
 
-from shared.backoff import Backoff
+from shared.backoff import LONGEST_AWAY, Backoff
 from shared.health import Health
 
 log = structlog.get_logger()
@@ -45,7 +45,7 @@ async def open_pool(
 ) -> AsyncIterator[asyncpg.Pool]:
     """The pool, once the database is there; until then it waits and says so. Raises StoppedWaiting."""
     health.not_ready("database", "not connected yet")
-    backoff = Backoff(longest=5.0)
+    backoff = Backoff(longest=LONGEST_AWAY)
     while True:
         try:
             pool = await asyncpg.create_pool(

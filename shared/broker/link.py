@@ -25,6 +25,8 @@ log = structlog.get_logger()
 
 CONFIRM_SECONDS = 20.0
 OPEN_SECONDS = 10.0
+HEARTBEAT_SECONDS = 20
+"""aiormq gives a silent connection up after three times that: a broker that vanished is missed in a minute."""
 
 
 class LinkLost(Exception):
@@ -228,7 +230,10 @@ async def connected(url: str, name: str) -> AsyncIterator[aio_pika.abc.AbstractC
     """A plain connection, closed on leaving, also where it never came up: what `aio_pika.connect` leaves behind then
     closes itself when it is collected, perhaps where no loop runs any more ("close was never awaited")."""
     read_whatever_comes()
-    connection = aio_pika.Connection(make_url(url), client_properties={"connection_name": name})
+    address = make_url(url)
+    if "heartbeat" not in address.query:
+        address = address.update_query(heartbeat=HEARTBEAT_SECONDS)
+    connection = aio_pika.Connection(address, client_properties={"connection_name": name})
     try:
         with told_apart():
             await connection.connect(timeout=OPEN_SECONDS)

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from schemas.model import Model
 from shared import metrics
-from shared.backoff import jittered
+from shared.backoff import LONGEST_AWAY, jittered
 from shared.broker.outgoing import Outgoing
 from shared.database import connection
 from shared.partner import gate, store
@@ -37,8 +37,6 @@ Send = Callable[[UUID, list[Outgoing]], Awaitable[None]]
 LONGEST_WAIT = 60.0
 """Seconds between two tries of one call, at most."""
 POLL = 0.5
-LONGEST_AWAY = 5.0
-"""Seconds between two looks for due calls while the database is away, at most."""
 GATHER = 0.02
 """Seconds between two looks for due calls, at least: what ends and begins in between is leased at once."""
 

@@ -6,7 +6,7 @@ import asyncpg
 import structlog
 
 from shared import metrics
-from shared.backoff import Backoff
+from shared.backoff import LONGEST_AWAY, Backoff
 from shared.broker.outgoing import Outgoing
 from shared.database import connection
 from shared.health import Health
@@ -88,7 +88,7 @@ class Transactor:
     async def _until_done(self, batch: Batch) -> None:
         """Tries until the database has taken it. Raises what singles out an event (the database refuses it, or
         a look-up or a load raises), and GaveUp."""
-        backoff = Backoff(longest=5.0)
+        backoff = Backoff(longest=LONGEST_AWAY)
         races = 0
         while True:
             try:

@@ -11,7 +11,7 @@ import asyncpg
 import structlog
 
 from shared import metrics
-from shared.backoff import LONGEST, Backoff
+from shared.backoff import LONGEST, LONGEST_AWAY, Backoff, jittered
 from shared.broker.link import Link, open_link
 from shared.broker.outgoing import NotConfirmed, Outgoing
 from shared.database import connection
@@ -115,9 +115,9 @@ class Worker:
 
     async def tick(self) -> None:
         """Every second, and when reminders were set: due events and reminders; now and then the sweeper."""
-        missed = ""
+        missed, misses = "", 0
         while True:
-            await asyncio.sleep(TICK_SECONDS)
+            await asyncio.sleep(jittered(misses, 1.0, LONGEST_AWAY) if misses else TICK_SECONDS)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1.0 - TICK_SECONDS):
                     await self.due.wait()
@@ -128,13 +128,14 @@ class Worker:
                 if diagnose(error) is None:
                     log.exception("tick.failed")
                     continue
+                misses += 1
                 missed = "setup" if diagnose(error) is Trouble.SETUP else "database"
                 self._health.not_ready(missed, f"{type(error).__name__}: {error}")
                 log.warning("tick.failed", error=str(error))
             else:
                 if missed:
                     self._health.ready(missed)
-                missed = ""
+                missed, misses = "", 0
 
     async def _carry_on(self) -> None:
         session = self._session

@@ -168,6 +168,22 @@ async def test_stalled_connection_is_dropped_and_its_messages_are_sent_again_und
     assert len(ids) > len(set(ids)) == 10, "sent twice, under the same ids"
 
 
+async def test_silent_connection_is_given_up_though_nothing_is_published(bench: Bench) -> None:
+    """A broker that vanished without a word, seen by the heartbeats that do not come."""
+    async with (
+        proxied(bench.vhost.amqp_url) as proxy,
+        bench.working(amqp_url=f"{proxy.through(bench.vhost.amqp_url)}?heartbeat=1"),
+    ):
+        await bench.publish(event(payment(payment="P1"), "e1"))
+        await until(lambda: len(bench.facts) == 1)
+        proxy.stall()
+        await until(lambda: bench.health.told("broker", "closed"), 30)
+        await bench.publish(event(payment(payment="P2"), "e2"))
+        await until(lambda: causes(bench) == {"e1", "e2"})
+        await until(lambda: not bench.health.reasons)
+    assert await bench.tally() == ("P1", "P2")
+
+
 async def test_cut_connection_is_made_again_and_nothing_is_lost_or_doubled(bench: Bench) -> None:
     """A batch whose commit was under way when the session ended is found by the next session, not by the sweeper."""
     lost = sessions_lost()

@@ -4,7 +4,8 @@ Consumes   `<service>.dead` of every service (`dead_letter.recorded`, and what t
            `dead_letter.resolved`, `dead_letter.failed`, and the engineers' `dead_letter.action_ordered`;
            beside the cycle, `control_room.journal`: everything that both entry exchanges carry.
 Publishes  `dead_letter.replay_requested` and `dead_letter.discard_requested` to the service concerned.
-Owns       the ledger of dead letters (`dead_letter`, and every action on them in `dead_letter_action`, append-only),
+Owns       the ledger of dead letters (`dead_letter`; what each is found by in `dead_letter_facts`; every action on
+           them in `dead_letter_action`, append-only),
            the journal (`journal`, a partition a day) and the orders as the journal saw them (`order_summary`).
 
 Invariants

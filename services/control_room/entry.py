@@ -8,12 +8,14 @@ import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from schemas import envelope
 from schemas.order import OrderAccepted, OrderRefused, OrderStatusChanged
-from shared.broker.link import Delivery
+
+if TYPE_CHECKING:  # the command line reads entries too, and has no use for the broker's client
+    from shared.broker.link import Delivery
 
 _LONGEST = 400
 _FACTS = "fleet.events"
@@ -52,7 +54,7 @@ class OrderSeen:
     status_at: datetime | None = None
 
 
-def entries(delivery: Delivery) -> list[Entry]:
+def entries(delivery: "Delivery") -> list[Entry]:
     """The events of a delivery, unpacked; the whole body as one entry without attributes where it has none."""
     is_pack = delivery.content_type.partition(";")[0].strip().lower() == envelope.PACK
     try:
@@ -62,18 +64,18 @@ def entries(delivery: Delivery) -> list[Entry]:
     return [_entry(delivery, body) for body in bodies or [delivery.body]]
 
 
-def opaque(delivery: Delivery) -> Entry:
+def opaque(delivery: "Delivery") -> Entry:
     """A delivery as nothing but its bytes."""
     digest = hashlib.sha256(f"{delivery.exchange}\0{delivery.routing_key}\0".encode() + delivery.body).hexdigest()
     return _raw(delivery, delivery.body, envelope.reference("/journal/unreadable", digest))
 
 
-def _raw(delivery: Delivery, body: bytes, ref: UUID) -> Entry:
+def _raw(delivery: "Delivery", body: bytes, ref: UUID) -> Entry:
     exchange, key = text(delivery.exchange) or "", text(delivery.routing_key) or ""
     return Entry(ref, exchange, key, text(delivery.content_type) or "", body)
 
 
-def _entry(delivery: Delivery, body: bytes) -> Entry:
+def _entry(delivery: "Delivery", body: bytes) -> Entry:
     said = parsed(body)
     source, id = text(said.get("source")), text(said.get("id"))
     if source is None or id is None or text(said.get("type")) is None:

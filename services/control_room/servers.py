@@ -5,10 +5,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import asyncpg
-from aiormq.exceptions import AMQPError
 from asyncpg import Connection
 
-from shared.broker.link import open_link
 from shared.broker.outgoing import NotConfirmed, Outgoing
 
 SCHEMA = "control_room"
@@ -35,6 +33,10 @@ async def reading(database_url: str) -> AsyncIterator[Connection]:
 
 async def send(amqp_url: str, messages: Sequence[Outgoing], deadline: float) -> None:
     """Returns when the broker has confirmed all. Unreachable, NotConfirmed: it has not."""
+    from aiormq.exceptions import AMQPError  # here: who only looks does not wait for a client of the broker
+
+    from shared.broker.link import open_link
+
     place = amqp_url.rpartition("@")[2]
     async with AsyncExitStack() as stack:
         try:

@@ -4,6 +4,7 @@ import contextlib
 import json as jsons
 import sys
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Annotated, Any
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from services.control_room import console, errand
+from services.control_room.campaign.store import load_edits
 from services.control_room.console import as_json, out, run, show, stop
 from services.control_room.looking import store, view
 from services.control_room.looking.choice import Chosen, choosing
@@ -107,16 +109,17 @@ def show_dead_letter(occurrence: Occurrence, json: Json = False) -> None:
 async def _load(con: Connection, occurrence: str) -> view.Shown:
     known = (await store.load_whole(con, [occurrence]))[occurrence]
     actions = [dict(row) for row in await load_actions(con, occurrence)]
-    letter = known.letter
+    edits = (await load_edits(con, [occurrence])).get(occurrence, [])
+    shown, letter = view.Shown(known, actions, edits=edits), known.letter
     if letter is None or letter.key is None:
-        return view.Shown(known, actions)
+        return shown
     holder = await store.load_holder(con, letter.service, letter.key)
     if letter.reason == "held":
-        return view.Shown(known, actions, behind=None if known.status.is_over else holder)
+        return shown if known.status.is_over else replace(shown, behind=holder)
     if holder != occurrence:
-        return view.Shown(known, actions)
+        return shown
     waiting, first = await store.load_waiting(con, letter.service, letter.key, WAITING_SHOWN)
-    return view.Shown(known, actions, waiting, [dict(row) for row in first])
+    return replace(shown, waiting=waiting, first_waiting=[dict(row) for row in first])
 
 
 def export_dead_letters(
@@ -155,15 +158,16 @@ async def _pages(con: Connection, chosen: Chosen) -> AsyncIterator[list[str]]:
         for few in (occurrences[n : n + PAGE // 10] for n in range(0, len(occurrences), PAGE // 10)):
             whole = await store.load_whole(con, few)
             actions = await store.load_all_actions(con, few)
-            yield [_line(row, whole, actions) for row in rows if row["occurrence"] in whole]
+            edits = await load_edits(con, few)
+            yield [_line(row, whole, actions, edits) for row in rows if row["occurrence"] in whole]
         after = occurrences[-1]
 
 
-def _line(row: Any, whole: dict[str, Any], actions: dict[str, list[Any]]) -> str:
+def _line(row: Any, whole: dict[str, Any], actions: dict[str, list[Any]], edits: dict[str, list[Any]]) -> str:
     name = row["occurrence"]
     steps = [{key: value for key, value in step.items() if key != "occurrence"} for step in actions.get(name, ())]
     said = whole[name].letter.model_dump(mode="json")
-    document = {**dict(row), "letter": said, "actions": steps}
+    document = {**dict(row), "letter": said, "edits": edits.get(name, []), "actions": steps}
     return jsons.dumps(document, default=console.plain_json, ensure_ascii=False) + "\n"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
+from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
@@ -28,6 +29,7 @@ class Shown:
     first_waiting: Sequence[Row] = ()
     behind: str | None = None
     """What it waits behind itself."""
+    edits: Sequence[Row] = ()
 
 
 def group_as_dict(row: Mapping[str, Any], by: Sequence[str]) -> dict[str, Any]:
@@ -63,7 +65,7 @@ def _named(dimension: str, value: Any) -> str | None:
 def shown_as_dict(shown: Shown) -> dict[str, Any]:
     document = shown.known.model_dump(mode="json", exclude={"actions", "ended"})
     document |= {"waiting": shown.waiting, "behind": shown.behind}
-    return {**document, "actions": [dict(row) for row in shown.actions]}
+    return {**document, "edits": list(shown.edits), "actions": [dict(row) for row in shown.actions]}
 
 
 def shown_view(shown: Shown, width: int, now: datetime) -> RenderableType:
@@ -76,6 +78,7 @@ def shown_view(shown: Shown, width: int, now: datetime) -> RenderableType:
         if known.letter.headers:
             parts.append(Panel(_pairs(known.letter.headers), title="headers", title_align="left"))
         parts.append(Panel(console.body_view(known.letter.body), title="original bytes", title_align="left"))
+    parts += [_edit(row) for row in shown.edits]
     parts += _around(shown, width, now)
     parts.append(console.actions_table(shown.actions) if shown.actions else Text("no action was taken on it"))
     return Group(*parts)
@@ -88,6 +91,15 @@ def _pairs(named: Mapping[str, Any]) -> Table:
     for name, value in named.items():
         grid.add_row(Text(name, style="bold"), plain(value))
     return grid
+
+
+def _edit(row: Row) -> RenderableType:
+    title = f"edited {console.clock(row['at'])} by {row['actor']}: {row['reason']}"
+    return Panel(
+        Syntax(plain(row["difference"]).plain, "diff", background_color="default"),
+        title=line(title),
+        title_align="left",
+    )
 
 
 def _around(shown: Shown, width: int, now: datetime) -> list[RenderableType]:

@@ -150,7 +150,12 @@ async def test_edited_event_is_handled_and_the_edit_is_kept(room: Room) -> None:
         assert (other.exit_code, "id: stays 'e-1'" in other.stderr) == (2, True)
         done = await fleet_cli(room, *edit, "--set", "data.amount=1.00", "--yes")
         assert done.exit_code == 0, done.stdout + done.stderr
+        shown = await fleet_cli(room, "dead-letters", "show", dead["occurrence"])
+        [exported] = (await fleet_cli(room, "dead-letters", "export")).stdout.splitlines()
     assert '+    "amount": "1.00"' in done.stdout
+    assert "by ana: a comma" in shown.stdout
+    assert '+    "amount": "1.00"' in shown.stdout
+    assert [edit["actor"] for edit in json.loads(exported)["edits"]] == ["ana"]
     assert await tally(room) == '["P1"]'
     admin = await asyncpg.connect(room.admin_url)
     [row] = await admin.fetch("select * from control_room.replay_edit")

@@ -118,7 +118,6 @@ CATALOGUE: tuple[Entry, ...] = (
     _command(runtime.DeadLetterDiscardRequested, (CONTROL_ROOM,), SERVICES),
     _command(runtime.DeadLetterBatchRequested, (CONTROL_ROOM,), SERVICES),
     _command(runtime.DeadLetterInspectRequested, (CONTROL_ROOM,), SERVICES),
-    _command(runtime.DeadLetterActionOrdered, (CONTROL_ROOM,), (CONTROL_ROOM,)),
     _command(replay.ReplayCampaignOrdered, (CONTROL_ROOM,), (CONTROL_ROOM,)),
     _command(replay.ReplayLettersListed, (CONTROL_ROOM,), (CONTROL_ROOM,)),
     _command(replay.ReplayCampaignSteered, (CONTROL_ROOM,), (CONTROL_ROOM,)),

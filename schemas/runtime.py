@@ -284,17 +284,3 @@ class DeadLetterReleased(Message):
     occurrence: Id
     service: Id
     released_at: Time
-
-
-class DeadLetterActionOrdered(Message):
-    """An engineer's order to control_room: replay or discard these dead letters."""
-
-    TYPE = "dead_letter.action_ordered.v1"
-    SUBJECT = "action_id"
-
-    action_id: Id
-    action: Literal["replay", "discard"]
-    occurrence: Id
-    actor: Annotated[str, Field(min_length=1, max_length=100)]
-    reason: Annotated[str, Field(min_length=1, max_length=1000)]
-    ordered_at: Time

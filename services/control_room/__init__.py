@@ -1,11 +1,15 @@
 """The engineers' door: what happened to an order, which events could not be handled, and their replay.
 
 Consumes   `<service>.dead` of every service (`dead_letter.recorded`, and what the broker itself dead-lettered),
-           `dead_letter.resolved`, `dead_letter.failed`, and the engineers' `dead_letter.action_ordered`;
+           `dead_letter.resolved`, `.failed`, `.released`, `.batch_answered`, `.inspected`, and the engineers' orders:
+           `replay.campaign_ordered`, `.letters_listed`, `.campaign_steered`;
            beside the cycle, `control_room.journal`: everything that both entry exchanges carry.
-Publishes  `dead_letter.replay_requested` and `dead_letter.discard_requested` to the service concerned.
+Publishes  `dead_letter.batch_requested` and `.inspect_requested` to the service concerned; `replay.step_due` and
+           `.inspection_due` to itself.
 Owns       the ledger of dead letters (`dead_letter`; what each is found by in `dead_letter_facts`; every action on
            them in `dead_letter_action`, append-only),
+           campaigns (`replay_campaign`, their sets, turns, findings and edits in `replay_letter`,
+           `replay_campaign_step`, `replay_finding`, `replay_edit`, append-only; see `campaign/`),
            the journal (`journal`, a partition a day) and the orders as the journal saw them (`order_summary`).
 
 Invariants

@@ -15,7 +15,6 @@ from schemas.replay import (
     ReplayStepDue,
 )
 from schemas.runtime import (
-    DeadLetterActionOrdered,
     DeadLetterBatchAnswered,
     DeadLetterFailed,
     DeadLetterInspected,
@@ -39,7 +38,6 @@ CAMPAIGN = Aggregate("replay_campaign", Campaign)
 
 SUBSCRIPTIONS = (
     Subscription(DeadLetterRecorded, LETTER, decide.on_recorded),
-    Subscription(DeadLetterActionOrdered, LETTER, decide.on_action_ordered, key=lambda order: str(order.occurrence)),
     Subscription(DeadLetterResolved, LETTER, decide.on_resolved),
     Subscription(DeadLetterFailed, LETTER, decide.on_failed),
     Subscription(DeadLetterReleased, LETTER, decide.on_released),

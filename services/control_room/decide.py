@@ -1,17 +1,16 @@
-"""PURE: the ledger of dead letters. An action is ordered, asked of the service concerned, and ends once."""
+"""PURE: the ledger of dead letters: what services record, release, and answer about single ones.
+
+Engineers act by campaigns, whose answers come in batches (`campaign/`).
+"""
 
 import base64
 import json
 
-from schemas.decision import Context, Decision, Outcome, later, unchanged
-from schemas.model import Message
+from schemas.decision import Context, Decision, Outcome, unchanged
 from schemas.runtime import (
-    DeadLetterActionOrdered,
-    DeadLetterDiscardRequested,
     DeadLetterFailed,
     DeadLetterRecorded,
     DeadLetterReleased,
-    DeadLetterReplayRequested,
     DeadLetterResolved,
 )
 from services.control_room.facts import PartRow, clean, cleaned, facts_of
@@ -34,22 +33,6 @@ def on_recorded(known: DeadLetter | None, letter: DeadLetterRecorded, ctx: Conte
     return Decision(known.model_copy(update=change), rows=[facts_of(readable)])
 
 
-def on_action_ordered(
-    known: DeadLetter | None, order: DeadLetterActionOrdered, ctx: Context[None]
-) -> Outcome[DeadLetter]:
-    """An engineer's order. Ordered again under another id while one runs, it is asked again: services answer twice."""
-    if known is None or known.letter is None:
-        return later("dead_letter.recorded")
-    if order.action_id in known.actions:
-        return unchanged(known)
-    ordered = _ordered(order, ctx)
-    known = known.model_copy(update={"actions": (*known.actions, order.action_id)})
-    if (ended := _pointless(known, order, ctx)) is not None:
-        return Decision(known.model_copy(update={"ended": (*known.ended, order.action_id)}), rows=[ordered, ended])
-    status = Status.REPLAYING if order.action == "replay" else Status.DISCARDING
-    return Decision(known.model_copy(update={"status": status}), events=[_request(known, order)], rows=[ordered])
-
-
 def on_resolved(known: DeadLetter | None, resolved: DeadLetterResolved, ctx: Context[None]) -> Outcome[DeadLetter]:
     """The service processed or skipped it: that is final."""
     known = known or DeadLetter(occurrence=resolved.occurrence)
@@ -65,16 +48,14 @@ def on_resolved(known: DeadLetter | None, resolved: DeadLetterResolved, ctx: Con
 
 
 def on_failed(known: DeadLetter | None, failed: DeadLetterFailed, ctx: Context[None]) -> Outcome[DeadLetter]:
-    """The replay failed. What was resolved stays resolved; an action that still runs goes on."""
+    """The replay failed. What was resolved stays resolved."""
     known = known or DeadLetter(occurrence=failed.occurrence)
     if failed.replay_id in known.ended:
         return unchanged(known)
-    ended = (*known.ended, failed.replay_id)
-    running = set(known.actions) - set(ended)
     row = _ended("failed", failed.replay_id, failed.occurrence, clean(failed.error), ctx)
     change = {
-        "status": known.status if known.status.is_over or running else Status.FAILED,
-        "ended": ended,
+        "status": known.status if known.status.is_over else Status.FAILED,
+        "ended": (*known.ended, failed.replay_id),
         "next_occurrence": failed.next_occurrence or known.next_occurrence,
     }
     return Decision(known.model_copy(update=change), rows=[row])
@@ -84,55 +65,6 @@ def on_released(known: DeadLetter | None, said: DeadLetterReleased, ctx: Context
     """What was held went on. What came of it is another dead letter, or nothing to be seen here."""
     known = known or DeadLetter(occurrence=said.occurrence)
     return unchanged(known) if known.status.is_over else Decision(known.model_copy(update={"status": Status.RESOLVED}))
-
-
-def _request(known: DeadLetter, order: DeadLetterActionOrdered) -> Message:
-    letter = known.letter
-    assert letter is not None
-    if order.action == "discard":
-        return DeadLetterDiscardRequested(
-            occurrence=known.occurrence, service=letter.service, replay_id=order.action_id, key=letter.key
-        )
-    # A service does not know what the broker dead-lettered over its head: the bytes go along.
-    body = letter.body if letter.service_version == WRITTEN_HERE else None
-    return DeadLetterReplayRequested(
-        occurrence=known.occurrence, service=letter.service, replay_id=order.action_id, key=letter.key, body=body
-    )
-
-
-def _pointless(known: DeadLetter, order: DeadLetterActionOrdered, ctx: Context[None]) -> ActionRow | None:
-    """The end of an action that has nothing to act on."""
-    if not known.status.is_over and known.letter is not None and known.letter.reason == "held":
-        text = f"waits {known.letter.error}, a dead letter of its key; act on that one"
-        return _ended("failed", order.action_id, known.occurrence, text, ctx)
-    if known.status.is_over:
-        return _ended("resolved", order.action_id, known.occurrence, f"was {known.status} before", ctx)
-    if known.next_occurrence is not None:
-        text = f"became {known.next_occurrence}; act on that one"
-        return _ended("failed", order.action_id, known.occurrence, text, ctx)
-    if order.action == "replay" and _is_too_large(known):
-        text = "its bytes are too many for a replay; export it and publish it again"
-        return _ended("failed", order.action_id, known.occurrence, text, ctx)
-    return None
-
-
-def _is_too_large(known: DeadLetter) -> bool:
-    """What the broker dead-lettered must go along with the request, in one message."""
-    letter = known.letter
-    return letter is not None and letter.service_version == WRITTEN_HERE and letter.body_bytes is not None
-
-
-def _ordered(order: DeadLetterActionOrdered, ctx: Context[None]) -> ActionRow:
-    return ActionRow(
-        action_id=order.action_id,
-        step="ordered",
-        occurrence=order.occurrence,
-        row_id=ctx.id(f"{order.action_id}/ordered"),
-        at=order.ordered_at,
-        action=order.action,
-        actor=clean(order.actor),
-        reason=clean(order.reason),
-    )
 
 
 def _ended(step: Step, action_id: str, occurrence: str, outcome: str, ctx: Context[None]) -> ActionRow:

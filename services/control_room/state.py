@@ -11,8 +11,6 @@ from schemas.values import Id, Time
 
 class Status(StrEnum):
     OPEN = "open"
-    REPLAYING = "replaying"
-    DISCARDING = "discarding"
     FAILED = "failed"
     """The last action failed: it is as dead as before, or became `next_occurrence`."""
     RESOLVED = "resolved"
@@ -33,10 +31,8 @@ class DeadLetter(Model):
     letter: DeadLetterRecorded | None = None
     order_id: str | None = None
     """The order that the dead event names, where it can be read."""
-    actions: tuple[Id, ...] = ()
-    """Actions ordered so far."""
     ended: tuple[Id, ...] = ()
-    """Actions that ended, however."""
+    """Replays and discards of it alone that were answered."""
     next_occurrence: Id | None = None
 
 

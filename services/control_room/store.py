@@ -139,12 +139,3 @@ async def load_actions(con: Connection, occurrence: str) -> list[Record]:
         "where occurrence = $1 order by at, step = 'ordered' desc",
         occurrence,
     )
-
-
-async def load_ends(con: Connection, action_ids: Sequence[str]) -> list[Record]:
-    """How actions ended; those that still run are left out."""
-    return await con.fetch(
-        "select action_id, occurrence, step, outcome from dead_letter_action "
-        "where action_id = any($1::text[]) and step <> 'ordered'",
-        action_ids,
-    )

@@ -22,8 +22,6 @@ PIPE_WIDTH = 160
 COLOURS = {
     "open": "red",
     "failed": "red",
-    "replaying": "yellow",
-    "discarding": "yellow",
     "resolved": "green",
     "discarded": "dim",
     "completed": "green",

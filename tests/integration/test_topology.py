@@ -264,7 +264,7 @@ async def test_outside_users_write_their_own_routing_keys_only(ready: VirtualHos
 
 
 async def test_engineer_orders_actions_of_control_room_and_nothing_else(ready: VirtualHost) -> None:
-    await publish(ready, "engineer", topology.to("control_room"), "dead_letter.action_ordered.v1")
+    await publish(ready, "engineer", topology.to("control_room"), "replay.campaign_ordered.v1")
     await refused(ready, "engineer", topology.to("billing"), "dead_letter.replay_requested.v1")
     async with channel(ready, "engineer") as own:
         with pytest.raises(ChannelClosed, match="ACCESS_REFUSED"):

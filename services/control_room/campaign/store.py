@@ -41,7 +41,7 @@ async def _load_letters(con: Connection, campaign: str, first: int, number: int)
         "select l.place, l.occurrence, l.edited, d.status, d.body ->> 'next_occurrence' as next_occurrence, "
         "b.letter ->> 'service' as service, b.letter ->> 'kind' as kind, b.letter ->> 'event_type' as event_type, "
         "b.letter ->> 'event_source' as event_source, b.letter ->> 'event_id' as event_id, "
-        "b.letter ->> 'service_version' = 'broker' as written_here, "
+        "b.letter ->> 'service_version' = 'broker' as written_here, b.letter ->> 'reason' as reason, "
         "case when (l.edited is not null or b.letter ->> 'service_version' = 'broker') "
         "and b.letter ->> 'body_bytes' is null then b.letter ->> 'body' end as original "
         "from replay_letter l left join dead_letter d on d.key = l.occurrence "
@@ -74,7 +74,7 @@ def _letter(row: Record) -> Letter:
 def _settled(row: Record) -> str | None:
     if row["status"] in ("resolved", "discarded"):
         return f"was {row['status']} before"
-    if row["status"] == "held":
+    if "held" in (row["status"], row["reason"]):
         return "waits behind a dead letter, and goes on with it"
     return f"became {row['next_occurrence']}; act on that one" if row["next_occurrence"] else None
 

@@ -21,7 +21,7 @@ Chosen = Mapping[str, Any]
 
 _AGO = re.compile(r"(\d+)(m|h|d|w)")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-UNSETTLED = [Status.OPEN, Status.FAILED, Status.REPLAYING, Status.DISCARDING, Status.HELD]
+UNSETTLED = [Status.OPEN, Status.FAILED, Status.HELD]
 
 
 def instant(text: str | None, now: datetime | None = None) -> datetime | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from schemas import envelope
 from schemas.decision import Cause, Context, Numbers
-from schemas.runtime import DeadLetterActionOrdered, DeadLetterFailed, DeadLetterRecorded, DeadLetterResolved
+from schemas.runtime import DeadLetterFailed, DeadLetterRecorded, DeadLetterResolved
 from shared.broker.link import Delivery
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -53,18 +53,6 @@ def letter(**changes: Any) -> DeadLetterRecorded:
         **changes,
     }
     return DeadLetterRecorded(**fields)
-
-
-def ordered(**changes: Any) -> DeadLetterActionOrdered:
-    fields: dict[str, Any] = {
-        "action_id": "act-1",
-        "action": "replay",
-        "occurrence": OCCURRENCE,
-        "actor": "ana",
-        "reason": "fixed in 0.1.1",
-        "ordered_at": AT,
-    }
-    return DeadLetterActionOrdered(**{**fields, **changes})
 
 
 def resolved(**changes: Any) -> DeadLetterResolved:

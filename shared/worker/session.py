@@ -5,7 +5,9 @@
 
 CAREFUL: one delivery at a time, because what comes first may be what killed the process before us; each close, by us
 or by the broker (its consumer time-out), counts as a delivery of all that was prefetched. The first delivery that is
-completed opens the full prefetch: nothing is held by a worker that is paused, or that its database refuses.
+completed opens the full prefetch: nothing is held by a worker that is paused, or that its database refuses. Where
+deliveries come that were given back more than once it stays careful, or becomes so again, until some in a row were not:
+replicas that die one after the other hand each other what they had prefetched, and it must not die of that.
 Three loops overlap: the next batch is decoded and the last one is sent while one is in the database.
 """
 
@@ -39,6 +41,10 @@ LARGEST = 4
 """Batches' worth of events of one huge pack that go into one transaction: a database has so many locks only."""
 
 
+HARMLESS = 32
+"""Deliveries in a row that are not suspect, after one that was, before more than one is taken at once again."""
+
+
 class State(Enum):
     CONNECTING = "connecting"
     CAREFUL = "careful"
@@ -62,6 +68,8 @@ class Session:
         self._waiting_bytes = 0
         self._appetite = Appetite(runtime.prefetch, runtime.prefetch_bytes)
         self._prefetch = 1
+        self._harmless = inf
+        """Deliveries taken since the last suspect one."""
         self._arrived = asyncio.Event()
         self._offered: set[UUID] = set()
         self._next = Batch([])
@@ -154,6 +162,8 @@ class Session:
         self._waiting.append(delivery)
         self._waiting_bytes += len(delivery.body)
         self._appetite.saw(len(delivery.body))
+        if is_suspect(delivery):
+            self._harmless = 0
         self._arrived.set()
 
     def offer(self, rows: Iterable[Kept]) -> None:
@@ -181,9 +191,9 @@ class Session:
         narrows it while too many bytes wait."""
         first = self._waiting[0] if self._waiting else None
         harmless = isinstance(first, Delivery) and not is_suspect(first)
-        trusted = harmless and self._has_acked and not self._transactor.wary
+        trusted = harmless and self._harmless >= HARMLESS and self._has_acked and not self._transactor.wary
         if self.state is State.OPEN:
-            if self._waiting_bytes > self._runtime.prefetch_bytes:
+            if self._waiting_bytes > self._runtime.prefetch_bytes or self._harmless < HARMLESS:
                 await self._narrow()
             elif self._appetite.outgrew(self._prefetch):
                 await self._consume(State.OPEN)
@@ -191,7 +201,8 @@ class Session:
             await self._consume(State.OPEN)
 
     async def _narrow(self) -> None:
-        log.warning("session.narrowed", bytes=self._waiting_bytes, wary=self._transactor.wary)
+        suspect = self._harmless < HARMLESS
+        log.warning("session.narrowed", bytes=self._waiting_bytes, wary=self._transactor.wary, suspect=suspect)
         await self._consume(State.CAREFUL)
 
     def _fill(self) -> None:
@@ -234,6 +245,7 @@ class Session:
             items = [decode_kept(waiting)]
         else:
             self._waiting_bytes -= len(waiting.body)
+            self._harmless = 0 if is_suspect(waiting) else self._harmless + 1
             items = [one for item in decode(waiting, self._retention) for one in deadletter.orders_in(item)]
             self._watermark.taken(waiting.tag, len(items))
         for item in items:

@@ -97,16 +97,21 @@ async def _reset(field: Field, random: Random, wire: Any) -> str:
 
 async def _half_open(field: Field, random: Random, wire: Any) -> str:
     """Neither side hears of the other. Whoever waits on such a connection must give it up by itself."""
-    await until(lambda: wire.connections, INJECTED_WITHIN, f"{wire.name} is in use")
-    victims = wire.half_open()
+    victims = set(wire.half_open())
+
+    def waiting() -> list[Any]:
+        """Those that were idle may never be used again: new ones fall silent too until one is."""
+        victims.update(wire.half_open())
+        return [c for c in victims if c.unanswered]
+
     try:
-        used = await until(lambda: [c for c in victims if c.unanswered], INJECTED_WITHIN, f"{wire.name} is used then")
+        used = await until(waiting, INJECTED_WITHIN, f"{wire.name} is used while half-open")
         await until(lambda: any(c.given_up for c in used), GIVEN_UP_WITHIN, f"{wire.name} is given up")
         await asyncio.sleep(random.uniform(1, 5))
         left = [c for c in victims if c.unanswered and not c.given_up]
         await until(lambda: all(c.given_up for c in left), GIVEN_UP_WITHIN, f"{wire.name} is given up by all")
     finally:
-        wire.reset(victims)
+        wire.reset(list(victims))
     swallowed, given_up = sum(c.swallowed for c in victims), sum(c.given_up for c in victims)
     return f"{wire.name}: {swallowed} bytes swallowed, {given_up} of {len(victims)} connections given up"
 

@@ -43,7 +43,7 @@ CYCLE = {
     "saved": Step("shared.worker.store", "save_done"),  # and not committed
     "committed": Step("shared.worker.transact", "Transactor.handle", when=_has_outgoing),  # and not published
     "published": Step("shared.broker.link", "Link.ack_up_to", before=True),  # and not acked
-    "called": Step("shared.partner.caller", "Caller._store_answer", before=True),  # and the answer not stored
+    "called": Step("shared.partner.answers", "Answers.add", before=True),  # and the answer not stored
     "answered": Step("shared.worker.worker", "Worker.send_saved", before=True),  # stored and not published
 }
 STEPS: dict[str, dict[str, Step]] = {

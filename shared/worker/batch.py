@@ -105,8 +105,8 @@ class Handling:
 
     async def _inspect(self) -> None:
         """Answers what replays would do, before anything is locked for this batch itself."""
-        asked = {id(i): i for i in self._items if i.fault is None and isinstance(i.data, DeadLetterInspectRequested)}
-        self._items = [i for i in self._items if id(i) not in asked]
+        asked = {i.ref: i for i in self._items if i.fault is None and isinstance(i.data, DeadLetterInspectRequested)}
+        self._items = [i for i in self._items if i.ref not in asked]
         self._inspected = [(order, await self._rehearsed(rehearsal.replays(order.data))) for order in asked.values()]
 
     async def _rehearsed(self, orders: Sequence[Incoming]) -> list[Finding]:

@@ -105,9 +105,9 @@ class Replays:
         ]
 
     def drop(self, known: set[UUID]) -> None:
-        """Forgets orders that were carried out before."""
-        self._orders = [(order, replay) for order, replay in self._orders if order.ref not in known]
-        self._failed = [(order, replay) for order, replay in self._failed if order.ref not in known]
+        """Forgets orders that were carried out before, and the second of two that came together."""
+        self._orders = _once(self._orders, known)
+        self._failed = _once(self._failed, known)
 
     def answers(self, results: Sequence[Result], now: datetime) -> Iterator[Answer]:
         """What came of the orders, and of earlier ones whose events have waited until now."""
@@ -125,6 +125,14 @@ class Replays:
             yield deadletter.answer_failed(self._service, order, replay, now)
         for replay, about in _earlier(results):
             yield deadletter.answer(self._service, replay, about.item, about, 0, False, now)
+
+
+def _once(orders: Iterable[tuple[Incoming, Replay]], known: set[UUID]) -> list[tuple[Incoming, Replay]]:
+    fresh: dict[UUID, tuple[Incoming, Replay]] = {}
+    for order, replay in orders:
+        if order.ref not in known:
+            fresh.setdefault(order.ref, (order, replay))
+    return list(fresh.values())
 
 
 def _earlier(results: Iterable[Result]) -> Iterator[tuple[Replay, Result]]:

@@ -285,7 +285,38 @@ def machine(at: Place) -> type[HeldKeys]:
 
 def test_held_keys_are_released_in_order_and_nothing_is_lost(place: Place, bounds: settings) -> None:
     run(machine(place), settings=bounds)
-    assert place.pool.cuts > 0
+
+
+def test_order_that_comes_twice_in_a_batch_is_carried_out_in_that_batch(place: Place) -> None:
+    one = machine(place)()
+    one.write("A", broken=True)
+    one.handle(1, None)
+    one.model.broken.clear()
+    one.write("A", broken=False)
+    [occurrence] = one.dead_by_occurrence()
+    order = DeadLetterReplayRequested(occurrence=occurrence, replay_id="r", service=NAME)
+    for _ in range(2):
+        one.broker.publish(event(order, "r", source="/dropfleet/control_room"), order.TYPE)
+    assert len(one.process.commit(one.process.take(3))) == 1, "not split"
+
+
+def test_replay_that_is_killed_at_each_statement_is_done_once(place: Place) -> None:
+    for statement in range(20):
+        one = machine(place)()
+        one.write("A", broken=True)
+        one.write("A", broken=False)
+        one.handle(2, None)
+        one.model.broken.clear()
+        [occurrence] = one.dead_by_occurrence()
+        order = DeadLetterReplayRequested(occurrence=occurrence, replay_id="r", service=NAME)
+        one.broker.publish(event(order, "r", source="/dropfleet/control_room"), order.TYPE)
+        cuts = place.pool.cuts
+        one.handle(1, Cut(statement, after=True, killed=True))
+        one.tables_are_as_the_model_says()
+        one.teardown()
+        if place.pool.cuts == cuts:
+            break
+    assert 6 <= statement < 19, "the last one was the commit"
 
 
 async def backwards(con: Any, keys: Any) -> Any:

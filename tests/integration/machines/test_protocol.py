@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, initialize, invariant, multiple, rule
 from hypothesis.stateful import run_state_machine_as_test as run
 
 from schemas import envelope
@@ -29,7 +29,7 @@ CONFIRMS: tuple[Confirm, ...] = (
     "some arrive, unconfirmed",
     "all, unconfirmed",
 )
-CUTS = st.none() | st.builds(Cut, st.integers(0, 9), st.booleans(), st.booleans())
+CUTS = st.none() | st.builds(Cut, st.integers(0, 6), st.booleans(), st.booleans())
 
 
 class Protocol(RuleBasedStateMachine):
@@ -47,6 +47,14 @@ class Protocol(RuleBasedStateMachine):
         self.place.pool.cut = None
         self.place.empty()
         self.processes = [Process(self.place, self.broker, service()) for _ in range(2)]
+
+    @initialize(target=bodies)
+    def begin(self) -> MultipleResults[bytes]:
+        """A queue that has something to take from the first step on."""
+        written = [self.write(order) for order in "AAB"]
+        for body in written:
+            self.broker.publish(body)
+        return multiple(*written)
 
     @rule(target=bodies, order=st.sampled_from("AB"))
     def write(self, order: str) -> bytes:
@@ -190,7 +198,20 @@ def machine(at: Place) -> type[Protocol]:
 
 def test_whatever_is_cut_off_every_event_has_its_effect_once(place: Place, bounds: settings) -> None:
     run(machine(place), settings=bounds)
-    assert place.pool.cuts > 0
+
+
+@pytest.mark.parametrize("killed", [True, False], ids=["killed", "cut off"])
+@pytest.mark.parametrize("after", [True, False], ids=["after", "before"])
+def test_cut_at_each_statement_happens_and_changes_nothing(place: Place, after: bool, killed: bool) -> None:
+    for statement in range(10):
+        one = machine(place)()
+        one.publish(one.write("A"))
+        cuts = place.pool.cuts
+        one.handle(0, 1, Cut(statement, after, killed))
+        if place.pool.cuts == cuts:
+            break
+        one.teardown()
+    assert 4 <= statement < 9, "the last one was the commit"
 
 
 async def forgets(con: Any, refs: Any, *others: Any) -> None:

@@ -61,5 +61,6 @@ alter table dead_letter drop column event_key;
 alter table dead_letter drop column order_id;
 alter table dead_letter drop column last_at;
 alter table dead_letter add column next_occurrence text generated always as (body ->> 'next_occurrence') stored;
--- Narrow rows, changed in place.
 alter table dead_letter set (toast_tuple_target = 256, fillfactor = 70);
+-- What lists and groups need of the ledger, without its wide rows.
+create index dead_letter_now on dead_letter (key) include (status, next_occurrence);

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # the command line reads entries too, and has no use for the 
 
 _LONGEST = 400
 _FACTS = "fleet.events"
+_SEEN = (OrderAccepted.TYPE, OrderStatusChanged.TYPE, OrderRefused.TYPE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,12 @@ def opaque(delivery: "Delivery") -> Entry:
 
 
 def _raw(delivery: "Delivery", body: bytes, ref: UUID) -> Entry:
-    exchange, key = text(delivery.exchange) or "", text(delivery.routing_key) or ""
-    return Entry(ref, exchange, key, text(delivery.content_type) or "", body)
+    return Entry(ref, *_carrier(delivery), body)
+
+
+def _carrier(delivery: "Delivery") -> tuple[str, str, str]:
+    """Exchange, routing key and content type."""
+    return text(delivery.exchange) or "", text(delivery.routing_key) or "", text(delivery.content_type) or ""
 
 
 def _entry(delivery: "Delivery", body: bytes) -> Entry:
@@ -82,16 +87,18 @@ def _entry(delivery: "Delivery", body: bytes) -> Entry:
         return opaque(replace(delivery, body=body))
     data = said.get("data")
     named = data.get("order_id") if isinstance(data, dict) else None
-    return replace(
-        _raw(delivery, body, envelope.reference(source, id)),
-        source=source,
-        id=id,
-        type=text(said.get("type")),
-        subject=text(said.get("subject")),
-        order_id=text(named) or _order_subject(said),
-        time=instant(said.get("time")),
-        correlation=text(said.get("correlationid")),
-        causation=text(said.get("causationid")),
+    return Entry(
+        envelope.reference(source, id),
+        *_carrier(delivery),
+        body,
+        source,
+        id,
+        text(said.get("type")),
+        text(said.get("subject")),
+        text(named) or _order_subject(said),
+        instant(said.get("time")),
+        text(said.get("correlationid")),
+        text(said.get("causationid")),
     )
 
 
@@ -113,6 +120,8 @@ def text(value: Any) -> str | None:
     """A string that PostgreSQL takes, of a length that an index takes; None otherwise."""
     if not isinstance(value, str) or not value or len(value) > _LONGEST or "\0" in value:
         return None
+    if value.isascii():
+        return value
     return None if any("\ud800" <= letter <= "\udfff" for letter in value) else value
 
 
@@ -127,7 +136,7 @@ def instant(value: Any) -> datetime | None:
 
 def order_seen(entry: Entry) -> OrderSeen | None:
     """What an entry adds to the order list. Only order_intake's facts count: others cannot publish them there."""
-    if entry.exchange != _FACTS or entry.order_id is None:
+    if entry.exchange != _FACTS or entry.order_id is None or entry.type not in _SEEN:
         return None
     data = parsed(entry.body).get("data")
     said = data if isinstance(data, dict) else {}

@@ -2,13 +2,14 @@
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from asyncpg import Connection
 
+from schemas import envelope
 from schemas.model import Message
 from schemas.runtime import (
     AskedLetter,
@@ -50,22 +51,29 @@ def orders_in(item: Incoming) -> list[Incoming]:
         return [item]
     batch = item.data
     return [
-        replace(
-            item,
-            ref=uuid5(item.ref, letter.occurrence),
+        Incoming(
+            ref=envelope.reference(str(item.ref), letter.occurrence),
+            source=item.source,
             id=f"{item.id}/{letter.place}",
+            type=item.type,
+            subject=item.subject,
+            time=item.time,
+            correlation=item.correlation,
+            trace=item.trace,
             data=_order(batch, letter),
+            delivery=item.delivery,
+            index=item.index,
         )
         for letter in batch.letters
     ]
 
 
 def _order(batch: DeadLetterBatchRequested, letter: AskedLetter) -> Message:
-    replay_id = f"{batch.campaign_id}/{letter.place}"
+    service, occurrence, replay_id = batch.service, letter.occurrence, f"{batch.campaign_id}/{letter.place}"
     if batch.action == "discard":
-        return DeadLetterDiscardRequested(service=batch.service, occurrence=letter.occurrence, replay_id=replay_id)
-    return DeadLetterReplayRequested(
-        service=batch.service, occurrence=letter.occurrence, replay_id=replay_id, body=letter.body
+        return DeadLetterDiscardRequested.model_construct(service=service, occurrence=occurrence, replay_id=replay_id)
+    return DeadLetterReplayRequested.model_construct(
+        service=service, occurrence=occurrence, replay_id=replay_id, body=letter.body
     )
 
 

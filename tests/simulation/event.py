@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import groupby
 from uuid import UUID
 
 from schemas import catalogue, envelope
@@ -78,12 +77,13 @@ class Saying(Outbox):
         """As the real one packs: by route, at most 64 a pack."""
         if self.wire:
             return tuple(Pack(o.exchange, o.routing_key, (), o.body, o.content_type) for o in self.packed())
-        routed = sorted(((exchange_of(e.data, self.service), routing_key_of(e.data, self.service), e)
-                         for e in self.events), key=lambda one: one[:2])  # fmt: skip
+        routed: dict[tuple[str, str], list[Event]] = {}
+        for event in self.events:
+            route = exchange_of(event.data, self.service), routing_key_of(event.data, self.service)
+            routed.setdefault(route, []).append(event)
         return tuple(
-            Pack(exchange, key, tuple(events[at : at + envelope.PACK_EVENTS]))
-            for (exchange, key), group in groupby(routed, key=lambda one: one[:2])
-            for events in [[event for _, _, event in group]]
+            Pack(*route, tuple(events[at : at + envelope.PACK_EVENTS]))
+            for route, events in sorted(routed.items())
             for at in range(0, len(events), envelope.PACK_EVENTS)
         )
 

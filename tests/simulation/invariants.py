@@ -3,16 +3,19 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 from schemas import catalogue
+from schemas.decision import Context, Decision, Numbers
 from schemas.model import Message
 from schemas.order import OrderStatusChanged
 from services.billing.ledger import Movement
 from services.billing.state import AuthoriseInvoice
 from services.order_intake.decide.status import RANK
 from services.order_intake.state import Order
+from shared.worker.routes import plain
 from tests.simulation.event import Event, Pack
 from tests.simulation.transaction import Transaction
 
@@ -21,6 +24,9 @@ IDENTIFYING = (
     "label", "at",
 )  # fmt: skip
 """Fields that tell two facts of one type apart."""
+
+
+AGAIN = 8
 
 
 class Violated(AssertionError):
@@ -44,6 +50,7 @@ class Invariants:
     numbers: dict[tuple[str, int], int] = field(default_factory=dict)
     """The last number of each series of R."""
     movements: dict[UUID, Movement] = field(default_factory=dict)
+    _decided: int = 0
 
     def committed(self, service: str, transaction: Transaction) -> None:
         for result in transaction.results:
@@ -62,6 +69,23 @@ class Invariants:
                 self._numbered(call.request)
         self.hear(transaction.outbox.events)
         self._billed(transaction)
+        self._said_again(service, transaction)
+
+    def _said_again(self, service: str, transaction: Transaction) -> None:
+        """Every eighth event: decided again, whatever its batch did since, nothing follows and nothing changes."""
+        for result in transaction.results:
+            self._decided += result.status == "handled"
+            if result.status != "handled" or self._decided % AGAIN or result.item.key is None:
+                continue
+            fold, item = transaction.fold, result.item
+            state = fold.states.get(item.key)
+            numbers = Numbers(fold.numbers.following)
+            reference = transaction.reference_of(item)
+            context = Context(fold.now, item.cause, reference, numbers, plain(item.key))
+            again = item.route.decide(state, item.data, context)
+            follows = not isinstance(again, Decision) or again.events or again.calls or again.reminders
+            if follows or again.state != state:
+                raise Violated(f"{service}: {item.type} {item.id} decided again is {str(again)[:2000]}")
 
     def _handled(self, service: str, ref: UUID, what: str) -> None:
         if (service, ref) in self.handled:
@@ -132,5 +156,9 @@ class Invariants:
 
 def fact_of(message: Message) -> tuple[Any, ...]:
     """What the message says, in short: nothing else of its type says the same."""
-    values = [getattr(message, name, None) for name in IDENTIFYING]
-    return (message.TYPE, *(v.model_dump_json() if hasattr(v, "model_dump_json") else v for v in values))
+    return (message.TYPE, *(getattr(message, name) for name in _identifying(type(message))))
+
+
+@cache
+def _identifying(model: type[Message]) -> tuple[str, ...]:
+    return tuple(name for name in IDENTIFYING if name in model.model_fields)

@@ -38,6 +38,8 @@ class Profile:
     window: int
     """How far from the head of a queue a delivery may come."""
     batch: int
+    patience: int
+    """How many messages must wait before a worker takes some, while anything else can happen."""
     database: float
     """That a transaction fails, before or after its commit."""
     partner_trouble: float
@@ -73,6 +75,7 @@ def profile(random: Random) -> Profile:
         starve=chance(0.002),
         window=random.choice((1, 4, 1000)),
         batch=random.choice((1, 4, 64)),
+        patience=random.choice((1, 3, 1000)),
         database=chance(0.02),
         partner_trouble=min(0.8, chance(0.3)),
         stall=chance(0.02),

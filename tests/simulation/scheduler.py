@@ -18,9 +18,10 @@ Steps = Generator[str, None, None]
 class Task:
     """One thread of steps; `at` is where it stands, `again` that somebody woke it while it was busy."""
 
-    __slots__ = ("again", "at", "awake", "name", "over", "steps")
+    __slots__ = ("again", "at", "awake", "name", "number", "over", "steps")
 
-    def __init__(self, name: str, steps: Steps) -> None:
+    def __init__(self, number: int, name: str, steps: Steps) -> None:
+        self.number = number
         self.name = name
         self.steps = steps
         self.at = "begun"
@@ -32,7 +33,7 @@ class Task:
 class Scheduler:
     """Seconds since `START`, the tasks that could go on, and what is to happen later."""
 
-    def __init__(self, random: Random, tick: float = 0.02) -> None:
+    def __init__(self, random: Random, tick: float = 0.01) -> None:
         self.random = random
         self.seconds = 0.0
         self._tick = tick
@@ -41,13 +42,16 @@ class Scheduler:
         self._awake: list[Task] = []
         self.starved = ""
         """Tasks whose name begins so get a turn only when nobody else wants one."""
+        self.quiet: Callable[[], None] = lambda: None
+        """Told when no task can go on, before time is let pass: it may wake some."""
 
     @property
     def now(self) -> datetime:
         return START + timedelta(seconds=self.seconds)
 
     def spawn(self, name: str, steps: Steps) -> Task:
-        task = Task(name, steps)
+        self._count += 1
+        task = Task(self._count, name, steps)
         self.wake(task)
         return task
 
@@ -72,16 +76,19 @@ class Scheduler:
 
     def step(self) -> Task | str | None:
         """The task that went on, "timer" where one fired instead, None where nothing is left to happen."""
-        self.seconds += self.random.random() * self._tick
-        if self._timers and (not self._awake or self._timers[0][0] <= self.seconds):
-            due, _, do = heapq.heappop(self._timers)
+        self.seconds += self._tick
+        awake, timers = self._awake, self._timers
+        if not awake:
+            self.quiet()
+        if timers and (not awake or timers[0][0] <= self.seconds):
+            due, _, do = heapq.heappop(timers)
             self.seconds = max(self.seconds, due)
             do()
             return "timer"
-        if not self._awake:
+        if not awake:
             return None
-        place = self._pick()
-        task = self._awake[place]
+        place = self._pick() if self.starved else int(self.random.random() * len(awake))
+        task = awake[place]
         try:
             task.at = next(task.steps)
         except StopIteration:
@@ -94,7 +101,7 @@ class Scheduler:
 
     def _pick(self) -> int:
         place = int(self.random.random() * len(self._awake))
-        if self.starved and self._awake[place].name.startswith(self.starved):
+        if self._awake[place].name.startswith(self.starved):
             fed = [n for n, task in enumerate(self._awake) if not task.name.startswith(self.starved)]
             place = self.random.choice(fed) if fed else place
         return place

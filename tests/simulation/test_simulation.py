@@ -6,7 +6,7 @@ from tests.simulation.__main__ import main
 from tests.simulation.mutants import MUTANTS, Mutant
 from tests.simulation.world import World, run
 
-CHUNKS, SEEDS, ORDERS = 5, 20, 2
+CHUNKS, SEEDS, ORDERS = 8, 25, 2
 ENOUGH = 300
 """Seeds within which every mutant is caught; most need fewer than ten."""
 

@@ -105,6 +105,11 @@ class Transaction:
         if item.route.series is not None:
             self._lock_series(item.route.series(reference))
 
+    def reference_of(self, item: Incoming) -> Any:
+        """What its decision would look up now."""
+        load = item.route.load
+        return None if load is None else LOAD[load](self.store.tables, plain(item.key or ""), item.data)
+
     def _lock_series(self, names: Sequence[str]) -> None:
         wanted = [name for name in names if name not in self.fold.numbers.following]
         if not self.store.lock([f"series:{name}" for name in wanted], self):

@@ -111,6 +111,8 @@ class World:
         self._rows = 0
         self._ids: dict[UUID, str] = {}
         self._trouble = self.profile.crash + self.profile.cut + self.profile.starve
+        self._next_trouble = self._calm()
+        self.scheduler.quiet = self._look_into_queues
         self.routes = {service.name: Routes(service) for service in parts.services}
         self._policies = {o.name: o.policy for service in parts.services for o in service.operations}
         self.stores = {s.name: parts.store(s.name, self._waker(s.name, "handling")) for s in parts.services}
@@ -148,14 +150,26 @@ class World:
         self.steps += 1
         if self.steps > MOST_STEPS * len(self.order_ids):
             raise Violated("the world does not come to rest")
-        if self._trouble and self.random.random() < self._trouble:
+        if self.steps == self._next_trouble:
             self._make_trouble()
+            self._next_trouble = self.steps + self._calm()
         went_on = self.scheduler.step()
         if went_on is None:
             return False
         if isinstance(went_on, Task) and went_on.at is not IDLE:
-            self.note(f"{went_on.name} {went_on.at}")
+            self.digest = zlib.crc32(went_on.at.encode(), self.digest + went_on.number)
+            if self.show:
+                self.note(f"{went_on.name} {went_on.at}")
         return True
+
+    def _calm(self) -> int:
+        """Steps until the next trouble; 0: there is none."""
+        return int(self.random.expovariate(self._trouble)) + 1 if self._trouble else 0
+
+    def _look_into_queues(self) -> None:
+        for service in self.stores:
+            if self.broker.queues[service]:
+                self._waker(service, "handling")()
 
     def _make_trouble(self) -> None:
         """A process is killed, a connection cut, or a service gets no turn for a while."""
@@ -183,7 +197,6 @@ class World:
                 pass
 
     def note(self, what: str) -> None:
-        self.digest = zlib.crc32(what.encode(), self.digest)
         if self.show:
             self.trace.append(f"{self.scheduler.seconds:10.3f} {what}")
 
@@ -283,8 +296,10 @@ class World:
         self.wake_later(service, SWEEP_SECONDS + 1)
 
     def _arrived(self, service: str) -> None:
-        for replica in self._of.get(service, ()):
-            replica.wake("handling")
+        """Some worlds let messages pile up until nothing else happens: so batches become large."""
+        if len(self.broker.queues[service]) >= self.profile.patience:
+            for replica in self._of.get(service, ()):
+                replica.wake("handling")
 
     def _waker(self, service: str, task: str) -> Any:
         def wake() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.simulation.world import Outcome, run
 
-ORDERS = 3
+ORDERS = 2
 SHOWN = 40
 SHOWN_FAILURES = 10
 

@@ -1,6 +1,8 @@
 """The check itself: each kind of loss and doubling is seen."""
 
+import importlib
 from dataclasses import replace
+from typing import Any
 from uuid import uuid5
 
 import pytest
@@ -11,6 +13,7 @@ from schemas.runtime import CallAnswered, ReminderDue
 from tests.chaos.causes import Entry, Memory, not_handled, without_cause
 from tests.chaos.faults import FAULTS
 from tests.chaos.play import Plan, names_of
+from tests.chaos.victim import STEPS, Step
 
 PLACED = Entry("/upstream/chaos", "placed", OrderPlaced.TYPE, None)
 CALL = uuid5(PLACED.ref, "order_intake/call/0")
@@ -71,3 +74,11 @@ def test_beginning_of_a_name_means_all_that_begin_so() -> None:
     }
     with pytest.raises(KeyError):
         list(names_of(["nothing"]))
+
+
+@pytest.mark.parametrize("step", {step.function: step for steps in STEPS.values() for step in steps.values()}.values())
+def test_every_step_at_which_a_service_can_die_exists(step: Step) -> None:
+    owner: Any = importlib.import_module(step.module)
+    for part in step.function.split("."):
+        owner = getattr(owner, part)
+    assert callable(owner)

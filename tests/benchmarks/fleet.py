@@ -19,6 +19,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from shared import logs
 from tests.benchmarks import fleet_report
 from tests.benchmarks.ages import Ages, between, quantile
 from tests.benchmarks.fleet_ground import Ground, ground
@@ -149,6 +150,7 @@ def main(
     """Measure the whole fleet, and a DBOS workflow beside it."""
     if peer and find_spec("dbos") is None:
         raise typer.BadParameter("DBOS is not installed: pip install -e .[bench] -c constraints.txt, or --no-peer")
+    logs.configure("benchmark", "error", "text")
     with Progress(console=Console(stderr=True), transient=True) as progress:
         found = summary(asyncio.run(measure(orders, rounds, peer, progress)))
     if as_json:

@@ -66,11 +66,16 @@ async def test_replay_handles_the_dead_event_then_the_held_ones_in_order(bench: 
         await bench.command(replay_of(bench.dead[0]))
         answer = await until(lambda: said(bench, "dead_letter.resolved.v1"))
         assert answer["outcome"] == "handled"
-        await until(lambda: len(bench.facts) == 5)
+        await until(lambda: completed(bench) == 4)
         await bench.publish(event(payment(payment="after")))
-        await until(lambda: len(bench.facts) == 6)
+        await until(lambda: completed(bench) == 5)
     assert await bench.tally() == ("bad", "P0", "P1", "P2", "after")
     assert await bench.kept() == []
+
+
+def completed(bench: Bench) -> int:
+    """What the service said of events. (How many were held when the replay came, and are told released, is timing.)"""
+    return sum(said["type"] == OrderCompleted.TYPE for said in bench.facts)
 
 
 async def test_failed_replay_is_a_new_occurrence_and_keeps_holding(bench: Bench) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -145,8 +145,9 @@ async def prepared(folder: Path, seed: int, doubled: Callable[[str], bool], *, k
         marks.mkdir(exist_ok=True)
         for mark in marks.iterdir():
             mark.unlink()
-        wires = await _lay_wires(servers, fleet, exits)
-        _staff(fleet, wires, marks, doubled)
+        ports = _other_ports(fleet)
+        wires = await _lay_wires(servers, fleet, ports, exits)
+        _staff(fleet, wires, ports, marks, doubled)
         exits.push_async_callback(fleet.stop)
         await fleet.start()
         publisher = Publisher(place.amqp_url_of("upstream"), "upstream")
@@ -156,12 +157,20 @@ async def prepared(folder: Path, seed: int, doubled: Callable[[str], bool], *, k
         yield found
 
 
-async def _lay_wires(servers: Stack, fleet: Fleet, exits: AsyncExitStack) -> dict[str, Wire]:
+def _other_ports(fleet: Fleet) -> Iterator[int]:
+    """Free ports that are not the fleet's: it has chosen them, and nobody listens there yet."""
+    urls = [fleet.gateway_url, fleet.sandbox_url, *(member.ready_url for member in fleet.members.values())]
+    smtp = int(fleet.members[SANDBOX].environment["FLEET_SANDBOX_SMTP_PORT"])
+    taken = {smtp, *(_address(url)[1] for url in urls)}
+    return (port for port in free_ports(100) if port not in taken)
+
+
+async def _lay_wires(servers: Stack, fleet: Fleet, ports: Iterator[int], exits: AsyncExitStack) -> dict[str, Wire]:
     broker, database = _address(servers.addresses.amqp_url), _address(servers.addresses.database_url)
-    wires = {f"broker.{name}": Wire(f"broker.{name}", [broker]) for name in (GATEWAY, *SERVICES)}
-    wires |= {f"database.{name}": Wire(f"database.{name}", [database]) for name in SERVICES}
-    wires["partners"] = Wire("partners", [_address(fleet.sandbox_url)])
-    wires["gateway"] = Wire("gateway", [_address(fleet.gateway_url)])
+    wires = {f"broker.{name}": Wire(f"broker.{name}", [broker], next(ports)) for name in (GATEWAY, *SERVICES)}
+    wires |= {f"database.{name}": Wire(f"database.{name}", [database], next(ports)) for name in SERVICES}
+    wires["partners"] = Wire("partners", [_address(fleet.sandbox_url)], next(ports))
+    wires["gateway"] = Wire("gateway", [_address(fleet.gateway_url)], next(ports))
     for wire in wires.values():
         await wire.listen()
         exits.push_async_callback(wire.close)
@@ -175,7 +184,9 @@ def _address(url: str) -> tuple[str, int]:
     return parts.hostname, parts.port
 
 
-def _staff(fleet: Fleet, wires: Mapping[str, Wire], marks: Path, doubled: Callable[[str], bool]) -> None:
+def _staff(
+    fleet: Fleet, wires: Mapping[str, Wire], ports: Iterator[int], marks: Path, doubled: Callable[[str], bool]
+) -> None:
     """Puts victims and wires in the place of services and servers."""
     fleet.members[SANDBOX].environment["FLEET_GATEWAY_URL"] = wires["gateway"].through(fleet.gateway_url)
     partners = wires["partners"]
@@ -192,11 +203,11 @@ def _staff(fleet: Fleet, wires: Mapping[str, Wire], marks: Path, doubled: Callab
         for variable in ("FLEET_ERP_URL", "FLEET_SEFAZ_URL"):
             environment[variable] = partners.through(environment[variable])
         if doubled(name):
-            _double(fleet, member, wires["gateway"])
+            _double(fleet, member, wires["gateway"], ports)
 
 
-def _double(fleet: Fleet, member: Member, gateway: Wire) -> None:
-    health, door = free_ports(2)
+def _double(fleet: Fleet, member: Member, gateway: Wire, ports: Iterator[int]) -> None:
+    health, door = next(ports), next(ports)
     environment = {**member.environment, "FLEET_HEALTH_PORT": str(health)}
     if member.name == GATEWAY:
         environment["FLEET_GATEWAY_PORT"] = str(door)

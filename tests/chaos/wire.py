@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
-from deploy.local.ports import free_ports
-
 CHUNK = 65_536
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER with no time: the other side gets an RST."""
@@ -24,7 +22,7 @@ class Wire:
 
     name: str
     targets: list[Address]
-    port: int = field(default_factory=lambda: free_ports(1)[0])
+    port: int
     delay: float = 0.0
     """Seconds that each piece of data takes, either way."""
     refusing: bool = False

@@ -18,9 +18,9 @@ from services.control_room import upkeep
 from shared.migrate import migrate, service_url
 from shared.worker import partitions
 from shared.worker.partitions import Partitioned
-from tests.conftest import fresh_database
+from tests.conftest import PASSWORD, fresh_database
 
-NAME = "probe_one"
+NAME = "probe_partitions"
 JOURNAL = Path(upkeep.__file__).parent / "migrations"
 INBOX, CALLS = partitions.of_runtime(21)
 DAYS = Partitioned("journal", 1, 7, 30)
@@ -31,14 +31,14 @@ COLUMN = {"inbox": "received_on", "partner_call_done": "closed_on", "journal": "
 @pytest.fixture
 async def database(stack: Stack) -> AsyncIterator[str]:
     async with fresh_database(stack.addresses.database_url) as url:
-        await asyncio.to_thread(migrate, url, NAME, [JOURNAL], "secret")
+        await asyncio.to_thread(migrate, url, NAME, [JOURNAL], PASSWORD)
         yield url
 
 
 @pytest.fixture
 async def pool(database: str) -> AsyncIterator[asyncpg.Pool]:
     """Under the service's role."""
-    async with asyncpg.create_pool(service_url(database, NAME, "secret"), min_size=1, max_size=4) as one:
+    async with asyncpg.create_pool(service_url(database, NAME, PASSWORD), min_size=1, max_size=4) as one:
         yield one
 
 

@@ -10,12 +10,12 @@ import pytest
 
 from shared.migrate import migrate, service_url
 from shared.worker.store import save_states
+from tests.conftest import PASSWORD
 from tests.simulation import lookups, transaction
 from tests.simulation.world import World, fleet
 
 SEED, ORDERS, ASKED = 5, 3, 12
 """`ASKED`: questions of each kind, spread over the run."""
-PASSWORD = "simulation"
 
 Question = tuple[dict[str, dict[str, Any]], str, Any, Any]
 """Tables as they were, key, message, and the answer in memory."""

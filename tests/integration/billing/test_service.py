@@ -66,7 +66,7 @@ class World:
             entry = "fleet.inbound" if message.TYPE.partition(".")[2].startswith("changed") else "fleet.events"
             if isinstance(message, SupplierPaymentReported):
                 entry = "fleet.inbound"
-            body = envelope.encode(message, id=uuid4().hex, source="/dropfleet/test", time=datetime.now(UTC))
+            body = envelope.encode(message, id=uuid4().hex, source="/upstream/test", time=datetime.now(UTC))
             exchange = await self.channel.get_exchange(entry, ensure=False)
             await exchange.publish(aio_pika.Message(body, content_type=envelope.EVENT), message.TYPE)
 

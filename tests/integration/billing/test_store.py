@@ -18,11 +18,11 @@ from services.billing.reference import series_names
 from services.billing.state import InvoiceXml
 from services.billing.store import find_bills, load_references, save_rows
 from shared.migrate import migrate, service_url
+from tests.conftest import PASSWORD
 from tests.unit.billing import builders as b
 from tests.unit.billing.test_decide import Run
 
 MIGRATIONS = Path(services.billing.__file__).parent / "migrations"
-PASSWORD = "billing"
 
 
 @pytest.fixture

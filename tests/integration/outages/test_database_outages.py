@@ -5,6 +5,7 @@ import pytest
 from deploy.local.ports import free_ports
 from deploy.local.postgres import Postgres
 from shared.broker.link import Delivery
+from tests.conftest import PASSWORD
 from tests.integration.outages.outage import (
     broken_saving,
     causes,
@@ -139,7 +140,7 @@ async def test_wrong_password_is_shown_and_work_goes_on_when_it_is_mended(bench:
             await until(lambda: any("28P01" in why or "password" in why for why in bench.health.reasons.values()))
             assert len(bench.facts) == 1
         finally:
-            await execute(bench, f"alter role fleet_{NAME} password 'secret'")
+            await execute(bench, f"alter role fleet_{NAME} password '{PASSWORD}'")
         await until(lambda: len(bench.facts) == 2)
         await until(lambda: not bench.health.reasons)
     assert await bench.tally() == ("P1", "P2")
@@ -152,5 +153,5 @@ async def test_wrong_password_at_start_is_shown_and_waited_out(bench: Bench) -> 
         try:
             await until(lambda: len(bench.health.told("database", "password")) >= 2)
         finally:
-            await execute(bench, f"alter role fleet_{NAME} password 'secret'")
+            await execute(bench, f"alter role fleet_{NAME} password '{PASSWORD}'")
         await until(lambda: len(bench.facts) == 1)

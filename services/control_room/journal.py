@@ -5,7 +5,6 @@ A tap of its own beside the worker cycle: it decides nothing, so it needs no loc
 
 from collections.abc import Sequence
 from functools import partial
-from typing import cast
 
 import asyncpg
 import structlog
@@ -16,6 +15,7 @@ from services.control_room.entry import entries, opaque, order_seen
 from services.control_room.settings import Settings
 from shared.backoff import Backoff
 from shared.broker.link import Delivery
+from shared.database import connection
 from shared.worker import tap
 
 log = structlog.get_logger()
@@ -33,8 +33,8 @@ async def save(pool: Pool, batch: Sequence[Delivery]) -> int:
     backoff = Backoff()
     while True:
         try:
-            async with pool.acquire() as con:
-                return await keep(cast(Connection, con), batch)
+            async with connection(pool) as con:
+                return await keep(con, batch)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             log.warning("journal.waiting_for_database", error=f"{type(error).__name__}: {error}")
         await backoff.wait()

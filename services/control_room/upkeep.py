@@ -2,14 +2,14 @@
 over go a few at a time. Nothing that is open is ever touched."""
 
 import asyncio
-from typing import cast
 
 import asyncpg
 import structlog
-from asyncpg import Connection, Pool
+from asyncpg import Pool
 
 from services.control_room import store
 from services.control_room.settings import Settings
+from shared.database import connection
 from shared.worker import partitions
 
 log = structlog.get_logger()
@@ -37,8 +37,8 @@ async def purge(pool: Pool, keep_days: int) -> int:
     """In portions, each a transaction of its own; how many were deleted."""
     total = 0
     while True:
-        async with pool.acquire() as con:
-            deleted = await store.purge_dead_letters(cast(Connection, con), keep_days)
+        async with connection(pool) as con:
+            deleted = await store.purge_dead_letters(con, keep_days)
         total += deleted
         if not deleted:
             return total

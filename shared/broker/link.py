@@ -118,7 +118,7 @@ class Link:
         await self._start(queue, deliver)
 
     async def consume_also(self, queue: str, on_delivery: OnDelivery) -> None:
-        """Another queue on the same channel, with the prefetch set last."""
+        """Another queue on the same channel, with the prefetch set last, which counts for each queue by itself."""
 
         async def deliver(message: DeliveredMessage) -> None:
             self._deliver(on_delivery, queue, message)

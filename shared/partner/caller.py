@@ -5,7 +5,7 @@ An answer is stored on the call's row together with the message that tells the s
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from time import monotonic, perf_counter
 from typing import Any
@@ -27,7 +27,7 @@ from shared.partner.errors import Rejected, Unavailable, Uncertain
 from shared.partner.operation import Attempt, Operation, Policy
 from shared.partner.report import exhausted
 from shared.worker.store import save_outgoing, storable
-from shared.worker.trouble import diagnose
+from shared.worker.trouble import Trouble, diagnose
 
 log = structlog.get_logger()
 
@@ -90,16 +90,23 @@ class Caller:
         async with connection(self._pool) as con:
             waiting = await store.load_open_partners(con)
             self._troubled |= {partner for partner, _, doors in waiting if doors.failures}
-            calls = await self._lease(con, waiting)
-        for call in calls:
-            self._start(call.partner, self._make(session, call))
-        return len(calls)
+            over = await store.lease_over(con, [p for p, _, doors in waiting if doors.open_until is not None], uuid4())
+            for call in over:
+                self._start(call.partner, self._store_exhausted(call, "its window is over; the partner was away"))
+            started = 0
+            async for calls in self._lease(con, waiting):
+                for call in calls:
+                    self._start(call.partner, self._make(session, call))
+                started += len(calls)
+        return started + len(over)
 
-    async def _lease(self, con: Connection, waiting: Sequence[tuple[str, str, store.Gate]]) -> list[store.Leased]:
-        """All partners in one statement, but for those whose gate must be looked at under a lock."""
+    async def _lease(
+        self, con: Connection, waiting: Sequence[tuple[str, str, store.Gate]]
+    ) -> AsyncIterator[list[store.Leased]]:
+        """All partners in one statement, but for those whose gate must be looked at under a lock. What is leased is
+        started even where the next partner's lease fails."""
         token, now = uuid4(), datetime.now(UTC)
         free: list[store.Wanted] = []
-        calls: list[store.Leased] = []
         for partner, operation, doors in waiting:
             policy = self._policy(operation)
             room = policy.concurrency - len(self._running.get(partner, ()))
@@ -107,8 +114,9 @@ class Caller:
             if room > 0 and gate.is_free(policy, doors, now):
                 free.append(wanted)
             elif room > 0:
-                calls += await gate.lease(con, wanted, policy, doors, token)
-        return calls + (await store.lease_calls(con, free, token) if free else [])
+                yield await gate.lease(con, wanted, policy, doors, token)
+        if free:
+            yield await store.lease_calls(con, free, token)
 
     def _policy(self, operation: str) -> Policy:
         """A partner's operations share one policy."""
@@ -150,13 +158,21 @@ class Caller:
         metrics.CALL_SECONDS.labels(call.partner).observe(perf_counter() - started)
         if answer is not None:
             # Where the database is away this raises: the lease runs out, and the call is made again as uncertain.
-            await self._answers.add(call, answer)
+            await self._store_answer(call, answer)
             await self._note_success(call.partner)
         else:
             log.warning(
                 "call.failed", outcome=outcome, partner=call.partner, operation=call.operation, call=str(call.id)
             )
             await self._settle(call, operation.policy, outcome, error, retry_after)
+
+    async def _store_answer(self, call: store.Leased, answer: Model) -> None:
+        try:
+            await self._answers.add(call, answer)
+        except Exception as error:
+            if diagnose(error) is not Trouble.CULPRIT:
+                raise
+            await self._store_exhausted(call, f"it was answered, but the answer cannot be stored: {error}")
 
     async def _try(self, session: aiohttp.ClientSession, operation: Operation, call: store.Leased) -> Model:
         attempt = Attempt(session, str(call.id), call.attempt, call.created_at)

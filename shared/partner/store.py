@@ -128,6 +128,12 @@ async def load_open_partners(con: Connection) -> list[tuple[str, str, Gate]]:
     ]
 
 
+_LEASED = (
+    "c.id, c.partner, c.lane, c.key, c.operation, c.request, c.generation, c.attempt, c.created_at, c.exhaust_at, "
+    "c.uncertain, c.lease_token, c.correlation, c.traceparent"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """How many of a partner's calls are to be leased, and for how long."""
@@ -157,13 +163,27 @@ async def lease_calls(
         "  order by p.partner, p.seq limit w.room for update skip locked) f "
         " where $5 or not exists (select 1 from partner_gate g "
         "  where g.partner = w.partner and (g.open_until is not null or g.next_at > now()))) d "
-        "where c.id = d.id returning c.id, c.partner, c.lane, c.key, c.operation, c.request, c.generation, c.attempt, "
-        "c.created_at, c.exhaust_at, c.uncertain, c.lease_token, c.correlation, c.traceparent",
+        f"where c.id = d.id returning {_LEASED}",
         [w.partner for w in wanted],
         [w.room for w in wanted],
         [w.time for w in wanted],
         token,
         gate_locked,
+    )
+    return [Leased(*row.values()) for row in rows]
+
+
+async def lease_over(con: Connection, partners: Sequence[str], token: UUID) -> list[Leased]:
+    """Leases waiting calls of these partners whose window is over, oldest first, to give them up without a try."""
+    if not partners:
+        return []
+    rows = await con.fetch(
+        "update partner_call c set status = 'leased', lease_until = now() + interval '1 minute', lease_token = $2 "
+        "from (select id from partner_call where partner = any($1::text[]) and status = 'pending' "
+        " and exhaust_at < now() order by partner, seq limit 100 for update skip locked) d "
+        f"where c.id = d.id returning {_LEASED}",
+        partners,
+        token,
     )
     return [Leased(*row.values()) for row in rows]
 

@@ -195,14 +195,15 @@ class Handling:
     async def _decide(self) -> None:
         """In order within each key. What an event loads must show what an earlier one of its key did: that one is
         saved first, together with those of the other keys that are as far."""
-        rounds = self._rounds()
-        self._items = [item for some in rounds for item in some]
-        for items in rounds:
+        ended = False
+        for every in self._rounds():
+            items = [i for i in every if i.replay is not None] if ended else every
             if late := [i for i in items if _loads(i) and id(i) not in self._fold.references]:
                 await self._save_states()
                 await self._load_references(late)
-            if not self._fold_all(items):
-                break
+            ended = self._fold_all(items) or ended
+        decided = {id(result.item) for result in self._fold.results}
+        self._batch.left = [i for i in self._items if id(i) not in decided]
         self._batch.results = self._fold.results
         self._batch.stage = Stage.DECIDED
 
@@ -245,13 +246,15 @@ class Handling:
         return rounds
 
     def _fold_all(self, items: Sequence[Incoming]) -> bool:
-        """False: too many have died running; what is left stays undecided."""
+        """True: too many have died running. What is left stays undecided, but for what a replay is about: it is done
+        with its order or not at all."""
+        ended = False
         for item in items:
+            if ended and item.replay is None:
+                continue
             self._fold.add(item)
-            if is_our_own(self._fold.results[-1]) and self._ends_run():
-                self._batch.left = self._items[len(self._fold.results) :]
-                return False
-        return True
+            ended = ended or (is_our_own(self._fold.results[-1]) and self._ends_run())
+        return ended
 
     def _ends_run(self) -> bool:
         """Whether as many events running have died as may: a bad release must not drain the queue."""

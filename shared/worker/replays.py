@@ -112,15 +112,20 @@ class Replays:
     def answers(self, results: Sequence[Result], now: datetime) -> Iterator[Answer]:
         """What came of the orders, and of earlier ones whose events have waited until now."""
         by_replay: dict[int, list[Result]] = {}
+        unsettled: dict[UUID, Result] = {}
+        """What another order of this batch, about the same letter, did not settle."""
         for result in results:
             by_replay.setdefault(id(result.item.replay), []).append(result)
+            if result.item.replay is not None and result.item.is_replayed and result.status != "handled":
+                unsettled[result.item.replay.occurrence] = result
         for order, replay in self._orders:
             mine = by_replay.get(id(replay), [])
             about = next((r for r in mine if r.item.is_replayed), None)
             released = sum(1 for r in mine if r is not about and r.status == "handled")
             again = replay.occurrence in self.again
+            twin = unsettled.get(replay.occurrence)
             if about is None or about.status != "waiting":
-                yield deadletter.answer(self._service, replay, order, about, released, again, now)
+                yield deadletter.answer(self._service, replay, order, about or twin, released, again, now)
         for order, replay in self._failed:
             yield deadletter.answer_failed(self._service, order, replay, now)
         for replay, about in _earlier(results):

@@ -90,6 +90,8 @@ class Session:
         self._enter(State.CONNECTING)
 
     def _enter(self, state: State) -> None:
+        if self.state is State.DRAINING and state is not State.OVER:
+            return  # it began while the broker was asked for something else
         metrics.SESSION.labels(self.state.value).set(0)
         metrics.SESSION.labels(state.value).set(1)
         self.state = state
@@ -121,7 +123,8 @@ class Session:
             if self.state is State.DRAINING:
                 return
             self._prefetch = 1 if state is State.CAREFUL else self._appetite.prefetch
-            await self._link.consume(self._desk.service.name, self._prefetch, self._on_delivery)
+            each = max(1, self._prefetch // (1 + len(self._desk.service.queues)))
+            await self._link.consume(self._desk.service.name, each, self._on_delivery)
             for queue in self._desk.service.queues:
                 await self._link.consume_also(queue, self._on_foreign_delivery)
             self._enter(state)

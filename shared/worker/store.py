@@ -70,10 +70,19 @@ async def load_kept(con: Connection, refs: Sequence[UUID]) -> dict[UUID, str]:
     return {row["ref"]: f"{row['status']}/{row['attempt']}" for row in rows}
 
 
+LARGEST_DUE = 8_000_000
+"""Bytes of due events that are taken at once; one larger than that comes alone."""
+
+
 async def load_due(con: Connection, limit: int) -> list[Kept]:
     """Waiting events whose time has come, oldest first. Not locked: the batch looks again under the key's lock."""
     rows = await con.fetch(
-        f"select {_KEPT} from inbox_kept where status = 'waiting' and due <= now() order by due, seq limit $1", limit
+        f"select {_KEPT} from inbox_kept where ref in (select ref from (select ref, row_number() over w as place, "
+        "sum(octet_length(body)) over w as bytes from (select ref, body, due, seq from inbox_kept "
+        "where status = 'waiting' and due <= now() order by due, seq limit $1) due window w as (order by due, seq)) s "
+        "where place = 1 or bytes <= $2) order by due, seq",
+        limit,
+        LARGEST_DUE,
     )
     return [_kept(row) for row in rows]
 

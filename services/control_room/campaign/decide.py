@@ -96,7 +96,7 @@ def on_steered(known: Campaign | None, said: ReplayCampaignSteered, ctx: Context
 
 def on_step_due(known: Campaign | None, due: ReplayStepDue, ctx: Context[Letters]) -> Outcome[Campaign]:
     """Asks for the next letters, as many as step, window and rate allow. `ctx.reference`: those from `asked` on."""
-    if known is None or known.status is not Status.RUNNING or due.asked != known.asked:
+    if known is None or known.status is not Status.RUNNING or due.asked != known.asked or not pace.may_ask(known):
         return unchanged(known)
     assert known.ordered is not None
     campaign = pace.next_step(known)

@@ -207,6 +207,38 @@ async def test_answer_that_nobody_understands_is_exhausted(bench: Bench, partner
     assert "ValidationError" in bench.dead[0]["data"]["error"]
 
 
+async def test_answer_that_the_database_refuses_is_exhausted_and_not_asked_for_again(
+    bench: Bench, partner: Partner
+) -> None:
+    partner.acts["pay"].append(ok("a\0b"))
+    async with bench.working(calling(partner)):
+        await bench.publish(ask("pay"))
+        await until(lambda: told(bench, "pay exhausted"))
+        await until(lambda: len(bench.dead) == 1)
+    assert "the answer cannot be stored" in bench.dead[0]["data"]["error"]
+    assert len(partner.seen) == 1
+
+
+async def test_windows_end_while_the_circuit_is_open_and_nobody_is_asked(bench: Bench, partner: Partner) -> None:
+    async with bench.working(calling(partner)):
+        await open_circuit(bench, partner)
+        await bench.rows("update partner_gate set open_until = now() + interval '1 hour'")
+        await until(lambda: nothing_is_leased(bench))
+        asked = len(partner.seen)
+        calls = await bench.rows("update partner_call set exhaust_at = now() where status = 'pending' returning id")
+        await until(lambda: all_are_exhausted(bench, len(calls)))
+    assert len(calls) > 1
+    assert len(partner.seen) == asked
+
+
+async def nothing_is_leased(bench: Bench) -> bool:
+    return "leased" not in await statuses(bench)
+
+
+async def all_are_exhausted(bench: Bench, number: int) -> bool:
+    return (await statuses(bench)).count("exhausted") == number
+
+
 async def test_replay_of_an_exhausted_call_makes_it_again_as_a_new_generation(bench: Bench, partner: Partner) -> None:
     partner.acts["pay"] += [status(422), status(422)]
     async with bench.working(calling(partner)):

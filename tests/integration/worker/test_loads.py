@@ -6,10 +6,11 @@ from typing import Any
 from asyncpg import Connection
 
 from schemas import envelope
-from schemas.decision import Context, Decision, Outcome
+from schemas.decision import Context, Decision, Outcome, Refused
 from schemas.payment import PaymentApproved
 from shared.worker.subscription import Service, Subscription
 from tests.integration.worker.bench import NAME, TALLY, Bench, Tally, event, payment, until
+from tests.integration.worker.test_failures import replay_of
 
 ORDERS, EACH = 4, 3
 
@@ -38,3 +39,36 @@ async def test_loads_of_a_batch_see_what_earlier_events_of_their_key_did_in_one_
 
 async def tallied(bench: Bench, order: str, wanted: tuple[str, ...]) -> bool:
     return await bench.tally(order) == wanted
+
+
+async def test_replays_of_one_key_are_all_done_where_the_events_beside_them_pause_the_worker(bench: Bench) -> None:
+    mended = False
+
+    async def load(con: Connection, keys: Sequence[str], messages: Sequence[Any]) -> list[int]:
+        return [0] * len(keys)
+
+    def decide(tally: Tally | None, event: PaymentApproved, ctx: Context[int]) -> Outcome[Tally]:
+        if event.payment_id == "bad":
+            raise RuntimeError("a bug")
+        if not mended:
+            return Refused("too_early", "not open yet")
+        return Decision(Tally(seen=(*(tally or Tally()).seen, event.payment_id)))
+
+    working = Service(NAME, (Subscription(PaymentApproved, TALLY, decide, load=load),))
+    async with bench.working(working):
+        await bench.publish(*(event(payment(payment=f"P{n}")) for n in range(3)))
+        await until(lambda: len(bench.dead) == 3)
+    mended = True
+    orders = [replay_of(letter) for letter in bench.dead]
+    for order in orders:
+        await bench.command(order)
+    await bench.publish(*(event(payment(f"O{n}", "bad")) for n in range(3)))
+    async with bench.working(working, pause_after=3, pause_seconds=0.1):
+        await until(lambda: len(answers(bench)) == len(orders))
+        await until(lambda: len(bench.dead) == 6)
+    assert answers(bench) == ["handled"] * len(orders)
+    assert await bench.tally() == ("P0", "P1", "P2")
+
+
+def answers(bench: Bench) -> list[str]:
+    return [f["data"]["outcome"] for f in bench.facts if f["type"] == "dead_letter.resolved.v1"]

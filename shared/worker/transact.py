@@ -110,10 +110,10 @@ class Transactor:
             limit = 1 if self.paused else self._pause_after - self.dead_running
             self.in_doubt = True
             await Handling(self._desk, con, batch, sent, limit).run()
+            if batch.outgoing:  # noted before anything is awaited: whoever is cut off from here on leaves it behind
+                self.unsent[batch.id] = batch.outgoing
             self.in_doubt = False
         self._forget(sent)
-        if batch.outgoing:
-            self.unsent[batch.id] = batch.outgoing
         self._health.ready("database")
         self._health.ready("setup")
         for result in batch.results:

@@ -106,7 +106,7 @@ create table partner_call_done (
 create index partner_call_done_id on partner_call_done (id);
 comment on column partner_call_done.status is 'Before it was closed: answered, or exhausted where a person discarded it.';
 
--- One row per partner, changed in place by every call: rate limit and circuit, shared by the replicas.
+-- One row per partner, changed in place by rates, failures and what ends them: rate limit and circuit of all replicas.
 create table partner_gate (
     partner text primary key,
     next_at timestamptz not null default now(),

@@ -236,7 +236,7 @@ class Session:
 
     async def _gather(self) -> None:
         """Under load a batch waits a moment for more events: many in one transaction cost little more than one. An
-        event that comes alone waits for nobody."""
+        event that comes after a quiet moment waits for nobody."""
         rest = self._busy_at + self._runtime.gather_seconds - monotonic()
         if rest > 0:
             with contextlib.suppress(TimeoutError):

@@ -80,7 +80,6 @@ class Letter(Model):
     service: str | None
     """None: the ledger has no such letter."""
     kind: str = "event"
-    is_over: bool = False
     settled: str | None = None
     """Why there is nothing to do."""
     event_type: str | None = None

@@ -131,3 +131,32 @@ class SupplierPaymentRefused(Message):
     amount: Amount
     detail: str
     refused_at: Time
+
+
+class InvoiceCancelled(Message):
+    """R was cancelled at SEFAZ within its window (event 110111)."""
+
+    TYPE = "invoice.cancelled.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    store_id: Id
+    channel_id: Id
+    invoice_id: Id
+    po_ids: tuple[Id, ...]
+    access_key: AccessKey
+    protocol: Id
+    cancelled_at: Time
+
+
+class BillingStopped(Message):
+    """An order that is bought nowhere any more has no R in force, but for those that could not be cancelled."""
+
+    TYPE = "billing.stopped.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    invoices_in_force: tuple[AccessKey, ...] = ()
+    """Too late to cancel: only an entry NF undoes them, which is a person's to decide."""
+    problems: tuple[Problem, ...] = ()
+    stopped_at: Time

@@ -1,13 +1,14 @@
 """Channels: how each wants to be told, what it reports, and what it was told."""
 
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from schemas.model import Dated, Message, Model
-from schemas.values import Base64, Cnpj, Email, Id, Text, Time, Url
+from schemas.values import Base64, Cnpj, Email, Id, Span, Text, Time, Url
 
-Fact = Literal["invoice", "shipment", "delivered"]
+Fact = Literal["invoice", "shipment", "delivered", "cancelled"]
 
 
 class ReleaseRule(Model):
@@ -39,6 +40,12 @@ class ChannelChanged(Dated):
     intermediary_account: Annotated[str, Field(min_length=2, max_length=60)] | None = None
     """infIntermed: the marketplace's CNPJ and the seller's name there; None for the own shop."""
     rules: Annotated[tuple[ReleaseRule, ...], Field(min_length=1)]
+    store_id: Id | None = None
+    """Whose orders its queue gives."""
+    polls: bool = False
+    """Whether its orders are fetched from a queue API (one at a time, each confirmed within five minutes)."""
+    poll_every: Span = timedelta(seconds=30)
+    """How long an empty queue is left alone."""
 
 
 class Label(Model):
@@ -60,6 +67,17 @@ class ChannelOrderReported(Message):
     status: Literal["new", "approved", "invoiced", "label_ready", "shipped", "delivered", "cancelled"]
     occurred_at: Time
     label: Label | None = None
+
+
+class ChannelSyncRequested(Message):
+    """Ask a store's channels for their orders now. `channel_id` None: all of them."""
+
+    TYPE = "channel.sync_requested.v1"
+    SUBJECT = "store_id"
+
+    store_id: Id
+    channel_id: Id | None = None
+    requested_at: Time
 
 
 class ChannelUpdated(Message):
@@ -118,7 +136,7 @@ class CustomerNotified(Message):
     SUBJECT = "order_id"
 
     order_id: Id
-    fact: Literal["confirmed", "invoiced", "shipped", "delivered"]
+    fact: Literal["confirmed", "invoiced", "shipped", "delayed", "delivered", "cancelled", "refunded"]
     reference: Annotated[str, Field(max_length=200)]
     """What tells two mails of one fact apart (a shipment's id); empty where there is only one."""
     notified_at: Time

@@ -114,6 +114,8 @@ class OrderPlaced(Message):
     total: Amount
     payments: Annotated[tuple[Payment, ...], Field(max_length=20)] = ()
     logistics: Logistics = Logistics()
+    fulfilment: Literal["unfulfilled", "fulfilled"] = "unfulfilled"
+    """Whether the channel says that somebody delivered it already."""
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
@@ -175,6 +177,119 @@ class OrderRefused(Message):
     channel_id: Id
     channel_order_code: Id
     reasons: tuple[Problem, ...]
+
+
+class OrderChangeRequested(Message):
+    """The channel or the customer wants an order otherwise. What is None stays as it is."""
+
+    TYPE = "order.change_requested.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    change_id: Id
+    requested_at: Time
+    customer: Customer | None = None
+    ship_to: Address | None = None
+    items: Items | None = None
+    freight: Amount | None = None
+    discount: Amount | None = None
+    total: Amount | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not (self.model_fields_set - {"order_id", "change_id", "requested_at"}):
+            raise ValueError("names nothing to change: give customer, ship_to, items, freight, discount or total")
+        return self
+
+
+class OrderChanged(Message):
+    """The order as it is from now on, before its fulfilment began."""
+
+    TYPE = "order.changed.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    store_id: Id
+    channel_id: Id
+    change_id: Id
+    customer: Customer
+    ship_to: Address
+    items: Items
+    freight: Amount
+    discount: Amount
+    total: Amount
+    changed_at: Time
+
+
+class OrderChangeRefused(Message):
+    """The change was not made; the reasons say why."""
+
+    TYPE = "order.change_refused.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    store_id: Id
+    channel_id: Id
+    change_id: Id
+    reasons: tuple[Problem, ...]
+    refused_at: Time
+
+
+CancellationCause = Literal["requested", "late_payment", "no_supplier", "no_stock", "payment_expired"]
+"""Why an order is cancelled: somebody asked, or a limit of the store was reached."""
+
+
+class OrderCancellationRequested(Message):
+    """Somebody wants the order cancelled. Asked first, done last."""
+
+    TYPE = "order.cancellation_requested.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    requested_by: Literal["customer", "channel", "store", "engineer"]
+    reason: Text
+    requested_at: Time
+
+
+class OrderCancellationStarted(Message):
+    """Nothing more is bought or invoiced for the order, until it is cancelled or the cancellation refused."""
+
+    TYPE = "order.cancellation_started.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    store_id: Id
+    channel_id: Id
+    cause: CancellationCause
+    reason: Text
+    started_at: Time
+
+
+class OrderCancellationRefused(Message):
+    """The order goes on: the reasons say why it cannot be cancelled any more. What follows is a return."""
+
+    TYPE = "order.cancellation_refused.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    store_id: Id
+    channel_id: Id
+    reasons: tuple[Problem, ...]
+    refused_at: Time
+
+
+class OrderCancelled(Message):
+    """Every PO and R of the order is cancelled. What was paid is refunded (`refund.requested`)."""
+
+    TYPE = "order.cancelled.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    store_id: Id
+    channel_id: Id
+    cause: CancellationCause
+    reason: Text
+    cancelled_at: Time
 
 
 class OrderReady(Message):

@@ -14,3 +14,14 @@ class PaymentApproved(Message):
     payment_id: Id
     amount: Amount
     approved_at: Time
+
+
+class PaymentExpired(Message):
+    """A slip (boleto) or pix was not paid in time."""
+
+    TYPE = "payment.expired.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    payment_id: Id
+    expired_at: Time

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from schemas.model import Message, Model
 from schemas.supplier import Terms
-from schemas.values import AccessKey, Amount, Cnpj, Gtin, Id, Ncm, Text, Time, Uf, UnitPrice, Units, Url
+from schemas.values import AccessKey, Amount, Cnpj, Gtin, Id, LongText, Ncm, Text, Time, Uf, UnitPrice, Units, Url
 
 
 class PoLine(Model):
@@ -57,6 +57,11 @@ class PurchaseOrderCreated(Message):
     ship_to_uf: Uf
     created_at: Time
     candidates: tuple[Candidate, ...] = ()
+    shipping_method: Text | None = None
+    shipping_reason: str = ""
+    """Which shipping rule chose the method."""
+    packaging: Text | None = None
+    card: LongText | None = None
 
 
 class PurchaseOrderSent(Message):
@@ -80,6 +85,123 @@ class PurchaseOrderConfirmed(Message):
     supplier_id: Id
     confirmed_at: Time
     expected_ship_at: Time | None = None
+
+
+class RefusedLine(Model):
+    """So much of a PO's line the supplier does not deliver."""
+
+    line: int
+    order_line: int
+    quantity: Units
+    reason: str = ""
+
+
+class PurchaseOrderRefused(Message):
+    """The supplier does not deliver these lines, or parts of them; what remains of the PO goes on."""
+
+    TYPE = "purchase_order.refused.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    po_id: Id
+    po_number: Id
+    order_po_ids: tuple[Id, ...]
+    """The POs that the order has now; without this one where nothing remains of it."""
+    supplier_id: Id
+    refused: Annotated[tuple[RefusedLine, ...], Field(min_length=1)]
+    lines: tuple[PoLine, ...]
+    """What the PO consists of from now on: S2 and R are compared with this."""
+    total: Amount
+    refused_at: Time
+
+
+class OrderLineQuantity(Model):
+    order_line: int
+    quantity: Units
+
+
+class PurchaseOrderRerouted(Message):
+    """What one supplier does not deliver is bought elsewhere: these lines are being routed again."""
+
+    TYPE = "purchase_order.rerouted.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    po_id: Id
+    po_number: Id
+    supplier_id: Id
+    """Who does not deliver them; does not get these lines again unless its offer changes."""
+    lines: tuple[OrderLineQuantity, ...]
+    cause: Literal["refused", "silent", "prepayment_refused", "prepayment_late", "cancellation_refused"]
+    at: Time
+
+
+class PurchaseOrderCancelled(Message):
+    """The PO is void: nothing of it will come, and an S2 for it is not ours."""
+
+    TYPE = "purchase_order.cancelled.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    po_id: Id
+    po_number: Id
+    order_po_ids: tuple[Id, ...]
+    """The POs that the order has now."""
+    supplier_id: Id
+    cause: Literal["order_cancelled", "silent", "prepayment_refused", "prepayment_late"]
+    cancelled_at: Time
+
+
+class PurchaseOrderCancelRefused(Message):
+    """The supplier was asked to cancel the PO and says that it is too late."""
+
+    TYPE = "purchase_order.cancel_refused.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    po_id: Id
+    po_number: Id
+    supplier_id: Id
+    detail: str = ""
+    refused_at: Time
+
+
+class PurchaseOrderLate(Message):
+    """Something of a PO did not come in time: an alert, told once for each."""
+
+    TYPE = "purchase_order.late.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    po_id: Id
+    po_number: Id
+    supplier_id: Id
+    what: Literal["confirmation", "supplier_nf", "dispatch", "prepayment"]
+    since: Time
+    """From when it is waited for."""
+    due: Time
+    at: Time
+
+
+class FulfilmentStopped(Message):
+    """An order whose cancellation was started is bought nowhere any more: it has no PO, or all are cancelled."""
+
+    TYPE = "fulfilment.stopped.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    cancelled_po_ids: tuple[Id, ...] = ()
+    stopped_at: Time
+
+
+class SourcingRetryDue(Message):
+    """po_dispatch to itself: an offer changed that this waiting order may need; route it again."""
+
+    TYPE = "sourcing.retry_due.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    offer_id: Id | None = None
 
 
 class QuoteNeeded(Message):
@@ -167,3 +289,19 @@ class ShipmentDelivered(Message):
     po_number: Id
     shipment_id: Id
     delivered_at: Time
+
+
+class ShipmentDelayed(Message):
+    """The goods come later than was told: of a parcel, or of a PO that has not left yet."""
+
+    TYPE = "shipment.delayed.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    po_id: Id
+    po_number: Id
+    shipment_id: Id | None = None
+    expected_ship_at: Time | None = None
+    estimated_delivery: Time | None = None
+    detail: str = ""
+    at: Time

@@ -1,11 +1,40 @@
 """Stores: the retailer's shops and their settings."""
 
+from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from schemas.model import Dated
-from schemas.values import Company, Email, Id, Text
+from schemas.model import Dated, Model
+from schemas.values import Company, Email, Id, Span, Text
+
+Criterion = Literal["shipments", "priority", "cost", "lead_time"]
+"""What routing compares: fewest shipments, the suppliers' priority, landed cost, lead time."""
+
+
+def _each_once(criteria: tuple[Criterion, ...]) -> tuple[Criterion, ...]:
+    if len(set(criteria)) != len(criteria):
+        raise ValueError(
+            "a criterion decides only once: name each of shipments, priority, cost, lead_time once at most"
+        )
+    return criteria
+
+
+class Deadlines(Model):
+    """How long a store waits for each thing, before it reminds, gives up or alerts."""
+
+    confirmation: Span = timedelta(hours=24)
+    """A supplier's word on a PO; half of it without a word: reminded. After it the PO is cancelled and routed again."""
+    supplier_nf: Span = timedelta(hours=48)
+    """S2 after the PO was sent; then `purchase_order.late`."""
+    dispatch: Span = timedelta(hours=24)
+    """The parcel after R was issued, as the customer was promised; then `purchase_order.late`."""
+    prepayment: Span = timedelta(hours=72)
+    """A prepaid supplier's payment; then the PO is cancelled and routed again."""
+    quote: Span = timedelta(days=5)
+    """A product without a supplier; then the order is cancelled and refunded."""
+    stock: Span = timedelta(days=5)
+    """A product without stock; then the order is cancelled and refunded."""
 
 
 class StoreChanged(Dated):
@@ -23,3 +52,17 @@ class StoreChanged(Dated):
     has_erp: bool = True
     mail_sender: Email
     mail_language: Literal["pt", "en"] = "pt"
+    fulfils: Literal["unfulfilled", "all"] = "unfulfilled"
+    """Which orders enter fulfilment once they are paid: those that the channel calls unfulfilled, or all."""
+    late_payment: Literal["accept", "cancel"] = "accept"
+    """What follows when an expired slip is paid after all: the order goes on, or is cancelled and refunded."""
+    cancellation: Literal["until_sent", "until_invoiced", "until_shipped"] = "until_shipped"
+    """How far an order may have come (its most advanced PO) for a cancellation to be tried."""
+    deadlines: Deadlines = Deadlines()
+    routing: Annotated[tuple[Criterion, ...], AfterValidator(_each_once)] = (
+        "shipments",
+        "priority",
+        "cost",
+        "lead_time",
+    )
+    """What decides between suppliers, the first criterion first."""

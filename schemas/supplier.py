@@ -1,23 +1,27 @@
 """Suppliers, their offers, and what they report about purchase orders."""
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from schemas.model import Dated, Message, Model
 from schemas.values import (
     Amount,
     Base64,
     Company,
+    Email,
     Gtin,
     Id,
+    LongText,
     Ncm,
     Percent,
+    PostalCode,
     Text,
     Time,
     Uf,
     UnitPrice,
+    Units,
     Url,
 )
 
@@ -54,6 +58,15 @@ class SupplierChanged(Dated):
     own_make: bool = False
     """Makes the goods itself (CFOP x.118) or resells them (x.119)."""
     active: bool = True
+    api: Literal["http", "email"] = "http"
+    """How POs reach it: its JSON API, or mails with a PDF and a CSV attached (`order_email`)."""
+    order_email: Email | None = None
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.api == "email" and self.order_email is None:
+            raise ValueError("a supplier that takes POs by mail needs an order_email")
+        return self
 
 
 class OfferChanged(Dated):
@@ -75,6 +88,8 @@ class OfferChanged(Dated):
     lead_time_days: Annotated[int, Field(ge=0, le=365)] = 1
     ufs: tuple[Uf, ...] = ()
     """States it delivers to; empty: all."""
+    weight_g: Annotated[int, Field(ge=0, le=10**8)] = 0
+    """Of one unit, packed, in grams; 0 where nobody knows."""
     active: bool = True
 
 
@@ -86,6 +101,53 @@ class SupplierPoConfirmed(Message):
     po_number: Id
     confirmed_at: Time
     expected_ship_at: Time | None = None
+
+
+class RefusedPoLine(Model):
+    """A line of the PO, by its number there, of which the supplier does not deliver so much (None: all)."""
+
+    line: Annotated[int, Field(ge=1, le=990)]
+    quantity: Units | None = None
+    reason: Annotated[str, Field(max_length=500)] = ""
+
+
+class SupplierPoRefused(Message):
+    """The supplier does not deliver a PO, or some lines or quantities of it."""
+
+    TYPE = "supplier.po_refused.v1"
+    SUBJECT = "po_number"
+
+    supplier_id: Id
+    po_number: Id
+    lines: tuple[RefusedPoLine, ...] = ()
+    """Empty: the whole PO."""
+    reason: Annotated[str, Field(max_length=500)] = ""
+    refused_at: Time
+
+
+class SupplierCancellationAnswered(Message):
+    """The supplier's word on a PO that it was asked to cancel: yes, or too late."""
+
+    TYPE = "supplier.cancellation_answered.v1"
+    SUBJECT = "po_number"
+
+    supplier_id: Id
+    po_number: Id
+    accepted: bool
+    detail: Annotated[str, Field(max_length=500)] = ""
+    answered_at: Time
+
+
+class SupplierDelayReported(Message):
+    TYPE = "supplier.delay_reported.v1"
+    SUBJECT = "po_number"
+
+    supplier_id: Id
+    po_number: Id
+    expected_ship_at: Time | None = None
+    estimated_delivery: Time | None = None
+    detail: Annotated[str, Field(max_length=500)] = ""
+    reported_at: Time
 
 
 class SupplierNfIssued(Message):
@@ -122,3 +184,38 @@ class CarrierReported(Message):
     status: Literal["in_transit", "delivered", "problem"]
     occurred_at: Time
     detail: Annotated[str, Field(max_length=500)] = ""
+
+
+class ShippingRuleChanged(Dated):
+    """One rule of how goods are shipped, from `valid_from` on. Of those that fit, the lowest position wins."""
+
+    TYPE = "shipping_rule.changed.v1"
+    SUBJECT = "rule_id"
+
+    rule_id: Id
+    position: Annotated[int, Field(ge=0, le=10_000)]
+    method: Text
+    """What the supplier is told, e.g. `SEDEX`."""
+    store_id: Id | None = None
+    """None: all stores."""
+    ufs: tuple[Uf, ...] = ()
+    postal_codes: tuple[tuple[PostalCode, PostalCode], ...] = ()
+    """Ranges, both ends within."""
+    skus: tuple[Id, ...] = ()
+    """Fits where one of the PO's lines is among them."""
+    weight_g: tuple[int, int | None] = (0, None)
+    """From, and below."""
+    value: tuple[Amount, Amount | None] = (Decimal("0.00"), None)
+    """The goods' price to the customer, BRL: from, and below."""
+    active: bool = True
+
+
+class PackagingChanged(Dated):
+    """A store's own packaging and printed card, put on every PO, from `valid_from` on."""
+
+    TYPE = "packaging.changed.v1"
+    SUBJECT = "store_id"
+
+    store_id: Id
+    packaging: Text | None = None
+    card: LongText | None = None

@@ -4,6 +4,7 @@ Money is BRL as decimal strings with two places, unit prices have up to ten, tim
 """
 
 import re
+from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -104,6 +105,8 @@ IbgeCode = Annotated[str, Field(pattern=r"^[0-9]{7}$")]
 Percent = Annotated[Decimal, PlainValidator(_price), _TEXT, _schema(_PRICE)]
 Base64 = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*={0,2}$", max_length=4_000_000)]
 Time = AwareDatetime
+Span = Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(days=90))]
+"""How long something may take, as an ISO 8601 duration (`PT24H`)."""
 
 Uf = Literal[
     "AC", "AL", "AM", "AP", "BA", "CE", "DF", "ES", "GO", "MA", "MG", "MS", "MT", "PA",

@@ -1,13 +1,14 @@
 """Invoices (R), payables and supplier payments, as billing publishes them, and its tax profiles."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from schemas.model import Dated, Message
-from schemas.values import AccessKey, Amount, Base64, Id, Percent, Problem, Text, Time, Uf
+from schemas.values import AccessKey, Amount, Base64, Id, Percent, Problem, Span, Text, Time, Uf
 
 
 class TaxProfileChanged(Dated):
@@ -33,6 +34,8 @@ class TaxProfileChanged(Dated):
     pis_rate: Percent = Decimal(0)
     cofins_code: Annotated[str, Field(pattern=r"^[0-9]{2}$")] = "07"
     cofins_rate: Percent = Decimal(0)
+    cancel_within: Span = timedelta(hours=24)
+    """How long after its authorisation R may be cancelled."""
 
 
 class InvoiceIssued(Message):

@@ -1,21 +1,27 @@
 """The composition root of billing: `python -m services.billing`."""
 
-from schemas import billing, channel, nota_fiscal, order, purchase_order, store, supplier
+from schemas import billing, channel, nota_fiscal, order, purchase_order, refund, store, supplier
 from schemas.timeline import Timeline, keep
 from services.billing import decide
 from services.billing.partners import operations
 from services.billing.reference import series_names
-from services.billing.settings import Settings
-from services.billing.state import (
+from services.billing.requests import (
     AuthoriseInvoice,
-    Bill,
+    CancelInvoice,
+    CancellationAnswered,
     DispatchMarked,
     MarkDispatched,
+    OrderRefund,
     OrderSupplierPayment,
+    RefundTaken,
     SefazAnswered,
     SupplierPaymentTaken,
 )
-from services.billing.store import find_bills, load_references, save_rows
+from services.billing.settings import Settings
+from services.billing.state import (
+    Bill,
+)
+from services.billing.store import find_bills, find_refunded, load_references, save_rows
 from shared.service import run
 from shared.settings import Runtime, read
 from shared.worker.subscription import Aggregate, Answer, Service, Subscription, Subscriptions
@@ -47,6 +53,39 @@ SUBSCRIPTIONS: Subscriptions = (
         series=series_names,
     ),
     Answer(AuthoriseInvoice, SefazAnswered, BILL, decide.on_invoice_answered),
+    Subscription(
+        purchase_order.PurchaseOrderRefused,
+        BILL,
+        decide.on_purchase_order_refused,
+        load=load_references,
+        series=series_names,
+    ),
+    Subscription(
+        purchase_order.PurchaseOrderCancelled,
+        BILL,
+        decide.on_purchase_order_cancelled,
+        load=load_references,
+        series=series_names,
+    ),
+    Subscription(order.OrderCancellationStarted, BILL, decide.on_cancellation_started),
+    Subscription(
+        order.OrderCancellationRefused,
+        BILL,
+        decide.on_cancellation_refused,
+        load=load_references,
+        series=series_names,
+    ),
+    Subscription(purchase_order.FulfilmentStopped, BILL, decide.on_fulfilment_stopped, load=load_references),
+    Answer(
+        CancelInvoice,
+        CancellationAnswered,
+        BILL,
+        decide.on_cancellation_answered,
+        exhausted=decide.on_cancellation_exhausted,
+    ),
+    Subscription(refund.RefundRequested, BILL, decide.on_refund_requested, load=load_references),
+    Answer(OrderRefund, RefundTaken, BILL, decide.on_refund_taken),
+    Subscription(refund.RefundReported, BILL, decide.on_refund_reported, find=find_refunded),
     Answer(MarkDispatched, DispatchMarked, BILL, decide.on_dispatch_marked),
     Subscription(nota_fiscal.RemittanceNfMatched, BILL, decide.on_remittance_nf_matched),
     Subscription(purchase_order.ShipmentDispatched, BILL, decide.on_shipment_dispatched),

@@ -9,14 +9,14 @@ from schemas.model import Model
 from schemas.values import Id, Money
 from services.billing.apportion import ZERO
 from services.billing.ledger import Account
-from services.billing.state import Bill, InvoiceStatus, PayableStatus
+from services.billing.state import Bill, PayableStatus, RefundStatus
 from services.billing.store import load_account_balances, load_bills, load_unbalanced_movements
 
 
 class OrderBalance(Model):
     """One order's money by the ledger. BRL.
 
-    customer paid = revenue + refunded + owed to the customer; cost = payables = payments + open.
+    customer paid = revenue + refunded + owed to the customer; cost + claims = payments + open, where cost = payables.
     """
 
     order_id: Id
@@ -27,6 +27,8 @@ class OrderBalance(Model):
     cost: Money = ZERO
     payments: Money = ZERO
     open_payables: Money = ZERO
+    claims: Money = ZERO
+    """Paid in advance to suppliers, and nothing came for it (yet)."""
     wrong: tuple[str, ...] = ()
     """What the ledger and the bill do not agree on."""
 
@@ -42,6 +44,7 @@ class LedgerBalance(Model):
     cost: Money
     payments: Money
     open_payables: Money
+    claims: Money
     unbalanced_movements: tuple[str, ...]
     unreconciled: tuple[OrderBalance, ...]
 
@@ -71,7 +74,7 @@ async def ledger_balance(con: Connection) -> LedgerBalance:
     )
 
 
-_AMOUNTS = ("customer_paid", "revenue", "refunded", "owed_to_customer", "cost", "payments", "open_payables")
+_AMOUNTS = ("customer_paid", "revenue", "refunded", "owed_to_customer", "cost", "payments", "open_payables", "claims")
 
 
 def order_balance(order_id: str, debits: Mapping[str, Decimal], bill: Bill | None) -> OrderBalance:
@@ -79,31 +82,40 @@ def order_balance(order_id: str, debits: Mapping[str, Decimal], bill: Bill | Non
     found = OrderBalance(
         order_id=order_id,
         customer_paid=debits.get(Account.CASH_IN_TRANSIT, ZERO),
+        refunded=-debits.get(Account.CUSTOMER_REFUND, ZERO),
         revenue=-debits.get(Account.REVENUE, ZERO),
         owed_to_customer=-debits.get(Account.CUSTOMER_ADVANCE, ZERO),
         cost=debits.get(Account.COST_OF_GOODS, ZERO),
         payments=-debits.get(Account.BANK, ZERO),
         open_payables=-debits.get(Account.PAYABLE, ZERO),
+        claims=debits.get(Account.SUPPLIER_ADVANCE, ZERO),
     )
     return found.model_copy(update={"wrong": tuple(_differences(found, bill or Bill(order_id=order_id)))})
 
 
 def _differences(found: OrderBalance, bill: Bill) -> list[str]:
-    settled = [p.amount for p in bill.payables if p.status is PayableStatus.SETTLED]
-    still_open = [p.amount for p in bill.payables if p.status is not PayableStatus.SETTLED]
+    advances = [p for p in bill.payables if p.is_advance]
+    payables = [p for p in bill.payables if not p.is_advance]
+    paid = sum((p.owed for p in bill.payables if p.status is PayableStatus.SETTLED), ZERO)
+    advanced = sum((p.amount for p in advances if p.status is PayableStatus.SETTLED), ZERO)
     pairs = {
         "customer paid": (found.customer_paid, bill.paid),
         "customer paid = revenue + refunded + owed": (
             found.customer_paid,
             found.revenue + found.refunded + found.owed_to_customer,
         ),
-        "revenue": (
-            found.revenue,
-            sum((i.total for i in bill.invoices if i.status is InvoiceStatus.ISSUED), ZERO),
+        "revenue": (found.revenue, sum((i.total for i in bill.invoices if i.in_force), ZERO)),
+        "refunded": (
+            found.refunded,
+            sum((r.amount for r in bill.refunds if r.status is RefundStatus.SETTLED), ZERO),
         ),
-        "cost": (found.cost, sum((p.amount for p in bill.payables), ZERO)),
-        "cost = payments + open": (found.cost, found.payments + found.open_payables),
-        "payments": (found.payments, sum(settled, ZERO)),
-        "open payables": (found.open_payables, sum(still_open, ZERO)),
+        "cost": (found.cost, sum((p.amount for p in payables), ZERO)),
+        "cost + claims = payments + open": (found.cost + found.claims, found.payments + found.open_payables),
+        "payments": (found.payments, paid),
+        "open payables": (
+            found.open_payables,
+            sum((p.owed for p in payables if p.status is not PayableStatus.SETTLED), ZERO),
+        ),
+        "claims": (found.claims, advanced - sum((p.advanced for p in payables), ZERO)),
     }
     return [f"{name}: {left} and {right}" for name, (left, right) in pairs.items() if left != right]

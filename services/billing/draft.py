@@ -16,7 +16,8 @@ from schemas.order import Item, OrderReady
 from schemas.purchase_order import PoLine
 from schemas.store import StoreChanged
 from schemas.values import Uf
-from services.billing.apportion import ZERO, Share, divide, line_shares, unit_price
+from services.billing import shares
+from services.billing.apportion import ZERO, Share, unit_price
 from services.billing.document_fields import (
     Intermediary,
     InvoiceDocument,
@@ -30,7 +31,7 @@ from services.billing.document_fields import (
 from services.billing.invoice_arithmetic import access_key
 from services.billing.invoice_parties import intermediary, other_shippers, payments, receiver
 from services.billing.reference import Reference
-from services.billing.state import Bill, PurchaseOrder
+from services.billing.state import Bill, BilledPart, PurchaseOrder
 from services.billing.tax_profile import cfop, item_tax
 
 MOST_ITEMS = 990
@@ -49,6 +50,7 @@ class Draft:
     store: StoreChanged
     profile: TaxProfileChanged
     items: tuple[InvoiceItem, ...]
+    parts: tuple[BilledPart, ...]
     total: Decimal
     issuer: Issuer
     receiver: Receiver
@@ -84,8 +86,12 @@ class Draft:
 def drafts(bill: Bill, reference: Reference, now: datetime) -> tuple[Draft, ...] | NotYet | Refused:
     """The R that can be issued now. NotYet: reference data that they need has not come."""
     order = bill.order
-    billed = {po_id for invoice in bill.invoices for po_id in invoice.po_ids}
-    if order is None or not any(po.supplied and po.po_id not in billed for po in bill.purchase_orders):
+    billed = {po_id for invoice in bill.invoices if invoice.bills for po_id in invoice.po_ids}
+    if (
+        order is None
+        or bill.stopping.under_way
+        or not any(po.supplied and po.po_id not in billed for po in bill.purchase_orders)
+    ):
         return ()
     if reference.store is None:
         return later("store.changed")
@@ -106,14 +112,14 @@ def drafts(bill: Bill, reference: Reference, now: datetime) -> tuple[Draft, ...]
 
 
 def _ready(bill: Bill, per_order: bool) -> Iterable[tuple[PurchaseOrder, ...]]:
-    """What each R bills. Shares need all POs of the order, so none is ready before all of them are known."""
+    """What each R bills. None is ready before all POs of the order are known; one for all, before they cover it."""
     pos = tuple(bill.purchase_order(po_id) for po_id in bill.sale_po_ids)
     if not pos or any(po.created is None for po in pos):
         return
-    billed = {po_id for invoice in bill.invoices for po_id in invoice.po_ids}
+    billed = {po_id for invoice in bill.invoices if invoice.bills for po_id in invoice.po_ids}
     if not per_order:
         yield from ((po,) for po in pos if po.supplied and po.po_id not in billed)
-    elif not billed and all(po.supplied for po in pos):
+    elif not billed and bill.covered and all(po.supplied for po in pos):
         yield pos
 
 
@@ -136,13 +142,14 @@ def _draft(
         items = _items(bill, order, pos, profile, store.seller.address.uf)
         if not isinstance(items, tuple):
             return items
-        total = sum((share.total for _, share in items), ZERO)
+        total = sum((share.total for _, share, _ in items), ZERO)
         return Draft(
             po_ids=tuple(po.po_id for po in pos),
             order=order,
             store=store,
             profile=profile,
-            items=tuple(item for item, _ in items),
+            items=tuple(item for item, _, _ in items),
+            parts=tuple(part for _, _, part in items),
             total=total,
             issuer=Issuer(regime=profile.regime, **dict(store.seller)),
             receiver=receiver(order),
@@ -156,12 +163,12 @@ def _draft(
 
 def _items(
     bill: Bill, order: OrderReady, pos: Sequence[PurchaseOrder], profile: TaxProfileChanged, seller: Uf
-) -> tuple[tuple[InvoiceItem, Share], ...] | NotYet | Refused:
+) -> tuple[tuple[InvoiceItem, Share, BilledPart], ...] | NotYet | Refused:
     ordered = {item.line: item for item in order.items}
-    shares = _shares(bill, order)
-    found: list[tuple[InvoiceItem, Share]] = []
+    unbilled = shares.of_unbilled(bill, order)
+    found: list[tuple[InvoiceItem, Share, BilledPart]] = []
     for po in pos:
-        for line in po.created.lines if po.created else ():
+        for line in po.lines:
             if (item := ordered.get(line.order_line)) is None:
                 return Refused(
                     "unknown_order_line", f"PO {po.po_id} supplies line {line.order_line}, which nobody ordered"
@@ -170,27 +177,24 @@ def _items(
             tax = item_tax(profile, source.origin, seller, order.ship_to.uf)
             if isinstance(tax, NotYet):
                 return tax
-            share = shares[po.po_id, line.line]
-            found.append((_item(item, line, source, share, cfop(profile, seller, order.ship_to.uf), tax), share))
+            share = unbilled[po.po_id, line.line]
+            written = _item(item, line, source, share, cfop(profile, seller, order.ship_to.uf), tax)
+            found.append((written, share, _part(po.po_id, line, share)))
     if len(found) > MOST_ITEMS:
         return Refused("too_many_items", f"R takes {MOST_ITEMS} items, these POs have {len(found)}")
     return tuple(found)
 
 
-def _shares(bill: Bill, order: OrderReady) -> dict[tuple[str, int], Share]:
-    """What each PO line has of the order. What no PO supplies (yet) keeps its part too."""
-    by_line: dict[int, list[tuple[str, PoLine]]] = {}
-    for po_id in bill.sale_po_ids:
-        created = bill.purchase_order(po_id).created
-        for line in created.lines if created else ():
-            by_line.setdefault(line.order_line, []).append((po_id, line))
-    shares: dict[tuple[str, int], Share] = {}
-    for item, share in zip(order.items, line_shares(order.items, order.freight, order.discount), strict=True):
-        parts = by_line.get(item.line, [])
-        quantities = [line.quantity for _, line in parts]
-        divided = divide(share, [*quantities, max(item.quantity - sum(quantities), 0)])
-        shares.update({(po_id, line.line): part for (po_id, line), part in zip(parts, divided, strict=False)})
-    return shares
+def _part(po_id: str, line: PoLine, share: Share) -> BilledPart:
+    return BilledPart(
+        order_line=line.order_line,
+        po_id=po_id,
+        po_line=line.line,
+        quantity=line.quantity,
+        goods=share.goods,
+        discount=share.discount,
+        freight=share.freight,
+    )
 
 
 def _source(po: PurchaseOrder, line: PoLine) -> NfLine:

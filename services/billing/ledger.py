@@ -19,6 +19,10 @@ class Account(StrEnum):
     COST_OF_GOODS = "cost_of_goods"
     PAYABLE = "payable"
     BANK = "bank"
+    SUPPLIER_ADVANCE = "supplier_advance"
+    """What prepaid suppliers have of us: goods, or money where the PO became void."""
+    CUSTOMER_REFUND = "customer_refund"
+    """The customer's money that went back."""
 
 
 class Movement(Model):
@@ -46,6 +50,24 @@ def invoiced(order_id: str, invoice_id: str, amount: Decimal, at: Time) -> Movem
 def bought(order_id: str, payable_id: str, amount: Decimal, at: Time) -> Movement:
     """Cost, when S2 has matched."""
     return _movement("bought", order_id, payable_id, Account.COST_OF_GOODS, Account.PAYABLE, amount, at)
+
+
+def uninvoiced(order_id: str, invoice_id: str, amount: Decimal, at: Time) -> Movement:
+    """Revenue taken back, when R is cancelled: the customer is owed again."""
+    return _movement("uninvoiced", order_id, invoice_id, Account.REVENUE, Account.CUSTOMER_ADVANCE, amount, at)
+
+
+def refunded(order_id: str, refund_id: str, amount: Decimal, at: Time) -> Movement:
+    return _movement("refunded", order_id, refund_id, Account.CUSTOMER_ADVANCE, Account.CUSTOMER_REFUND, amount, at)
+
+
+def advance_paid(order_id: str, payable_id: str, amount: Decimal, at: Time) -> Movement:
+    return _movement("advance_paid", order_id, payable_id, Account.SUPPLIER_ADVANCE, Account.BANK, amount, at)
+
+
+def advance_used(order_id: str, payable_id: str, amount: Decimal, at: Time) -> Movement:
+    """S2 came for what was paid in advance."""
+    return _movement("advance_used", order_id, payable_id, Account.PAYABLE, Account.SUPPLIER_ADVANCE, amount, at)
 
 
 def supplier_paid(order_id: str, payable_id: str, amount: Decimal, at: Time) -> Movement:

@@ -13,16 +13,21 @@ from lxml import etree
 
 from services.billing.document_fields import InvoiceDocument, Protocol
 from services.billing.nfe import NAMESPACE, build
+from services.billing.nfe_event import CANCELLATION, batch, cancellation
 from services.billing.nfe_signature import digest_value, sign, with_protocol
-from services.billing.settings import Settings
-from services.billing.state import (
+from services.billing.requests import (
     AuthoriseInvoice,
+    CancelInvoice,
+    CancellationAnswered,
     DispatchMarked,
     MarkDispatched,
+    OrderRefund,
     OrderSupplierPayment,
+    RefundTaken,
     SefazAnswered,
     SupplierPaymentTaken,
 )
+from services.billing.settings import Settings
 from shared.partner.errors import Rejected, Unavailable, Uncertain
 from shared.partner.http import Reply, request
 from shared.partner.operation import Attempt, Operation, Policy
@@ -36,6 +41,9 @@ NOT_FOUND = "217"
 PROCESSING = ("103", "105")
 STOPPED = ("108", "109")
 """SEFAZ is out of service, for a while or without an end in sight."""
+EVENT_REGISTERED = ("101", "135", "136", "151", "155")
+"""The event holds: registered, bound to the NF-e or not yet, in time or after it."""
+EVENT_DUPLICATE = "573"
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
 
 
@@ -67,6 +75,30 @@ class Sefaz:
             return None
         return _answer(self._signed(asked.document), status, reason, protocol)
 
+    async def cancel(self, asked: CancelInvoice, attempt: Attempt) -> CancellationAnswered:
+        """Builds, signs and sends the event. Raises Unavailable, Uncertain, Rejected."""
+        event = self._signed_event(asked)
+        headers = {"Content-Type": "application/xml"}
+        reply = await request(attempt, "POST", f"{self.url}/evento", data=batch(event, 1), headers=headers)
+        answer = _event_verdict(reply.expect(200), asked.access_key)
+        if answer is None:
+            raise Rejected(f"SEFAZ's answer is about no event: {reply.body[:500].decode(errors='replace')}")
+        if answer.code == EVENT_DUPLICATE:
+            return await self.find_cancellation(asked, attempt) or answer
+        return answer
+
+    async def find_cancellation(self, asked: CancelInvoice, attempt: Attempt) -> CancellationAnswered | None:
+        """The event that SEFAZ knows of the key; None where it knows none. Raises Unavailable, Uncertain, Rejected."""
+        reply = await request(attempt, "GET", f"{self.url}/consulta/{asked.access_key}")
+        return _event_verdict(reply.expect(200), asked.access_key)
+
+    def _signed_event(self, asked: CancelInvoice) -> bytes:
+        try:
+            event = cancellation(asked.access_key, asked.protocol, asked.reason, asked.at, self.environment)
+            return sign(event, self.key_pem, self.cert_pem)
+        except (ValueError, xmlsec.Error) as error:
+            raise Rejected(f"the cancellation of {asked.access_key} cannot be written: {error}") from error
+
     def _signed(self, document: InvoiceDocument) -> bytes:
         try:
             xml = build(document.model_copy(update={"environment": self.environment}))
@@ -97,6 +129,18 @@ class Erp:
         reply = await request(attempt, "POST", f"{self.url}/pagamentos", json=body)
         return SupplierPaymentTaken(erp_number=_text(reply, 202, "pagamento"))
 
+    async def order_refund(self, asked: OrderRefund, attempt: Attempt) -> RefundTaken:
+        """Raises Unavailable, Uncertain, Rejected."""
+        body = {
+            "referencia": asked.refund_id,
+            "pedido_externo": asked.order_id,
+            "pagamento": asked.payment_id,
+            "forma": asked.method,
+            "valor": str(asked.amount),
+        }
+        reply = await request(attempt, "POST", f"{self.url}/estornos", json=body)
+        return RefundTaken(erp_number=_text(reply, 202, "estorno"))
+
 
 def operations(settings: Settings) -> tuple[Operation, ...]:
     """Reads the signing key. Raises OSError where it cannot be read."""
@@ -109,28 +153,66 @@ def operations(settings: Settings) -> tuple[Operation, ...]:
     erp = Erp(settings.erp_url.rstrip("/"))
     return (
         Operation(AuthoriseInvoice, sefaz.authorise, SEFAZ, query=sefaz.find),
+        Operation(CancelInvoice, sefaz.cancel, SEFAZ, query=sefaz.find_cancellation),
         Operation(MarkDispatched, erp.mark_dispatched, ERP),
         Operation(OrderSupplierPayment, erp.order_payment, ERP),
+        Operation(OrderRefund, erp.order_refund, ERP),
     )
 
 
 def _verdict(reply: Reply, key: str) -> tuple[str, str, Protocol | None]:
     """cStat, xMotivo and the protocol where SEFAZ authorised; what protNFe says goes before what its envelope says."""
-    try:
-        root = etree.fromstring(reply.body, _PARSER)
-    except etree.XMLSyntaxError as error:
-        raise Rejected(f"SEFAZ answered with something else than XML: {error}") from error
+    root = _xml(reply)
     found = root.find(f".//{{{NAMESPACE}}}infProt")
     said = root if found is None else found
     fields = {element.tag.rpartition("}")[2]: element.text or "" for element in said if isinstance(element.tag, str)}
     status, reason = fields.get("cStat", ""), fields.get("xMotivo", "")
+    _raise_unless_decided(status, reason)
+    if not status or fields.get("chNFe", key) != key:
+        raise Rejected(f"SEFAZ's answer is not about {key}: {reply.body[:500].decode(errors='replace')}")
+    return status, reason, _protocol(fields) if status in AUTHORISED and found is not None else None
+
+
+def _event_verdict(reply: Reply, key: str) -> CancellationAnswered | None:
+    """What retEvento says of this key's cancellation; None where the answer has none."""
+    root = _xml(reply)
+    envelope = {e.tag.rpartition("}")[2]: e.text or "" for e in root if isinstance(e.tag, str)}
+    _raise_unless_decided(envelope.get("cStat", ""), envelope.get("xMotivo", ""))
+    for found in root.iterfind(f".//{{{NAMESPACE}}}retEvento/{{{NAMESPACE}}}infEvento"):
+        fields = {element.tag.rpartition("}")[2]: element.text or "" for element in found}
+        if fields.get("chNFe", key) == key and fields.get("tpEvento", CANCELLATION) == CANCELLATION:
+            _raise_unless_decided(fields.get("cStat", ""), fields.get("xMotivo", ""))
+            return _event_answer(fields)
+    return None
+
+
+def _event_answer(fields: dict[str, str]) -> CancellationAnswered:
+    status, reason = fields.get("cStat", ""), fields.get("xMotivo", "")
+    return CancellationAnswered.model_validate(
+        {"outcome": "rejected", "code": status or "no_status", "reason": reason}
+        if status not in EVENT_REGISTERED
+        else {
+            "outcome": "cancelled",
+            "code": status,
+            "reason": reason,
+            "protocol": fields.get("nProt"),
+            "registered_at": fields.get("dhRegEvento"),
+        }
+    )
+
+
+def _xml(reply: Reply) -> etree._Element:
+    try:
+        return etree.fromstring(reply.body, _PARSER)
+    except etree.XMLSyntaxError as error:
+        raise Rejected(f"SEFAZ answered with something else than XML: {error}") from error
+
+
+def _raise_unless_decided(status: str, reason: str) -> None:
     if status in STOPPED:
         raise Unavailable(f"SEFAZ is out of service: {status} {reason}")
     if status in PROCESSING:
         raise Uncertain(f"SEFAZ has not decided yet: {status} {reason}")
-    if not status or fields.get("chNFe", key) != key:
-        raise Rejected(f"SEFAZ's answer is not about {key}: {reply.body[:500].decode(errors='replace')}")
-    return status, reason, _protocol(fields) if status in AUTHORISED and found is not None else None
 
 
 def _protocol(fields: dict[str, str]) -> Protocol:

@@ -1,16 +1,16 @@
-"""What a bill remembers of an order, and what billing asks of SEFAZ and the ERP."""
+"""What a bill remembers of an order: its POs, R, payables and refunds. Its requests are in `requests`."""
 
+from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Self
 
-from schemas.decision import Request
 from schemas.model import Model
 from schemas.nota_fiscal import SupplierNfMatched
 from schemas.order import OrderReady
-from schemas.purchase_order import PurchaseOrderCreated
-from schemas.values import AccessKey, Amount, Base64, Cnpj, Id, Problem, Time
-from services.billing.document_fields import InvoiceDocument
+from schemas.purchase_order import PoLine, PurchaseOrderCreated
+from schemas.values import AccessKey, Amount, Base64, Cnpj, Id, Problem, Time, Units
+from services.billing.apportion import ZERO
 
 
 class PurchaseOrder(Model):
@@ -18,6 +18,13 @@ class PurchaseOrder(Model):
 
     po_id: Id
     created: PurchaseOrderCreated | None = None
+    remaining: tuple[PoLine, ...] | None = None
+    """What the supplier left of it when it refused a part; None while it refused nothing."""
+    refused_at: Time | None = None
+    cancelled_at: Time | None = None
+    order_po_ids: tuple[Id, ...] = ()
+    """The order's POs by the newest refusal or cancellation of this one, and when that was said."""
+    order_po_ids_at: Time | None = None
     supplier_nfs: tuple[SupplierNfMatched, ...] = ()
     """S2, by access key."""
     remittance_key: AccessKey | None = None
@@ -26,12 +33,24 @@ class PurchaseOrder(Model):
     delivered_at: Time | None = None
 
     @property
+    def lines(self) -> tuple[PoLine, ...]:
+        """What it consists of now; nothing while it is not known."""
+        if self.remaining is not None:
+            return self.remaining
+        return self.created.lines if self.created else ()
+
+    @property
+    def void(self) -> bool:
+        """Nothing of it will come: it was cancelled, or refused as a whole."""
+        return self.cancelled_at is not None or self.remaining == ()
+
+    @property
     def supplied(self) -> bool:
         """Every line is covered by S2, and an S2 said that none is open any more."""
-        if self.created is None:
+        if self.created is None or self.void:
             return False
         covered = {line.po_line for nf in self.supplier_nfs for line in nf.lines}
-        wanted = {line.line for line in self.created.lines}
+        wanted = {line.line for line in self.lines}
         return any(not nf.open_lines for nf in self.supplier_nfs) and covered >= wanted
 
 
@@ -41,6 +60,21 @@ class InvoiceStatus(StrEnum):
     ISSUED = "issued"
     REFUSED = "refused"
     """Rejected by SEFAZ; it keeps its number until it is corrected or the number is voided."""
+    CANCELLING = "cancelling"
+    """SEFAZ was asked to cancel it; in force until it says so."""
+    CANCELLED = "cancelled"
+
+
+class BilledPart(Model):
+    """What an R bills of an order line: so many units of one PO line, and what these have of the order. BRL."""
+
+    order_line: int
+    po_id: Id
+    po_line: int
+    quantity: Units
+    goods: Amount
+    discount: Amount
+    freight: Amount
 
 
 class Invoice(Model):
@@ -56,7 +90,18 @@ class Invoice(Model):
     protocol: Id | None = None
     issued_at: Time | None = None
     problems: tuple[Problem, ...] = ()
-    """Why SEFAZ rejected it."""
+    """Why SEFAZ rejected it, or does not cancel it."""
+    parts: tuple[BilledPart, ...] = ()
+    cancelled_at: Time | None = None
+
+    @property
+    def in_force(self) -> bool:
+        return self.status in (InvoiceStatus.ISSUED, InvoiceStatus.CANCELLING)
+
+    @property
+    def bills(self) -> bool:
+        """Whether what it bills may not be billed again: always, until it is cancelled."""
+        return self.status is not InvoiceStatus.CANCELLED
 
 
 class PayableStatus(StrEnum):
@@ -67,23 +112,75 @@ class PayableStatus(StrEnum):
     SETTLED = "settled"
     REFUSED = "refused"
     """The bank refused; a later report may still settle it."""
+    COVERED = "covered"
+    """Paid in advance, as a whole."""
+    DROPPED = "dropped"
+    """An advance that was not ordered yet when its PO became void."""
 
 
 class Payable(Model):
-    """What is owed to a supplier for one duplicata of one S2."""
+    """What is owed to a supplier for one duplicata of one S2; without a key, the advance for a prepaid PO."""
 
     payable_id: Id
     po_id: Id
     supplier_id: Id
     supplier_cnpj: Cnpj
-    access_key: AccessKey
+    access_key: AccessKey | None = None
     amount: Amount
+    advanced: Amount = ZERO
+    """How much of it the PO's advance pays."""
     due: Time
     status: PayableStatus = PayableStatus.OPEN
     erp_number: Id | None = None
     settled_at: Time | None = None
     detail: str = ""
     """Why the payment was refused."""
+
+    @property
+    def is_advance(self) -> bool:
+        return self.access_key is None
+
+    @property
+    def owed(self) -> Decimal:
+        """What is to be paid for it, BRL."""
+        return self.amount - self.advanced
+
+
+class RefundStatus(StrEnum):
+    REQUESTED = "requested"
+    """Nobody was told: without an ERP a person pays it."""
+    ORDERING = "ordering"
+    ORDERED = "ordered"
+    SETTLED = "settled"
+    FAILED = "failed"
+    """A later report may still settle it."""
+
+
+class Refund(Model):
+    """Money of one payment that goes back to the customer."""
+
+    refund_id: Id
+    payment_id: Id
+    amount: Amount
+    status: RefundStatus = RefundStatus.REQUESTED
+    settled_at: Time | None = None
+    detail: str = ""
+
+
+class Stopping(Model):
+    """How far the cancellation of an order has come here."""
+
+    started_at: Time | None = None
+    refused_at: Time | None = None
+    fulfilment_stopped_at: Time | None = None
+    cancel_within: timedelta = timedelta(hours=24)
+    stopped_at: Time | None = None
+    """When `billing.stopped` was said."""
+
+    @property
+    def under_way(self) -> bool:
+        """A cancellation that was started after the last one was refused."""
+        return self.started_at is not None and (self.refused_at is None or self.refused_at < self.started_at)
 
 
 class Bill(Model):
@@ -95,30 +192,47 @@ class Bill(Model):
     """By id."""
     invoices: tuple[Invoice, ...] = ()
     payables: tuple[Payable, ...] = ()
+    refunds: tuple[Refund, ...] = ()
+    stopping: Stopping = Stopping()
     dispatch_marked: bool = False
     """The ERP was asked to show the order as "despachado"."""
 
     @property
     def sale_po_ids(self) -> tuple[str, ...]:
-        """The POs that R has to bill: those of the newest word on it, without resends."""
-        created = [po.created for po in self.purchase_orders if po.created is not None]
-        if not created:
+        """The POs that R has to bill: those of the newest word on it, without resends and void ones."""
+        words = [(po.created.created_at, po.created.order_po_ids) for po in self.purchase_orders if po.created]
+        words += [(po.order_po_ids_at, po.order_po_ids) for po in self.purchase_orders if po.order_po_ids_at]
+        if not words:
             return ()
-        resent = {c.po_id for c in created if c.purpose == "resend"}
-        newest = max(created, key=lambda c: (c.created_at, len(c.order_po_ids), c.po_id))
-        return tuple(sorted(set(newest.order_po_ids) - resent))
+        newest = max(at for at, _ in words)
+        named = {po_id for at, po_ids in words for po_id in po_ids if at == newest}
+        resent = {po.po_id for po in self.purchase_orders if po.created and po.created.purpose == "resend"}
+        return tuple(sorted(named - resent - {po.po_id for po in self.purchase_orders if po.void}))
+
+    @property
+    def covered(self) -> bool:
+        """Whether the POs have every unit of every line that was ordered: nothing is being sourced."""
+        if self.order is None:
+            return False
+        bought: dict[int, int] = {}
+        for po_id in self.sale_po_ids:
+            for line in self.purchase_order(po_id).lines:
+                bought[line.order_line] = bought.get(line.order_line, 0) + line.quantity
+        return all(bought.get(item.line, 0) >= item.quantity for item in self.order.items)
 
     @property
     def invoiced(self) -> bool:
-        """Every PO has an R that is authorised."""
-        billed = {po for i in self.invoices if i.status is InvoiceStatus.ISSUED for po in i.po_ids}
-        return bool(self.sale_po_ids) and billed >= set(self.sale_po_ids)
+        """All that was ordered has an R that is authorised."""
+        billed = {po for i in self.invoices if i.in_force for po in i.po_ids}
+        return self.covered and billed >= set(self.sale_po_ids)
 
     @property
     def paid(self) -> Decimal:
-        """What the customer has paid."""
+        """What the customer has paid, BRL: before the order was ready, and what was paid beside it and goes back."""
         payments = self.order.payments if self.order else ()
-        return sum((p.amount for p in payments if p.approved_at is not None), Decimal("0.00"))
+        approved = {p.payment_id: p.amount for p in payments if p.approved_at is not None}
+        beside = [r.amount for r in self.refunds if r.payment_id not in approved]
+        return sum((*approved.values(), *beside), Decimal("0.00"))
 
     def purchase_order(self, po_id: str) -> PurchaseOrder:
         return next((po for po in self.purchase_orders if po.po_id == po_id), PurchaseOrder(po_id=po_id))
@@ -131,58 +245,13 @@ class Bill(Model):
         invoices = [invoice if known.invoice_id == invoice.invoice_id else known for known in self.invoices]
         return self.model_copy(update={"invoices": tuple(invoices)})
 
+    def with_refund(self, refund: Refund) -> Self:
+        others = [other for other in self.refunds if other.refund_id != refund.refund_id]
+        return self.model_copy(update={"refunds": tuple(sorted([*others, refund], key=lambda r: r.refund_id))})
+
     def with_payable(self, payable: Payable) -> Self:
         payables = [payable if known.payable_id == payable.payable_id else known for known in self.payables]
         return self.model_copy(update={"payables": tuple(payables)})
-
-
-class AuthoriseInvoice(Request):
-    """Have SEFAZ authorise R. The document is whole: the same one is built and signed at every try."""
-
-    invoice_id: Id
-    document: InvoiceDocument
-
-
-class SefazAnswered(Model):
-    """What SEFAZ says of R: authorised with its protocol and the nfeProc XML, or rejected with its reason."""
-
-    outcome: Literal["authorised", "rejected"]
-    code: Id
-    """cStat"""
-    reason: str = ""
-    """xMotivo"""
-    protocol: Id | None = None
-    received_at: Time | None = None
-    xml: Base64 | None = None
-
-
-class MarkDispatched(Request):
-    """Show the order as "despachado" in the ERP, which one does as soon as it is invoiced."""
-
-    order_id: Id
-    erp_order_number: Id
-    access_key: AccessKey | None
-    """R's, where there is only one."""
-
-
-class DispatchMarked(Model):
-    status: str
-    """What the ERP shows now."""
-
-
-class OrderSupplierPayment(Request):
-    """Have the bank pay a supplier, through the ERP; scheduling it for the due date is the ERP's."""
-
-    payable_id: Id
-    supplier_cnpj: Cnpj
-    amount: Amount
-    due: Time
-
-
-class SupplierPaymentTaken(Model):
-    """The ERP took the payment order."""
-
-    erp_number: Id
 
 
 class InvoiceXml(Model):

@@ -10,6 +10,7 @@ from schemas.billing import SupplierPaymentReported, TaxProfileChanged
 from schemas.channel import ChannelChanged
 from schemas.model import Message, Model
 from schemas.nota_fiscal import SupplierNfMatched
+from schemas.refund import RefundReported
 from schemas.store import StoreChanged
 from schemas.supplier import SupplierChanged
 from schemas.timeline import Timeline
@@ -26,6 +27,14 @@ async def find_bills(con: Connection, messages: Sequence[SupplierPaymentReported
     rows = await con.fetch("select key, payable_ids from bill where payable_ids && $1::text[]", wanted)
     order_of = {payable_id: row["key"] for row in rows for payable_id in row["payable_ids"]}
     return [order_of.get(message.payable_id) for message in messages]
+
+
+async def find_refunded(con: Connection, messages: Sequence[RefundReported]) -> list[str | None]:
+    """The order of each refund; None where it is not known (yet)."""
+    wanted = list({message.refund_id for message in messages})
+    rows = await con.fetch("select key, refund_ids from bill where refund_ids && $1::text[]", wanted)
+    order_of = {refund_id: row["key"] for row in rows for refund_id in row["refund_ids"]}
+    return [order_of.get(message.refund_id) for message in messages]
 
 
 async def load_references(con: Connection, keys: Sequence[str], messages: Sequence[Message]) -> list[Reference]:

@@ -7,6 +7,7 @@ from schemas.billing import SupplierPaymentReported
 from schemas.catalogue import Entry, by_type, family_of, newest
 from schemas.channel import ChannelOrderReported
 from schemas.model import Message
+from schemas.refund import RefundReported
 from schemas.supplier import CarrierReported, SupplierNfIssued, SupplierPoConfirmed, SupplierShipped
 
 
@@ -50,6 +51,6 @@ DOORS: tuple[Door, ...] = (
         field="supplier_id",
     ),
     Door("carriers", "/v1/carriers/{partner}/events", "carrier", (CarrierReported,), field="carrier"),
-    Door("erp", "/v1/erp/events", "erp", (SupplierPaymentReported,)),
+    Door("erp", "/v1/erp/events", "erp", (SupplierPaymentReported, RefundReported)),
     Door("channels", "/v1/channels/{partner}/events", "channel", (ChannelOrderReported,), field="channel_id"),
 )

@@ -12,7 +12,9 @@ from schemas.decision import Context, Decision, Numbers
 from schemas.model import Message
 from schemas.order import OrderStatusChanged
 from services.billing.ledger import Movement
-from services.billing.state import AuthoriseInvoice
+from services.billing.requests import (
+    AuthoriseInvoice,
+)
 from services.order_intake.decide.status import RANK
 from services.order_intake.state import Order
 from shared.worker.routes import plain

@@ -7,7 +7,9 @@ from uuid import UUID, uuid5
 
 from schemas.decision import Decision
 from schemas.order import OrderReady
-from services.billing.state import OrderSupplierPayment
+from services.billing.requests import (
+    OrderSupplierPayment,
+)
 from shared.worker.incoming import Incoming
 from shared.worker.subscription import Answer, Service, Subscription
 from tests.simulation.broker import Broker, Waiting

@@ -18,7 +18,7 @@ from schemas.model import Message, Model
 from schemas.purchase_order import PoLine
 from schemas.supplier import CarrierReported, SupplierNfIssued, SupplierPoConfirmed, SupplierShipped
 from services.billing.invoice_arithmetic import cents
-from services.billing.state import (
+from services.billing.requests import (
     AuthoriseInvoice,
     DispatchMarked,
     MarkDispatched,

@@ -8,6 +8,7 @@
 | POST /pedidos-compra                     | 201 {numero}                 | `pedido-compra`, referencia              |
 | POST /notas-entrada                      | 201 {lancamento}             | `nota-entrada`, chave                    |
 | POST /pagamentos                         | 202 {pagamento}, then a call back | `pagamento`, referencia             |
+| POST /estornos                           | 202 {estorno}, then a call back   | `estorno`, referencia               |
 
 Every POST needs an `Idempotency-Key`; other content under a known key is a 409. What comes twice under two keys is done
 twice, as a real ERP would.
@@ -26,7 +27,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 from pydantic import ValidationError
 
-from deploy.local.partners.erp_forms import NotaEntrada, Pagamento, PedidoCompra, PedidoVenda, Situacao
+from deploy.local.partners.erp_forms import Estorno, NotaEntrada, Pagamento, PedidoCompra, PedidoVenda, Situacao
 from deploy.local.partners.sandbox import Sandbox
 from schemas.model import Model
 
@@ -119,6 +120,26 @@ class Erp:
         body = {"id": payment, "type": "supplier_payment.reported", "data": data}
         await self.sandbox.call_back("/v1/erp/events", "erp", body)
 
+    async def refund(self, request: web.Request) -> web.Response:
+        form = await self.read(request, Estorno)
+
+        def do() -> dict[str, str]:
+            number = f"ES{next(self.numbers)}"
+            self.sandbox.later(self.report_refunded(form, number))
+            return {"estorno": number}
+
+        return self.once(request, "estorno", form.referencia, do, status=202)
+
+    async def report_refunded(self, form: Estorno, number: str) -> None:
+        await asyncio.sleep(self.sandbox.pace)
+        data = {
+            "refund_id": form.referencia,
+            "outcome": "settled",
+            "bank_reference": number,
+            "reported_at": datetime.now(UTC).isoformat(),
+        }
+        await self.sandbox.call_back("/v1/erp/events", "erp", {"id": number, "type": "refund.reported", "data": data})
+
     async def read(self, request: web.Request, model: type[M]) -> M:
         """The form. 400: not JSON, a field missing or wrong, or no idempotency key. 409: another form under its key."""
         if not request.headers.get("Idempotency-Key"):
@@ -155,6 +176,7 @@ def create_app(sandbox: Sandbox) -> web.Application:
             web.post("/pedidos-compra", erp.open_purchase_order),
             web.post("/notas-entrada", erp.book_invoice),
             web.post("/pagamentos", erp.pay),
+            web.post("/estornos", erp.refund),
         ]
     )
     return app

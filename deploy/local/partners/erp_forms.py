@@ -77,3 +77,11 @@ class Pagamento(Model):
     favorecido_cnpj: Cnpj
     valor: Amount
     vencimento: Data
+
+
+class Estorno(Model):
+    referencia: Id
+    pedido_externo: Id
+    pagamento: Id
+    forma: Text
+    valor: Amount

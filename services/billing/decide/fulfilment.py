@@ -5,18 +5,25 @@ in which order they come, and what was done is seen in the bill and not done aga
 """
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from schemas.decision import Call, Context, Decision, Outcome, unchanged
 from schemas.model import Model
 from schemas.nota_fiscal import RemittanceNfMatched, SupplierNfMatched
-from schemas.order import OrderReady
-from schemas.purchase_order import PurchaseOrderCreated, ShipmentDelivered, ShipmentDispatched
+from schemas.order import OrderCancellationRefused, OrderReady
+from schemas.purchase_order import (
+    PurchaseOrderCancelled,
+    PurchaseOrderCreated,
+    PurchaseOrderRefused,
+    ShipmentDelivered,
+    ShipmentDispatched,
+)
 from services.billing import ledger
 from services.billing.decide.invoices import numbered
-from services.billing.decide.payables import opened, ordered, payable_opened
+from services.billing.decide.payables import advances, opened, ordered, payable_opened, without_void_advances
 from services.billing.draft import drafts
 from services.billing.reference import Reference
-from services.billing.state import Bill, PurchaseOrder
+from services.billing.state import Bill, Payable, PurchaseOrder
 
 Ctx = Context[Reference]
 
@@ -39,6 +46,47 @@ def on_purchase_order_created(bill: Bill | None, event: PurchaseOrderCreated, ct
         return po if po.created is not None else po.model_copy(update={"created": said})
 
     return _learnt(bill, event.order_id, event.po_id, learn, lambda known: _advance(known, ctx))
+
+
+def on_purchase_order_refused(bill: Bill | None, event: PurchaseOrderRefused, ctx: Ctx) -> Outcome[Bill]:
+    """What remains of the PO is billed; of several refusals the newest holds."""
+
+    def learn(po: PurchaseOrder) -> PurchaseOrder:
+        if po.refused_at is not None and event.refused_at <= po.refused_at:
+            return po
+        return _with_word(
+            po.model_copy(update={"remaining": event.lines, "refused_at": event.refused_at}),
+            event.order_po_ids,
+            event.refused_at,
+        )
+
+    return _learnt(bill, event.order_id, event.po_id, learn, lambda known: _advance(known, ctx))
+
+
+def on_purchase_order_cancelled(bill: Bill | None, event: PurchaseOrderCancelled, ctx: Ctx) -> Outcome[Bill]:
+    def learn(po: PurchaseOrder) -> PurchaseOrder:
+        if po.cancelled_at is not None:
+            return po
+        cancelled = po.model_copy(update={"cancelled_at": event.cancelled_at})
+        return _with_word(cancelled, event.order_po_ids, event.cancelled_at)
+
+    return _learnt(bill, event.order_id, event.po_id, learn, lambda known: _advance(known, ctx))
+
+
+def on_cancellation_refused(bill: Bill | None, event: OrderCancellationRefused, ctx: Ctx) -> Outcome[Bill]:
+    """The order goes on: what could not be billed meanwhile is billed now."""
+    known = bill or Bill(order_id=event.order_id)
+    before = known.stopping.refused_at
+    if before is not None and event.refused_at <= before:
+        return unchanged(bill)
+    stopping = known.stopping.model_copy(update={"refused_at": event.refused_at})
+    return _advance(known.model_copy(update={"stopping": stopping}), ctx)
+
+
+def _with_word(po: PurchaseOrder, order_po_ids: tuple[str, ...], at: datetime) -> PurchaseOrder:
+    if po.order_po_ids_at is not None and at < po.order_po_ids_at:
+        return po
+    return po.model_copy(update={"order_po_ids": order_po_ids, "order_po_ids_at": at})
 
 
 def on_supplier_nf_matched(bill: Bill | None, event: SupplierNfMatched, ctx: Ctx) -> Outcome[Bill]:
@@ -103,17 +151,22 @@ def _advance(bill: Bill, ctx: Ctx, rows: Sequence[Model] = ()) -> Outcome[Bill]:
     if not isinstance(written, tuple):
         return written
     requests = [numbered(draft, ctx) for draft in written]
+    bill = bill.model_copy(update={"invoices": (*bill.invoices, *(invoice for invoice, _ in requests))})
+    paid_first = advances(bill, ctx)
+    bill = bill.model_copy(update={"payables": (*bill.payables, *paid_first)})
     owed = opened(bill, ctx)
-    bill = bill.model_copy(
-        update={
-            "invoices": (*bill.invoices, *(invoice for invoice, _ in requests)),
-            "payables": (*bill.payables, *owed),
-        }
-    )
+    bill = without_void_advances(bill.model_copy(update={"payables": (*bill.payables, *owed)}))
     bill, payments = ordered(bill)
     return Decision(
         bill,
-        events=[payable_opened(bill, payable) for payable in owed],
+        events=[payable_opened(bill, payable) for payable in (*paid_first, *owed) if payable.owed],
         calls=[*(Call("sefaz", request) for _, request in requests), *payments],
-        rows=[*rows, *(ledger.bought(bill.order_id, p.payable_id, p.amount, ctx.now) for p in owed)],
+        rows=[*rows, *(movement for payable in owed for movement in _bought(bill.order_id, payable, ctx.now))],
     )
+
+
+def _bought(order_id: str, payable: Payable, at: datetime) -> list[Model]:
+    rows: list[Model] = [ledger.bought(order_id, payable.payable_id, payable.amount, at)]
+    if payable.advanced:
+        rows.append(ledger.advance_used(order_id, payable.payable_id, payable.advanced, at))
+    return rows

@@ -4,17 +4,20 @@ from schemas.billing import InvoiceIssued, InvoiceRefused
 from schemas.decision import Answered, Call, Context, Decision, Outcome, Refused, unchanged
 from schemas.values import Problem
 from services.billing import ledger
+from services.billing.decide.stopping import wound_up
 from services.billing.draft import Draft
 from services.billing.reference import Reference, series_name
-from services.billing.state import (
+from services.billing.requests import (
     AuthoriseInvoice,
-    Bill,
     DispatchMarked,
+    MarkDispatched,
+    SefazAnswered,
+)
+from services.billing.state import (
+    Bill,
     Invoice,
     InvoiceStatus,
     InvoiceXml,
-    MarkDispatched,
-    SefazAnswered,
 )
 
 
@@ -29,6 +32,7 @@ def numbered(draft: Draft, ctx: Context[Reference]) -> tuple[Invoice, AuthoriseI
         number=number,
         access_key=document.access_key,
         total=draft.total,
+        parts=draft.parts,
     )
     return invoice, AuthoriseInvoice(invoice_id=invoice_id, document=document)
 
@@ -40,11 +44,11 @@ def on_invoice_answered(
     invoice = next((i for i in bill.invoices if i.invoice_id == event.request.invoice_id), None) if bill else None
     if bill is None or invoice is None:
         return Refused("unknown_invoice", event.request.invoice_id)
-    if invoice.status is InvoiceStatus.ISSUED:
+    if invoice.status not in (InvoiceStatus.REQUESTED, InvoiceStatus.REFUSED):
         return unchanged(bill)
     if event.answer.outcome == "rejected":
-        return _refused(bill, invoice, event.answer)
-    return _issued(bill, invoice, event.answer)
+        return _refused(bill, invoice, event.answer, ctx)
+    return _issued(bill, invoice, event.answer, ctx)
 
 
 def on_dispatch_marked(
@@ -54,7 +58,7 @@ def on_dispatch_marked(
     return unchanged(bill)
 
 
-def _issued(bill: Bill, invoice: Invoice, answer: SefazAnswered) -> Outcome[Bill]:
+def _issued(bill: Bill, invoice: Invoice, answer: SefazAnswered, ctx: Context[None]) -> Outcome[Bill]:
     order, protocol, at, xml = bill.order, answer.protocol, answer.received_at, answer.xml
     if order is None or protocol is None or at is None or xml is None:
         return Refused("incomplete_authorisation", f"{invoice.access_key} was authorised without protocol or XML")
@@ -63,6 +67,7 @@ def _issued(bill: Bill, invoice: Invoice, answer: SefazAnswered) -> Outcome[Bill
     )
     bill = bill.with_invoice(issued)
     bill, calls = _dispatch_marked(bill)
+    bill, said, cancellations = wound_up(bill, ctx)
     fact = InvoiceIssued(
         order_id=bill.order_id,
         store_id=order.store_id,
@@ -81,20 +86,21 @@ def _issued(bill: Bill, invoice: Invoice, answer: SefazAnswered) -> Outcome[Bill
     document = InvoiceXml(
         access_key=invoice.access_key, order_id=bill.order_id, invoice_id=invoice.invoice_id, xml=xml, issued_at=at
     )
-    return Decision(bill, events=[fact], calls=calls, rows=[document, *revenue])
+    return Decision(bill, events=[fact, *said], calls=[*calls, *cancellations], rows=[document, *revenue])
 
 
 def _dispatch_marked(bill: Bill) -> tuple[Bill, tuple[Call, ...]]:
     """One retailer's ERP shows "despachado" as soon as all is invoiced; asked once."""
     number = bill.order.erp_order_number if bill.order else None
-    if number is None or bill.dispatch_marked or not bill.invoiced:
+    if number is None or bill.dispatch_marked or bill.stopping.under_way or not bill.invoiced:
         return bill, ()
-    key = bill.invoices[0].access_key if len(bill.invoices) == 1 else None
+    keys = [invoice.access_key for invoice in bill.invoices if invoice.in_force]
+    key = keys[0] if len(keys) == 1 else None
     request = MarkDispatched(order_id=bill.order_id, erp_order_number=number, access_key=key)
     return bill.model_copy(update={"dispatch_marked": True}), (Call("erp", request),)
 
 
-def _refused(bill: Bill, invoice: Invoice, answer: SefazAnswered) -> Outcome[Bill]:
+def _refused(bill: Bill, invoice: Invoice, answer: SefazAnswered, ctx: Context[None]) -> Outcome[Bill]:
     problems = (Problem(code=answer.code, where="SEFAZ", detail=answer.reason),)
     if invoice.status is InvoiceStatus.REFUSED and invoice.problems == problems:
         return unchanged(bill)
@@ -106,4 +112,5 @@ def _refused(bill: Bill, invoice: Invoice, answer: SefazAnswered) -> Outcome[Bil
         number=invoice.number,
         problems=problems,
     )
-    return Decision(bill.with_invoice(known), events=[fact])
+    bill, said, _ = wound_up(bill.with_invoice(known), ctx)
+    return Decision(bill, events=[fact, *said])

@@ -1,6 +1,13 @@
-"""What suppliers are owed: opened when S2 matches, paid through the ERP, settled when the bank says so."""
+"""What suppliers are owed: opened when S2 matches, paid through the ERP, settled when the bank says so.
+
+A prepaid supplier's PO opens an advance of its total when it is created; its S2 settle against that, and only what they
+ask beyond it is owed. An advance that was not ordered yet is dropped with its PO; one that was paid for a PO that
+became void is a claim on the supplier.
+"""
 
 from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
 
 from schemas.billing import (
     PayableOpened,
@@ -13,28 +20,79 @@ from schemas.decision import Answered, Call, Context, Decision, Outcome, Refused
 from schemas.nota_fiscal import Installment, SupplierNfMatched
 from schemas.purchase_order import PurchaseOrderCreated
 from services.billing import ledger
-from services.billing.apportion import apportion
+from services.billing.apportion import ZERO, apportion
 from services.billing.reference import Reference
+from services.billing.requests import (
+    OrderSupplierPayment,
+    SupplierPaymentTaken,
+)
 from services.billing.state import (
     Bill,
-    OrderSupplierPayment,
     Payable,
     PayableStatus,
     PurchaseOrder,
-    SupplierPaymentTaken,
 )
 
 
 def opened(bill: Bill, ctx: Context[Reference]) -> tuple[Payable, ...]:
     """A payable for each duplicata of each S2 that has none yet; a PO that is not known yet has none."""
     known = {(payable.po_id, payable.access_key) for payable in bill.payables}
+    found: list[Payable] = []
+    for po in bill.purchase_orders:
+        if po.created is None:
+            continue
+        left = _advance_left(bill, po.po_id)
+        for nf in po.supplier_nfs:
+            if (po.po_id, nf.access_key) not in known:
+                owed = _covered(_payables(po.created, nf, ctx), left)
+                left -= sum((payable.advanced for payable in owed), ZERO)
+                found += owed
+    return tuple(found)
+
+
+def advances(bill: Bill, ctx: Context[Any]) -> tuple[Payable, ...]:
+    """One for each PO of a prepaid supplier that has none yet."""
+    known = {payable.po_id for payable in bill.payables if payable.is_advance}
     return tuple(
-        payable
+        Payable(
+            payable_id=str(ctx.id(f"advance/{po.po_id}")),
+            po_id=po.po_id,
+            supplier_id=po.created.supplier_id,
+            supplier_cnpj=po.created.supplier_cnpj,
+            amount=po.created.total,
+            due=ctx.now,
+        )
         for po in bill.purchase_orders
-        for nf in po.supplier_nfs
-        if po.created is not None and (po.po_id, nf.access_key) not in known
-        for payable in _payables(po.created, nf, ctx)
+        if po.created is not None and po.created.terms.kind == "prepaid"
+        if not po.void and po.po_id not in known and po.created.total
     )
+
+
+def without_void_advances(bill: Bill) -> Bill:
+    """Advances that nobody was asked to pay are dropped with their POs."""
+    for payable in bill.payables:
+        void = payable.is_advance and bill.purchase_order(payable.po_id).void
+        if void and payable.status is PayableStatus.OPEN:
+            bill = bill.with_payable(payable.model_copy(update={"status": PayableStatus.DROPPED}))
+    return bill
+
+
+def _advance_left(bill: Bill, po_id: str) -> Decimal:
+    """What is left of the PO's advance, BRL; what the bank refused, or was dropped, pays nothing."""
+    mine = [payable for payable in bill.payables if payable.po_id == po_id]
+    given = [p.amount for p in mine if p.is_advance and p.status not in (PayableStatus.REFUSED, PayableStatus.DROPPED)]
+    return sum(given, ZERO) - sum((p.advanced for p in mine), ZERO)
+
+
+def _covered(payables: tuple[Payable, ...], left: Decimal) -> list[Payable]:
+    """The payables, as far as `left` goes paid in advance, the first one first."""
+    found: list[Payable] = []
+    for payable in payables:
+        advanced = min(left, payable.amount)
+        left -= advanced
+        status = PayableStatus.COVERED if advanced == payable.amount else payable.status
+        found.append(payable.model_copy(update={"advanced": advanced, "status": status}))
+    return found
 
 
 def _payables(po: PurchaseOrderCreated, nf: SupplierNfMatched, ctx: Context[Reference]) -> tuple[Payable, ...]:
@@ -67,7 +125,7 @@ def payable_opened(bill: Bill, payable: Payable) -> PayableOpened:
         supplier_id=payable.supplier_id,
         payable_id=payable.payable_id,
         access_key=payable.access_key,
-        amount=payable.amount,
+        amount=payable.owed,
         due=payable.due,
     )
 
@@ -87,7 +145,7 @@ def ordered(bill: Bill) -> tuple[Bill, tuple[Call, ...]]:
                 OrderSupplierPayment(
                     payable_id=payable.payable_id,
                     supplier_cnpj=payable.supplier_cnpj,
-                    amount=payable.amount,
+                    amount=payable.owed,
                     due=due,
                 ),
             )
@@ -98,7 +156,7 @@ def ordered(bill: Bill) -> tuple[Bill, tuple[Call, ...]]:
 
 def _payment_due(po: PurchaseOrder, payable: Payable) -> datetime | None:
     """When it is to be paid; None where that is not known yet."""
-    if po.created is None or po.created.terms.kind != "on_delivery":
+    if payable.is_advance or po.created is None or po.created.terms.kind != "on_delivery":
         return payable.due
     return po.delivered_at and po.delivered_at + timedelta(days=po.created.terms.days)
 
@@ -118,7 +176,7 @@ def on_supplier_payment_taken(
         po_id=payable.po_id,
         supplier_id=payable.supplier_id,
         payable_id=payable.payable_id,
-        amount=payable.amount,
+        amount=payable.owed,
         ordered_at=event.answered_at,
     )
     known = payable.model_copy(update={"status": status, "erp_number": event.answer.erp_number})
@@ -152,10 +210,11 @@ def _settled(bill: Bill, payable: Payable, event: SupplierPaymentReported) -> De
         po_id=payable.po_id,
         supplier_id=payable.supplier_id,
         payable_id=payable.payable_id,
-        amount=payable.amount,
+        amount=payable.owed,
         settled_at=event.reported_at,
     )
-    paid = ledger.supplier_paid(bill.order_id, payable.payable_id, payable.amount, event.reported_at)
+    pay = ledger.advance_paid if payable.is_advance else ledger.supplier_paid
+    paid = pay(bill.order_id, payable.payable_id, payable.owed, event.reported_at)
     return Decision(bill.with_payable(known), events=[fact], rows=[paid])
 
 
@@ -166,7 +225,7 @@ def _payment_refused(bill: Bill, payable: Payable, event: SupplierPaymentReporte
         po_id=payable.po_id,
         supplier_id=payable.supplier_id,
         payable_id=payable.payable_id,
-        amount=payable.amount,
+        amount=payable.owed,
         detail=event.detail,
         refused_at=event.reported_at,
     )

@@ -17,7 +17,10 @@ from deploy.local.partners import erp
 from deploy.local.partners.sandbox import Sandbox
 from schemas.billing import SupplierPaymentReported
 from services.billing.partners import Erp
-from services.billing.state import MarkDispatched, OrderSupplierPayment
+from services.billing.requests import (
+    MarkDispatched,
+    OrderSupplierPayment,
+)
 from shared.partner.errors import Rejected
 from shared.partner.operation import Attempt
 

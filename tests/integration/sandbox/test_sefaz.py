@@ -19,7 +19,9 @@ from schemas.access_key import CODE_BY_UF, control_code
 from services.billing.invoice_arithmetic import access_key
 from services.billing.nfe_signature import schema_problems
 from services.billing.partners import Sefaz
-from services.billing.state import AuthoriseInvoice
+from services.billing.requests import (
+    AuthoriseInvoice,
+)
 from shared.partner.errors import Rejected, Unavailable, Uncertain
 from shared.partner.operation import Attempt
 from tests.unit.nf_builders import BRASILIA, invoice, invoice_item, retailer

@@ -17,7 +17,13 @@ from schemas.supplier import SupplierChanged, Terms
 from schemas.timeline import Timeline
 from schemas.values import Customer, Logistics
 from services.billing.reference import Reference, series_names
-from services.billing.state import AuthoriseInvoice, Bill, SefazAnswered
+from services.billing.requests import (
+    AuthoriseInvoice,
+    SefazAnswered,
+)
+from services.billing.state import (
+    Bill,
+)
 from tests.unit.nf_builders import CUSTOMER_CPF, address, retailer, supplier
 
 NOW = datetime(2026, 7, 20, 15, 0, tzinfo=UTC)

@@ -1,8 +1,7 @@
 """What billing decides, in any order, and never twice."""
 
 import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,8 +18,8 @@ from schemas.billing import (
     TaxProfileChanged,
 )
 from schemas.channel import ChannelChanged
-from schemas.decision import Answered, Call, Context, Decision, NotYet, Outcome, Refused
-from schemas.model import Message, Model
+from schemas.decision import Answered, Decision, NotYet, Refused
+from schemas.model import Message
 from schemas.nota_fiscal import RemittanceNfMatched
 from schemas.purchase_order import ShipmentDelivered, ShipmentDispatched
 from schemas.store import StoreChanged
@@ -28,29 +27,22 @@ from schemas.supplier import Terms
 from schemas.timeline import Timeline
 from services.billing import decide
 from services.billing.ledger import Account, Movement
-from services.billing.reference import Reference
-from services.billing.state import (
+from services.billing.requests import (
     AuthoriseInvoice,
-    Bill,
     DispatchMarked,
-    InvoiceStatus,
-    InvoiceXml,
     MarkDispatched,
     OrderSupplierPayment,
-    PayableStatus,
     SupplierPaymentTaken,
 )
+from services.billing.state import (
+    Bill,
+    InvoiceStatus,
+    InvoiceXml,
+    PayableStatus,
+)
 from tests.unit.billing import builders as b
+from tests.unit.billing.run import DECISIONS, Run
 
-DECISIONS: dict[str, Callable[..., Outcome[Bill]]] = {
-    "order.ready.v1": decide.on_order_ready,
-    "purchase_order.created.v1": decide.on_purchase_order_created,
-    "supplier_nf.matched.v1": decide.on_supplier_nf_matched,
-    "remittance_nf.matched.v1": decide.on_remittance_nf_matched,
-    "shipment.dispatched.v1": decide.on_shipment_dispatched,
-    "shipment.delivered.v1": decide.on_shipment_delivered,
-    "supplier_payment.reported.v1": decide.on_supplier_payment_reported,
-}
 DELIVERED = ShipmentDelivered(
     order_id="order-1", po_id="po-a", po_number="PC-a", shipment_id="s-1", delivered_at=b.NOW + timedelta(days=3)
 )
@@ -62,65 +54,6 @@ S1_MATCHED = RemittanceNfMatched(
     order_id="order-1", po_id="po-a", po_number="PC-a", supplier_id="supplier-a", access_key=b.S2_KEYS["po-b"],
     invoice_key=b.S2_KEYS["po-a"], issued_at=b.NOW,
 )  # fmt: skip
-
-
-@dataclass
-class Run:
-    """One bill, and everything that came of its messages."""
-
-    known: Reference = field(default_factory=b.reference)
-    bill: Bill | None = None
-    events: list[Message] = field(default_factory=list)
-    calls: list[Call] = field(default_factory=list)
-    rows: list[Model] = field(default_factory=list)
-    count: int = 0
-    numbers: Any = None
-
-    def hear(self, *messages: Message) -> "Run":
-        for message in messages:
-            self.take(DECISIONS[message.TYPE](self.bill, message, self.context()))
-        return self
-
-    def context(self) -> Context[Any]:
-        """Another cause each time; the number series goes on."""
-        self.count += 1
-        ctx = b.context(f"event-{self.count}", self.known)
-        self.numbers = self.numbers or ctx.numbers
-        return Context(ctx.now, ctx.cause, ctx.reference, self.numbers)
-
-    def take(self, outcome: Outcome[Bill]) -> Decision[Bill]:
-        decision = b.decided(outcome)
-        self.bill = decision.state
-        self.events += decision.events
-        self.calls += decision.calls
-        self.rows += decision.rows
-        return decision
-
-    def authorise_all(self) -> "Run":
-        for request in self.asked(AuthoriseInvoice):
-            self.take(decide.on_invoice_answered(self.bill, b.authorised(request), self.context()))
-        return self
-
-    def asked(self, kind: type[Model]) -> list[Any]:
-        return [call.request for call in self.calls if isinstance(call.request, kind)]
-
-    def said(self, kind: type[Message]) -> list[Any]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-    @property
-    def now(self) -> Bill:
-        assert self.bill is not None
-        return self.bill
-
-    def statuses(self) -> list[str]:
-        """Of its invoices, then of its payables."""
-        return [str(i.status) for i in self.now.invoices] + [str(p.status) for p in self.now.payables]
-
-    def moved(self, account: Account) -> Decimal:
-        """Debits less credits of an account."""
-        rows = [row for row in self.rows if isinstance(row, Movement)]
-        debits = sum((row.amount for row in rows if row.debit is account), Decimal(0))
-        return debits - sum((row.amount for row in rows if row.credit is account), Decimal(0))
 
 
 TWO_POS: Sequence[Message] = (

@@ -16,7 +16,12 @@ from services.billing.document_fields import InvoiceDocument, Protocol
 from services.billing.invoice_arithmetic import document_total
 from services.billing.nfe import build
 from services.billing.nfe_signature import schema_problems, sign
-from services.billing.state import AuthoriseInvoice, Bill
+from services.billing.requests import (
+    AuthoriseInvoice,
+)
+from services.billing.state import (
+    Bill,
+)
 from tests.unit.billing import builders as b
 from tests.unit.nf_builders import address, retailer
 

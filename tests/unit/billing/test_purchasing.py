@@ -1,0 +1,142 @@
+"""What billing makes of POs that are refused, cancelled, supplied by others than at first, or paid in advance."""
+
+from datetime import timedelta
+from decimal import Decimal
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from schemas.billing import PayableOpened
+from schemas.model import Message
+from schemas.purchase_order import PoLine, PurchaseOrderCancelled, PurchaseOrderRefused, RefusedLine
+from schemas.store import StoreChanged
+from schemas.supplier import Terms
+from schemas.timeline import Timeline
+from services.billing.requests import AuthoriseInvoice, OrderSupplierPayment
+from services.billing.state import PayableStatus
+from tests.unit.billing import builders as b
+from tests.unit.billing.run import Run
+
+LATER = b.NOW - timedelta(minutes=30)
+PREPAID = Terms(kind="prepaid", days=0)
+
+
+def refused(lines: tuple[PoLine, ...], order_po_ids: tuple[str, ...] = ("po-a", "po-b")) -> PurchaseOrderRefused:
+    return PurchaseOrderRefused(
+        order_id="order-1", po_id="po-a", po_number="PC-a", order_po_ids=order_po_ids, supplier_id="supplier-a",
+        refused=(RefusedLine(line=1, order_line=1, quantity=1),), lines=lines,
+        total=sum((line.total for line in lines), Decimal("0.00")), refused_at=LATER,
+    )  # fmt: skip
+
+
+def cancelled(*left: str) -> PurchaseOrderCancelled:
+    return PurchaseOrderCancelled(
+        order_id="order-1", po_id="po-a", po_number="PC-a", order_po_ids=left, supplier_id="supplier-a",
+        cause="silent", cancelled_at=LATER,
+    )  # fmt: skip
+
+
+def second(*lines: PoLine, **overrides: Any) -> Message:
+    """PO b, which takes over what PO a does not deliver."""
+    fields: dict[str, Any] = {"order_po_ids": ("po-a", "po-b"), "created_at": LATER, "lines": lines}
+    return b.po_created("po-b", **fields | overrides)
+
+
+ONE_OF_TWO = (b.po_line(1, 1, quantity=1, total=Decimal("40.00")), b.po_line(2, 2))
+SPLIT: tuple[Message, ...] = (
+    b.order_ready(),
+    b.only_po(),
+    refused(ONE_OF_TWO),
+    second(b.po_line(1, 1, quantity=1, total=Decimal("40.00")), total=Decimal("40.00")),
+    b.nf_of_only_po(
+        payable=Decimal("120.00"),
+        lines=(b.nf_line(1, 1, quantity=Decimal(1), total=Decimal("40.00")), b.nf_line(2, 2)),
+    ),
+    b.nf_matched(
+        "po-b",
+        payable=Decimal("40.00"),
+        lines=(b.nf_line(1, 1, quantity=Decimal(1), total=Decimal("40.00")),),
+    ),
+)
+
+
+@pytest.mark.parametrize("arrival", list(permutations(range(1, 6)))[::5])
+def test_order_line_over_two_pos_is_billed_to_the_cent_in_any_order(arrival: tuple[int, ...]) -> None:
+    run = Run().hear(SPLIT[0], *(SPLIT[i] for i in arrival)).authorise_all()
+    assert sum(i.total for i in run.now.invoices) == Decimal("300.00")
+    assert sorted(i.po_ids for i in run.now.invoices) == [("po-a",), ("po-b",)]
+    assert run.balance().wrong == ()
+
+
+def test_what_was_billed_before_the_split_stays_and_the_rest_is_billed_exactly() -> None:
+    """Seven cents over three units do not divide; whoever is billed first must not shift what the last one gets."""
+    items = (b.item(1, quantity=3, unit_price=Decimal("33.3333333333")), b.item(2))
+    order = b.order_ready(items=items, freight=Decimal("0.07"), discount=Decimal("0.00"), total=Decimal("240.07"),
+                          payments=())  # fmt: skip
+    po_a = b.only_po(lines=(b.po_line(1, 1, quantity=3), b.po_line(2, 2)))
+    kept = (b.po_line(1, 1, quantity=1), b.po_line(2, 2))
+    run = Run().hear(order, po_a, refused(kept, ("po-a",)), b.nf_of_only_po()).authorise_all()
+    run.hear(second(b.po_line(1, 1, quantity=2)), b.nf_matched("po-b", lines=(b.nf_line(1, 1),))).authorise_all()
+    assert sum(i.total for i in run.now.invoices) == Decimal("240.07")
+
+
+def test_one_invoice_for_the_order_waits_until_all_that_was_ordered_is_bought() -> None:
+    store = Timeline[StoreChanged](versions=(b.store_changed(invoice_per="order"),))
+    run = Run(b.reference(store=store)).hear(*SPLIT[:3], SPLIT[4])
+    assert not run.asked(AuthoriseInvoice)
+    run.hear(SPLIT[3], SPLIT[5])
+    assert len(run.asked(AuthoriseInvoice)) == 1
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_cancelled_po_is_not_billed_and_not_waited_for(early: bool) -> None:
+    replacement = second(b.po_line(1, 1), b.po_line(2, 2), order_po_ids=("po-b",))
+    messages = [b.only_po(), cancelled("po-b"), replacement]
+    supplied = b.nf_matched("po-b", lines=(b.nf_line(1, 1), b.nf_line(2, 2)), payable=Decimal("160.00"))
+    run = Run().hear(b.order_ready(), *(reversed(messages) if early else messages), supplied).authorise_all()
+    assert [i.po_ids for i in run.now.invoices] == [("po-b",)]
+    assert sum(i.total for i in run.now.invoices) == Decimal("300.00")
+
+
+def prepaid(**overrides: Any) -> Message:
+    return b.only_po(terms=PREPAID, **overrides)
+
+
+def test_prepaid_po_opens_an_advance_and_its_s2_settles_against_it() -> None:
+    run = Run().hear(b.order_ready(), prepaid())
+    (advance,) = run.now.payables
+    assert advance.is_advance
+    assert [(r.payable_id, r.amount) for r in run.asked(OrderSupplierPayment)] == [
+        (advance.payable_id, Decimal("160.00"))
+    ]
+    run.hear(b.payment_reported(advance.payable_id), b.nf_of_only_po())
+    assert run.statuses()[-2:] == ["settled", "covered"]
+    assert len(run.asked(OrderSupplierPayment)) == len(run.said(PayableOpened)) == 1
+    balance = run.authorise_all().balance()
+    assert (balance.payments, balance.cost, balance.claims, balance.wrong) == (
+        Decimal("160.00"), Decimal("160.00"), Decimal(0), (),
+    )  # fmt: skip
+
+
+def test_s2_beyond_the_advance_owes_the_difference() -> None:
+    run = Run().hear(b.order_ready(), prepaid(), b.nf_of_only_po(payable=Decimal("160.40")))
+    assert [r.amount for r in run.asked(OrderSupplierPayment)] == [Decimal("160.00"), Decimal("0.40")]
+    run.hear(*(b.payment_reported(p.payable_id) for p in run.now.payables))
+    assert (run.balance().open_payables, run.balance().wrong) == (Decimal(0), ())
+
+
+def test_advance_paid_for_a_void_po_is_a_claim_on_the_supplier() -> None:
+    run = Run().hear(b.order_ready(), prepaid(), cancelled())
+    run.hear(b.payment_reported(run.now.payables[0].payable_id))
+    assert (run.balance().claims, run.balance().wrong) == (Decimal("160.00"), ())
+
+
+def test_advance_that_nobody_ordered_is_dropped_with_its_po() -> None:
+    run = Run().hear(b.order_ready(erp_order_number=None), prepaid(), cancelled())
+    assert run.now.payables[0].status is PayableStatus.DROPPED
+    assert run.balance().wrong == ()
+
+
+def test_void_prepaid_po_opens_no_advance() -> None:
+    assert not Run().hear(b.order_ready(), cancelled(), prepaid()).now.payables

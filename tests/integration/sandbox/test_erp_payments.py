@@ -16,11 +16,9 @@ from aiohttp.test_utils import TestServer
 from deploy.local.partners import erp
 from deploy.local.partners.sandbox import Sandbox
 from schemas.billing import SupplierPaymentReported
+from schemas.refund import RefundReported
 from services.billing.partners import Erp
-from services.billing.requests import (
-    MarkDispatched,
-    OrderSupplierPayment,
-)
+from services.billing.requests import MarkDispatched, OrderRefund, OrderSupplierPayment
 from shared.partner.errors import Rejected
 from shared.partner.operation import Attempt
 
@@ -98,3 +96,16 @@ async def test_payment_is_taken_once_and_reported_as_settled(world: World) -> No
     report = SupplierPaymentReported.model_validate(said["data"])
     assert (report.payable_id, report.outcome) == ("payable-1", "settled")
     assert [e.times for e in world.sandbox.effects.values() if e.operation == "pagamento"] == [2]
+
+
+async def test_refund_is_taken_once_and_reported_as_settled(world: World) -> None:
+    refund = OrderRefund(
+        refund_id="refund-1", order_id="order-1", payment_id="pay-1", method="pix", amount=Decimal("300.00")
+    )
+    first = await world.erp.order_refund(refund, world.attempt("call-1"))
+    assert await world.erp.order_refund(refund, world.attempt("call-1")) == first
+    said = await asyncio.wait_for(world.callbacks.get(), 5)
+    assert said["type"] == "refund.reported"
+    report = RefundReported.model_validate(said["data"])
+    assert (report.refund_id, report.outcome) == ("refund-1", "settled")
+    assert [e.times for e in world.sandbox.effects.values() if e.operation == "estorno"] == [2]

@@ -19,9 +19,7 @@ from schemas.access_key import CODE_BY_UF, control_code
 from services.billing.invoice_arithmetic import access_key
 from services.billing.nfe_signature import schema_problems
 from services.billing.partners import Sefaz
-from services.billing.requests import (
-    AuthoriseInvoice,
-)
+from services.billing.requests import AuthoriseInvoice, CancelInvoice
 from shared.partner.errors import Rejected, Unavailable, Uncertain
 from shared.partner.operation import Attempt
 from tests.unit.nf_builders import BRASILIA, invoice, invoice_item, retailer
@@ -149,3 +147,56 @@ async def test_what_is_no_nfe_is_rejected_and_answered_in_xml(world: World) -> N
         text = await response.text()
     assert response.status == 200
     assert "<cStat>243</cStat>" in text
+
+
+async def cancellation(world: World, **overrides: Any) -> CancelInvoice:
+    """Of an R that was authorised just now."""
+    request = asked()
+    answer = await world.issuer.authorise(request, world.attempt())
+    fields: dict[str, Any] = {
+        "invoice_id": "invoice-1", "access_key": request.document.access_key, "protocol": answer.protocol,
+        "reason": "Pedido cancelado pelo cliente", "at": datetime.now(BRASILIA).replace(microsecond=0),
+    }  # fmt: skip
+    return CancelInvoice(**fields | overrides)
+
+
+async def test_authorised_invoice_is_cancelled_once_and_answered_the_same(world: World) -> None:
+    request = await cancellation(world)
+    first = await world.issuer.cancel(request, world.attempt())
+    assert (first.outcome, first.code) == ("cancelled", "135")
+    assert await world.issuer.cancel(request, world.attempt("call-2")) == first
+    assert len([e for e in world.sandbox.effects.values() if e.operation == "cancelamento"]) == 1
+
+
+async def test_cancellation_whose_answer_was_lost_is_found_by_the_key(world: World) -> None:
+    request = await cancellation(world)
+    assert await world.issuer.find_cancellation(request, world.attempt()) is None
+    world.sandbox.faults["sefaz"].lost_answer = 1.0
+    with pytest.raises(Uncertain):
+        await world.issuer.cancel(request, world.attempt())
+    world.sandbox.faults["sefaz"].lost_answer = 0.0
+    found = await world.issuer.find_cancellation(request, world.attempt())
+    assert found is not None
+    assert found.outcome == "cancelled"
+
+
+async def test_cancelled_invoice_is_still_found_as_authorised(world: World) -> None:
+    """R's own call may be uncertain for longer than R lives."""
+    request = await cancellation(world)
+    await world.issuer.cancel(request, world.attempt())
+    found = await world.issuer.find(asked(), world.attempt())
+    assert found is None or found.outcome == "authorised"
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        pytest.param({"protocol": "135260000000999"}, "222", id="another protocol"),
+        pytest.param({"reason": "curto"}, "225", id="reason too short"),
+    ],
+)
+async def test_cancellation_that_is_wrong_is_rejected_with_the_reason(
+    world: World, changes: dict[str, Any], code: str
+) -> None:
+    answer = await world.issuer.cancel(await cancellation(world, **changes), world.attempt())
+    assert (answer.outcome, answer.code) == ("rejected", code)

@@ -195,3 +195,5 @@ class NfInvoiceNoted(Message):
 
     po_number: Id
     invoice: BilledBy
+    cancelled: bool = False
+    """It was cancelled: an S1 must cite another one."""

@@ -46,12 +46,13 @@ class PurchaseOrder(Model):
 
     @property
     def supplied(self) -> bool:
-        """Every line is covered by S2, and an S2 said that none is open any more."""
+        """Every unit of every line is covered by S2."""
         if self.created is None or self.void:
             return False
-        covered = {line.po_line for nf in self.supplier_nfs for line in nf.lines}
-        wanted = {line.line for line in self.lines}
-        return any(not nf.open_lines for nf in self.supplier_nfs) and covered >= wanted
+        covered: dict[int, Decimal] = {}
+        for line in (line for nf in self.supplier_nfs for line in nf.lines):
+            covered[line.po_line] = covered.get(line.po_line, Decimal(0)) + line.quantity
+        return all(covered.get(line.line, Decimal(0)) >= line.quantity for line in self.lines)
 
 
 class InvoiceStatus(StrEnum):

@@ -1,6 +1,7 @@
 """nf_reconciliation matches the suppliers' notas fiscais with POs: S2 (their sale to us) and S1 (the remessa).
 
-consumes  `supplier.nf_issued` (XML), `purchase_order.created`, `invoice.issued`, `supplier.changed`, `store.changed`;
+consumes  `supplier.nf_issued` (XML), `purchase_order.created`, `.refused`, `.cancelled`, `invoice.issued`,
+          `.cancelled`, `supplier.changed`, `store.changed`;
           from itself `nf.match_requested`, `.match_answered`, `.match_settled`, `.po_noted`, `.invoice_noted`
 publishes `supplier_nf.matched` (per S2 and PO), `.diverged`, `.refused`; `remittance_nf.matched`, `.diverged`
 calls     the ERP: the booking of an S2, per PO, once it matched (where the store has an ERP)
@@ -16,6 +17,7 @@ Invariants
 * Whatever comes before what it needs waits in the state for as long as it takes: a claim in its PO until the PO is
   created (S2) or billed by R (S1); an R in its order until its POs are created. Only an NF that names no PO waits on
   the ladder.
+* What a supplier refused is no part of its PO any more; an S2 or S1 for a void PO diverges with `po_cancelled`.
 * Of a PO's line never more is reserved or kept than was ordered, by S2 and by S1 each.
 * One divergent line holds an NF whole. What several POs owe for an S2 adds up to what it asks, to the cent.
 """

@@ -19,7 +19,11 @@ SUPPLIER = Aggregate("supplier", Timeline[supplier.SupplierChanged])
 STORE = Aggregate("store", Timeline[store.StoreChanged])
 
 
-def po_number(event: purchase_order.PurchaseOrderCreated) -> str:
+def po_number(
+    event: purchase_order.PurchaseOrderCreated
+    | purchase_order.PurchaseOrderRefused
+    | purchase_order.PurchaseOrderCancelled,
+) -> str:
     return event.po_number
 
 
@@ -34,8 +38,11 @@ SUBSCRIPTIONS: Subscriptions = (
     Subscription(
         purchase_order.PurchaseOrderCreated, PO, decide.on_purchase_order_created, key=po_number, load=load_stores
     ),
+    Subscription(purchase_order.PurchaseOrderRefused, PO, decide.on_purchase_order_refused, key=po_number),
+    Subscription(purchase_order.PurchaseOrderCancelled, PO, decide.on_purchase_order_cancelled, key=po_number),
     Subscription(nota_fiscal.NfPoNoted, ORDER, decide.on_po_noted),
     Subscription(billing.InvoiceIssued, ORDER, decide.on_invoice_issued, load=load_invoices),
+    Subscription(billing.InvoiceCancelled, ORDER, decide.on_invoice_cancelled),
     Subscription(nota_fiscal.NfInvoiceNoted, PO, decide.on_invoice_noted),
 )
 

@@ -8,10 +8,10 @@ from typing import Literal, Self
 from schemas.decision import Request
 from schemas.model import Model
 from schemas.nota_fiscal import BilledBy, Claim, NfMatchAnswered
-from schemas.purchase_order import PurchaseOrderCreated
+from schemas.purchase_order import PoLine, PurchaseOrderCreated
 from schemas.supplier import SupplierChanged, Tolerance
 from schemas.timeline import Timeline
-from schemas.values import AccessKey, Amount, Cfop, Id, Problem
+from schemas.values import AccessKey, Amount, Cfop, Id, Problem, Time
 from services.nf_reconciliation.document_fields import Document, Unreadable
 
 Kind = Literal["sale", "remittance"]
@@ -51,12 +51,33 @@ class PurchaseOrder(Model):
     """A PO by its number; until `purchase_order.created` comes only the claims that wait for it."""
 
     created: PurchaseOrderCreated | None = None
+    """As it was at first."""
+    remaining: tuple[PoLine, ...] | None = None
+    """What the supplier left of it when it refused a part; None while it refused nothing."""
+    refused_at: Time | None = None
+    cancelled_at: Time | None = None
     seller_cnpj: str = ""
     has_erp: bool = False
     invoices: tuple[BilledBy, ...] = ()
+    """R in force."""
+    withdrawn: tuple[AccessKey, ...] = ()
+    """Of R that were cancelled."""
     pending: tuple[Claim, ...] = ()
     promises: Mapping[str, Promise] = {}
     """By access key; those that it refused or gave back stay as `released`."""
+
+    @property
+    def current(self) -> PurchaseOrderCreated | None:
+        """What an NF must agree with: the PO with the lines that it has now."""
+        if self.created is None or self.remaining is None:
+            return self.created
+        total = sum((line.total for line in self.remaining), Decimal("0.00"))
+        return self.created.model_copy(update={"lines": self.remaining, "total": total})
+
+    @property
+    def void(self) -> bool:
+        """Nothing of it will be supplied: it was cancelled, or refused as a whole."""
+        return self.cancelled_at is not None or self.remaining == ()
 
     def knows(self, access_key: str) -> bool:
         return access_key in self.promises or any(claim.access_key == access_key for claim in self.pending)
@@ -80,7 +101,7 @@ class PurchaseOrder(Model):
     def open_lines(self) -> tuple[int, ...]:
         """Lines of which S2 that matched do not cover the whole quantity."""
         covered = self.taken("sale", ("kept",))
-        lines = self.created.lines if self.created is not None else ()
+        lines = self.current.lines if self.current is not None else ()
         return tuple(line.line for line in lines if covered.get(line.line, Decimal(0)) < line.quantity)
 
 
@@ -97,6 +118,8 @@ class OrderPos(Model):
     po_numbers: Mapping[str, Id] = {}
     """By PO id."""
     invoices: tuple[Invoice, ...] = ()
+    cancelled: tuple[AccessKey, ...] = ()
+    """Of R that were cancelled, also where that was heard before R itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,14 @@ Matched = list[tuple[Line, PoLine, Decimal]]
 
 def answer(po: PurchaseOrder, claim: Claim) -> tuple[NfMatchAnswered, Promise] | None:
     """The PO's answer and what it promises thereby; None while it is not created or, for an S1, not billed."""
-    created = po.created
-    if created is None or (claim.kind == "remittance" and not po.invoices):
+    created = po.current
+    waits = claim.kind == "remittance" and not po.invoices and not po.void
+    if created is None or waits:
         return None
     document = Document.model_validate_json(claim.document)
-    if claim.kind == "remittance":
+    if po.void:
+        invoice, problems = None, [_void_problem(created)]
+    elif claim.kind == "remittance":
         invoice = _cited(document, po.invoices)
         problems = _remittance_problems(po, created, claim, document, invoice)
     else:
@@ -51,6 +54,11 @@ def answer(po: PurchaseOrder, claim: Claim) -> tuple[NfMatchAnswered, Promise] |
             quantities=_quantities(matched),
         ),
     )
+
+
+def _void_problem(created: PurchaseOrderCreated) -> Problem:
+    detail = "the PO was cancelled, or refused as a whole: nothing of it is to be supplied"
+    return Problem(code="po_cancelled", where="det/prod/xPed", found=created.po_number, detail=detail)
 
 
 def _sale_problems(po: PurchaseOrder, created: PurchaseOrderCreated, claim: Claim, document: Document) -> list[Problem]:

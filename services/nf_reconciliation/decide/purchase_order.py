@@ -3,7 +3,7 @@
 from schemas.decision import Context, Decision, Outcome, Refused, later, unchanged
 from schemas.model import Message
 from schemas.nota_fiscal import NfInvoiceNoted, NfMatchRequested, NfMatchSettled, NfPoNoted
-from schemas.purchase_order import PurchaseOrderCreated
+from schemas.purchase_order import PurchaseOrderCancelled, PurchaseOrderCreated, PurchaseOrderRefused
 from schemas.store import StoreChanged
 from schemas.timeline import Timeline
 from services.nf_reconciliation.decide.agreement import answer
@@ -29,6 +29,26 @@ def on_purchase_order_created(
     return _answer_pending(created, [noted])
 
 
+def on_purchase_order_refused(
+    po: PurchaseOrder | None, event: PurchaseOrderRefused, ctx: Context[None]
+) -> Outcome[PurchaseOrder]:
+    """What remains is what NFs must agree with from now on; of several refusals the newest holds."""
+    known = po or PurchaseOrder()
+    if known.refused_at is not None and event.refused_at <= known.refused_at:
+        return unchanged(po)
+    return _answer_pending(known.model_copy(update={"remaining": event.lines, "refused_at": event.refused_at}))
+
+
+def on_purchase_order_cancelled(
+    po: PurchaseOrder | None, event: PurchaseOrderCancelled, ctx: Context[None]
+) -> Outcome[PurchaseOrder]:
+    """NFs that wait for it diverge now, those to come will. What it promised before stays."""
+    known = po or PurchaseOrder()
+    if known.cancelled_at is not None:
+        return unchanged(po)
+    return _answer_pending(known.model_copy(update={"cancelled_at": event.cancelled_at}))
+
+
 def on_match_requested(po: PurchaseOrder | None, event: NfMatchRequested, ctx: Context[None]) -> Outcome[PurchaseOrder]:
     known = po or PurchaseOrder()
     if known.knows(event.claim.access_key):
@@ -38,6 +58,12 @@ def on_match_requested(po: PurchaseOrder | None, event: NfMatchRequested, ctx: C
 
 def on_invoice_noted(po: PurchaseOrder | None, event: NfInvoiceNoted, ctx: Context[None]) -> Outcome[PurchaseOrder]:
     known = po or PurchaseOrder()
+    key = event.invoice.invoice_key
+    if key in known.withdrawn:
+        return unchanged(known)
+    if event.cancelled:
+        left = tuple(invoice for invoice in known.invoices if invoice.invoice_key != key)
+        return Decision(known.model_copy(update={"invoices": left, "withdrawn": (*known.withdrawn, key)}))
     if event.invoice in known.invoices:
         return unchanged(known)
     return _answer_pending(known.model_copy(update={"invoices": (*known.invoices, event.invoice)}))

@@ -80,6 +80,15 @@ class ChannelSyncRequested(Message):
     requested_at: Time
 
 
+class ChannelPollDue(Message):
+    """channel_sync to itself: ask this channel's queue for an order now."""
+
+    TYPE = "channel.poll_due.v1"
+    SUBJECT = "channel_id"
+
+    channel_id: Id
+
+
 class ChannelUpdated(Message):
     """The channel confirmed a fact. Told once each."""
 

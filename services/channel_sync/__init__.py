@@ -1,11 +1,15 @@
 """channel_sync: what each channel was told, has confirmed and says; and the customer's mails.
 
-Consumes  the milestones of all others (`order.*`, `purchase_order.*`, `invoice.issued`, `shipment.*`), what channels
-          report (`channel.order_reported`), and the reference data `channel.changed` and `store.changed`.
-Publishes `channel.updated` and `channel.update_refused` (a channel's answer), `channel.label_available` and
-          `channel.delivery_reported` (what a marketplace said), `customer.notified` (the mail server took the mail).
+Consumes  the milestones of all others (`order.*`, `purchase_order.*`, `invoice.*`, `shipment.*`, `refund.*`), what
+          channels report (`channel.order_reported`), `channel.sync_requested`, and the reference data
+          `channel.changed` and `store.changed`.
+Publishes to inbound `order.placed`, `payment.approved` and `order.cancellation_requested` of channels with a queue, and
+          `order.refused` where one cannot be read; `channel.updated` and `.update_refused` (a channel's answer),
+          `channel.label_available` and `.delivery_reported` (what a marketplace said), `customer.notified` (the mail
+          server took the mail).
 Calls     each channel's API (`channel:<channel_id>`) and the mail server (`mail`).
-Owns      one projection per order (`ChannelOrder`): what is to be told, was sent, was confirmed, and why a fact waits.
+Owns      one projection per order (`ChannelOrder`): what is to be told, was sent, was confirmed, and why a fact waits;
+          one `Queue` per channel that gives its orders one at a time (`polling.py`).
 
 How it decides: every message is folded into the projection, in whatever order they come; then `release.py` says for
 each fact whether the channel may be told it, `mails.py` writes what the customer gets, and what is due and was not sent

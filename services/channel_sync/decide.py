@@ -23,12 +23,14 @@ from schemas.purchase_order import (
     ShipmentIrregular,
     ShipmentProblemReported,
 )
+from services.channel_sync.endings import changed_sale
 from services.channel_sync.follow import follow
 from services.channel_sync.requests import (
     ChannelAnswered,
     MailAnswered,
     SendInvoiceXml,
     SendMail,
+    TellCancellation,
     TellDelivery,
     TellInvoice,
     TellShipment,
@@ -48,7 +50,7 @@ from services.channel_sync.state import (
 )
 
 Order = ChannelOrder
-Told = TellInvoice | TellShipment | TellDelivery | SendInvoiceXml
+Told = TellInvoice | TellShipment | TellDelivery | TellCancellation | SendInvoiceXml
 
 _UNPAID: tuple[Status, ...] = ("payment_pending", "payment_slip_expired", "cancelled")
 _ARRIVED: tuple[Status, ...] = ("delivered", "completed")
@@ -69,6 +71,8 @@ def on_order_accepted(order: Order | None, event: OrderAccepted, ctx: Context[Re
         items=event.items,
         total=event.total,
     )
+    if known.changed is not None:
+        sale = changed_sale(sale, known.changed)
     return follow(_with(known, sale=sale), ctx)
 
 
@@ -238,6 +242,8 @@ def told(request: Told) -> tuple[Fact, str]:
             return "shipment", request.tracking_code
         case TellDelivery():
             return "delivered", request.po_id
+        case TellCancellation():
+            return "cancelled", ""
 
 
 def _label_ready(order: Order, event: ChannelOrderReported, ctx: Context[Reference]) -> Outcome[Order]:

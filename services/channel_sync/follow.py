@@ -11,7 +11,15 @@ from schemas.model import Message
 from schemas.store import StoreChanged
 from services.channel_sync import mails
 from services.channel_sync.release import Verdict, rule_for, verdicts
-from services.channel_sync.requests import Access, SendInvoiceXml, SendMail, TellDelivery, TellInvoice, TellShipment
+from services.channel_sync.requests import (
+    Access,
+    SendInvoiceXml,
+    SendMail,
+    TellCancellation,
+    TellDelivery,
+    TellInvoice,
+    TellShipment,
+)
 from services.channel_sync.state import ChannelOrder, MailFact, Notice, Reference, Sale, Stage, Telling
 
 _DECIDED = (Stage.SENT, Stage.CONFIRMED, Stage.REFUSED)
@@ -58,6 +66,10 @@ def _request(order: ChannelOrder, sale: Sale, channel: ChannelChanged, verdict: 
             return _shipment_request(order, sale, channel, verdict.reference)
         case "delivered":
             return _delivery_request(order, sale, channel, verdict.reference)
+        case "cancelled":
+            return TellCancellation(
+                access=_access(channel), order_code=sale.channel_order_code, reason="cancelled by the seller"
+            )
 
 
 def _invoice_request(order: ChannelOrder, sale: Sale, channel: ChannelChanged, access_key: str) -> Request:
@@ -140,10 +152,16 @@ def _mails(order: ChannelOrder, sale: Sale, store: StoreChanged) -> Iterator[tup
     """Every mail that the order deserves so far, oldest fact first. An NF or a parcel implies that it is confirmed."""
     if order.paid or order.invoices or order.shipments:
         yield "confirmed", "", mails.confirmed(store, sale)
-    for invoice in order.invoices:
+    for invoice in (i for i in order.invoices if not order.is_cancelled(i.access_key)):
         gone = {s.po_id for s in order.shipments_of(*invoice.po_ids)} == set(invoice.po_ids)
         yield "invoiced", invoice.access_key, mails.invoiced(store, sale, invoice, shipped=gone)
     for shipment in order.shipments:
         yield "shipped", shipment.shipment_id, mails.shipped(store, sale, shipment)
+    for delay in order.delays:
+        yield "delayed", delay.reference, mails.delayed(store, sale, delay)
     if order.delivered_po_ids is not None and all(order.shipments_of(po_id) for po_id in order.delivered_po_ids):
         yield "delivered", "", mails.delivered(store, sale)
+    if order.cancellation == "done":
+        yield "cancelled", "", mails.cancelled(store, sale, paid=order.paid)
+    for refund in order.refunds:
+        yield "refunded", refund.refund_id, mails.refunded(store, sale, refund.amount)

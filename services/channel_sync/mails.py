@@ -10,7 +10,7 @@ from typing import Literal
 
 from schemas.channel import Mail
 from schemas.store import StoreChanged
-from services.channel_sync.state import Invoice, Sale, Shipment
+from services.channel_sync.state import Delay, Invoice, Sale, Shipment
 
 Language = Literal["pt", "en"]
 _BRASILIA = timezone(timedelta(hours=-3))
@@ -75,6 +75,47 @@ def delivered(store: StoreChanged, sale: Sale) -> Mail:
         body = (
             f"O pedido {code} foi entregue. Esperamos que goste.\n\nSe algo não estiver certo, responda a este e-mail."
         )
+    return _mail(store, sale, subject, body)
+
+
+def delayed(store: StoreChanged, sale: Sale, delay: Delay) -> Mail:
+    """With the new dates, as far as they are known."""
+    code, language = sale.channel_order_code, store.mail_language
+    english = language == "en"
+    dates = [
+        (delay.expected_ship_at, "New dispatch date", "Nova data de envio"),
+        (delay.estimated_delivery, "New delivery estimate", "Nova previsão de entrega"),
+    ]
+    lines = [f"{en if english else pt}: {_day(at, language)}" for at, en, pt in dates if at is not None]
+    if english:
+        subject, opening = f"Your order {code} is delayed", f"Your order {code} will take longer than we told you."
+        closing = "We are sorry about that and will write again as soon as it moves."
+    else:
+        subject, opening = f"Pedido {code} com atraso", f"O pedido {code} vai demorar mais do que informamos."
+        closing = "Pedimos desculpas e avisaremos assim que houver novidades."
+    return _mail(store, sale, subject, "\n".join([opening, *lines, "", closing]))
+
+
+def cancelled(store: StoreChanged, sale: Sale, *, paid: bool) -> Mail:
+    """`paid`: money goes back, so the mail says that another one will follow."""
+    code = sale.channel_order_code
+    if store.mail_language == "en":
+        subject = f"Your order {code} was cancelled"
+        refund = "\n\nWhat you paid will be refunded; we will write again when it is." if paid else ""
+        body = f"Your order {code} was cancelled.{refund}"
+    else:
+        subject = f"Pedido {code} cancelado"
+        refund = "\n\nO valor pago será estornado; avisaremos quando isso acontecer." if paid else ""
+        body = f"O pedido {code} foi cancelado.{refund}"
+    return _mail(store, sale, subject, body)
+
+
+def refunded(store: StoreChanged, sale: Sale, amount: Decimal) -> Mail:
+    code, money = sale.channel_order_code, _MONEY[store.mail_language](amount)
+    if store.mail_language == "en":
+        subject, body = f"Refund of your order {code}", f"We have refunded {money} of your order {code}."
+    else:
+        subject, body = f"Estorno do pedido {code}", f"O valor de {money} do pedido {code} foi estornado."
     return _mail(store, sale, subject, body)
 
 

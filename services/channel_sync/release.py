@@ -30,6 +30,9 @@ def rule_for(rules: Sequence[ReleaseRule], logistics: str) -> ReleaseRule:
 def verdicts(order: ChannelOrder, sale: Sale, channel: ChannelChanged) -> Iterator[Verdict]:
     """One for each fact known of the order, in the order in which a channel takes them."""
     rule = rule_for(channel.rules, sale.logistics.type)
+    if order.cancellation == "done":
+        yield from _of_cancelled(order, channel)
+        return
     for invoice in order.invoices:
         yield _invoice(order, sale, channel, rule, invoice)
     for shipment in order.shipments:
@@ -38,10 +41,25 @@ def verdicts(order: ChannelOrder, sale: Sale, channel: ChannelChanged) -> Iterat
         yield _delivery(order, channel, rule, po_id)
 
 
+def _of_cancelled(order: ChannelOrder, channel: ChannelChanged) -> Iterator[Verdict]:
+    """That it is cancelled is all that is still told; what was held is not."""
+    for telling in order.tellings:
+        if telling.stage is Stage.HELD:
+            yield Verdict(telling.fact, telling.reference, Stage.NOT_TOLD, "not told: the order is cancelled")
+    if order.reported is not None and order.reported.status == "cancelled":
+        yield Verdict("cancelled", "", Stage.NOT_TOLD, f"cancelled not told: {channel.name} has said it itself")
+    elif channel.api == "mercado_livre":
+        yield Verdict("cancelled", "", Stage.NOT_TOLD, f"cancelled not told: the API of {channel.name} takes none")
+    else:
+        yield Verdict("cancelled", "", Stage.SENT)
+
+
 def _invoice(order: ChannelOrder, sale: Sale, channel: ChannelChanged, rule: ReleaseRule, invoice: Invoice) -> Verdict:
     def verdict(stage: Stage, why: str = "") -> Verdict:
         return Verdict("invoice", invoice.access_key, stage, why)
 
+    if order.is_cancelled(invoice.access_key):
+        return verdict(Stage.NOT_TOLD, "NF not told: it was cancelled")
     if channel.api == "mercado_livre" and sale.logistics.shipment_id is None:
         return verdict(Stage.HELD, f"NF held: the order names no shipment of {channel.name}")
     tracked = order.label is not None or bool(order.shipments_of(*invoice.po_ids))

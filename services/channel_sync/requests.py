@@ -3,7 +3,9 @@
 from schemas.channel import Mail
 from schemas.decision import Request
 from schemas.model import Model
-from schemas.values import AccessKey, Base64, Id, Text, Time, Url
+from schemas.order import OrderCancellationRequested, OrderPlaced
+from schemas.payment import PaymentApproved
+from schemas.values import AccessKey, Base64, Id, Problem, Text, Time, Url
 from services.channel_sync.state import MailFact
 
 
@@ -46,6 +48,46 @@ class TellDelivery(Request):
     po_id: Id
     tracking_codes: tuple[Id, ...]
     delivered_at: Time
+
+
+class TellCancellation(Request):
+    """The order is cancelled, to a hub."""
+
+    access: Access
+    order_code: Id
+    reason: Text
+
+
+class FetchOrder(Request):
+    """The next order of a channel's queue; the channel gives it again until it is confirmed."""
+
+    access: Access
+    channel_id: Id
+    store_id: Id
+
+
+class OrderFetched(Model):
+    """What the queue gave: nothing, an order as the messages that say it, or one that cannot be read."""
+
+    code: Id | None = None
+    """The channel's code of it; None: the queue is empty."""
+    placed: OrderPlaced | None = None
+    approved: tuple[PaymentApproved, ...] = ()
+    cancelled: OrderCancellationRequested | None = None
+    problems: tuple[Problem, ...] = ()
+    """Why it cannot be read."""
+
+
+class ConfirmOrder(Request):
+    """The fleet has the order: the queue need not give it again."""
+
+    access: Access
+    channel_id: Id
+    code: Id
+
+
+class OrderConfirmed(Model):
+    code: Id
 
 
 class SendInvoiceXml(Request):

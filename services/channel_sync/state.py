@@ -1,17 +1,18 @@
 """One order as its channel and its customer see it: what is known, what was told, and what still waits."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
 from schemas.channel import ChannelChanged, Fact, Label
 from schemas.model import Model
-from schemas.order import Items, Status
+from schemas.order import Items, OrderChanged, Status
 from schemas.store import StoreChanged
 from schemas.timeline import Timeline
 from schemas.values import AccessKey, Amount, Base64, Email, Id, Logistics, Text, Time, Url
 
-MailFact = Literal["confirmed", "invoiced", "shipped", "delivered"]
+MailFact = Literal["confirmed", "invoiced", "shipped", "delayed", "delivered", "cancelled", "refunded"]
 Progress = Literal["created", "sent", "confirmed"]
 
 
@@ -93,6 +94,21 @@ class Delivery(Model):
     delivered_at: Time
 
 
+class Delay(Model):
+    """The goods come later than was told. `reference` tells two of an order apart."""
+
+    reference: str
+    expected_ship_at: Time | None = None
+    estimated_delivery: Time | None = None
+
+
+class Refund(Model):
+    """Money that went back to the customer."""
+
+    refund_id: Id
+    amount: Amount
+
+
 class Reported(Model):
     """What the channel last said of the order."""
 
@@ -119,6 +135,14 @@ class ChannelOrder(Model):
     deliveries: tuple[Delivery, ...] = ()
     label: Label | None = None
     label_at: Time | None = None
+    delays: tuple[Delay, ...] = ()
+    refunds: tuple[Refund, ...] = ()
+    """Those that were settled."""
+    changed: OrderChanged | None = None
+    """The newest change, which the sale follows."""
+    cancellation: Literal["asked", "refused", "done"] | None = None
+    cancelled_invoices: tuple[AccessKey, ...] = ()
+    """Also of those whose R was not heard of yet."""
     reported: Reported | None = None
     marketplace_delivered_at: Time | None = None
     tellings: tuple[Telling, ...] = ()
@@ -143,11 +167,28 @@ class ChannelOrder(Model):
         return next((n for n in self.notices if (n.fact, n.reference) == (fact, reference)), None)
 
     def invoice_of(self, po_id: str) -> Invoice | None:
-        """The R that bills a PO."""
-        return next((i for i in self.invoices if po_id in i.po_ids), None)
+        """The R that bills a PO, in force where there is one."""
+        found = [i for i in self.invoices if po_id in i.po_ids]
+        return next((i for i in found if not self.is_cancelled(i.access_key)), next(iter(found), None))
+
+    def is_cancelled(self, access_key: str) -> bool:
+        """Whether this R was cancelled."""
+        return access_key in self.cancelled_invoices
 
     def shipments_of(self, *po_ids: str) -> tuple[Shipment, ...]:
         return tuple(s for s in self.shipments if s.po_id in po_ids)
+
+
+class Queue(Model):
+    """A channel's queue of orders, which is asked for one at a time."""
+
+    channel_id: Id
+    asked: bool = False
+    """A call is under way: its answer, or that there is none, leads to the next."""
+    again: bool = False
+    """Somebody wants it asked once more when the call that is under way ends."""
+    unreadable: Mapping[str, str] = {}
+    """By order code: what was said of each order that could not be read, as its digest."""
 
 
 @dataclass(frozen=True, slots=True)

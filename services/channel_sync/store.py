@@ -18,6 +18,7 @@ join channel_order o on o.channel_id = asked.channel_id and o.channel_order_code
 """
 _SALES = "select key, channel_id, store_id from channel_order where key = any($1::text[]) and channel_id is not null"
 _CHANNELS = "select key, body from channel where key = any($1::text[])"
+_POLLED = "select key, polled_store_ids from channel where polled_store_ids && $1::text[]"
 _STORES = "select key, body from store where key = any($1::text[])"
 
 
@@ -42,6 +43,23 @@ async def load_references(con: Connection, keys: Sequence[str], messages: Sequen
         Reference(known_channels.get(sales[key][0]), known_stores.get(sales[key][1])) if key in sales else Reference()
         for key in keys
     ]
+
+
+async def load_channels(
+    con: Connection, keys: Sequence[str], messages: Sequence[Any]
+) -> list[Timeline[ChannelChanged] | None]:
+    """The channel of each queue, which has its key."""
+    found = await _bodies(con, _CHANNELS, set(keys))
+    return [Timeline[ChannelChanged].model_validate_json(found[key]) if key in found else None for key in keys]
+
+
+async def load_polled(con: Connection, keys: Sequence[str], messages: Sequence[Any]) -> list[tuple[str, ...]]:
+    """The channels with a queue of each store, by id."""
+    polled: dict[str, set[str]] = {key: set() for key in keys}
+    for row in await con.fetch(_POLLED, list(polled)):
+        for store_id in set(row["polled_store_ids"]) & polled.keys():
+            polled[store_id].add(row["key"])
+    return [tuple(sorted(polled[key])) for key in keys]
 
 
 async def _bodies(con: Connection, query: str, keys: Iterable[str]) -> dict[str, str]:

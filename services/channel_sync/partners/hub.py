@@ -1,11 +1,25 @@
-"""The hub's API (the own shop speaks it too): `POST /orders/{code}/invoice|shipments|delivery`, read back by GET."""
+"""The hub's API (the own shop speaks it too): `POST /orders/{code}/invoice|shipments|delivery|cancel`, read back by
+GET; and its queue of orders: `GET /queue/orders` gives one at a time, `DELETE /queue/orders/{code}` confirms it.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from services.channel_sync.partners.hub_order import read_order
 from services.channel_sync.partners.refusal import code_of
-from services.channel_sync.requests import Access, ChannelAnswered, TellDelivery, TellInvoice, TellShipment
+from services.channel_sync.requests import (
+    Access,
+    ChannelAnswered,
+    ConfirmOrder,
+    FetchOrder,
+    OrderConfirmed,
+    OrderFetched,
+    TellCancellation,
+    TellDelivery,
+    TellInvoice,
+    TellShipment,
+)
 from shared.partner.errors import Unavailable
 from shared.partner.http import Reply, request
 from shared.partner.operation import Attempt
@@ -56,6 +70,27 @@ class Hub:
                 set(asked.tracking_codes) <= _delivered(o) if asked.tracking_codes else bool(o.get("deliveredAt"))
             ),
         )
+
+    async def tell_cancellation(self, asked: TellCancellation, attempt: Attempt) -> ChannelAnswered:
+        body = {"reason": asked.reason}
+        return await self._tell(
+            asked.access, asked.order_code, "cancel", body, attempt, lambda o: o.get("status") == "cancelled"
+        )
+
+    async def fetch_order(self, asked: FetchOrder, attempt: Attempt) -> OrderFetched:
+        """The queue's next order, or none."""
+        headers = {"X-User-Token": self._token(asked.access)}
+        reply = await request(attempt, "GET", f"{asked.access.api_url}/queue/orders", headers=headers)
+        if reply.expect(200, 204).status == 204:
+            return OrderFetched()
+        return read_order(reply.json(), asked.channel_id, asked.store_id)
+
+    async def confirm_order(self, asked: ConfirmOrder, attempt: Attempt) -> OrderConfirmed:
+        """404: it was confirmed before, or its five minutes are over and it will be given again."""
+        headers = {"X-User-Token": self._token(asked.access)}
+        url = f"{asked.access.api_url}/queue/orders/{quote(asked.code, safe='')}"
+        (await request(attempt, "DELETE", url, headers=headers)).expect(200, 204, 404)
+        return OrderConfirmed(code=asked.code)
 
     async def _tell(
         self,

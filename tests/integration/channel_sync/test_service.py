@@ -13,7 +13,7 @@ import pytest
 import services.channel_sync
 from deploy.local.partners import hub, mercado_livre
 from schemas import envelope
-from schemas.channel import ReleaseRule
+from schemas.channel import ChannelSyncRequested, ReleaseRule
 from schemas.model import Message
 from services.channel_sync.__main__ import service
 from services.channel_sync.settings import Settings
@@ -26,6 +26,7 @@ from tests.conftest import PASSWORD, VirtualHost
 from tests.integration.sandbox.serving import SECRETS, Partners, partners_at_work
 from tests.integration.worker.bench import collect, event, until
 from tests.unit.channel_sync import builders as b
+from tests.unit.channel_sync.test_polling import HUB_ORDER
 
 NAME = "channel_sync"
 MIGRATIONS = Path(services.channel_sync.__file__).parent / "migrations"
@@ -66,6 +67,7 @@ async def fleet(vhost: VirtualHost, database: str) -> AsyncIterator[Fleet]:
         channel = await connection.channel()
         heard = await channel.declare_queue("", exclusive=True)
         await heard.bind("fleet.events", "#")
+        await heard.bind("fleet.inbound", "order.placed.v2")
         await heard.consume(collect(fleet.facts), no_ack=True)
         letters = await channel.get_queue(f"{NAME}.dead", ensure=False)
         await letters.consume(collect(fleet.dead), no_ack=True)
@@ -164,3 +166,23 @@ async def pass_on_report(fleet: Fleet) -> None:
     _, body = await fleet.partners.door.next()
     report = b.reported(**body["data"] | {"channel_id": "mercado-livre"})
     await fleet.say(report, source="fleet.inbound")
+
+
+async def test_orders_of_a_queue_are_placed_once_each_and_a_bad_one_holds_nobody_up(fleet: Fleet) -> None:
+    queue = f"{fleet.partners.url}/hub/queue/orders"
+    for order in (HUB_ORDER | {"code": "BAD", "total": "1.00"}, HUB_ORDER, HUB_ORDER | {"code": "MAG-8"}):
+        await fleet.partners.session.post(queue, json=order)
+    polled = b.channel_changed(api_url=f"{fleet.partners.url}/hub", polls=True, store_id="store-1", poll_every="PT1S")
+    await fleet.say(polled, b.store_changed(), source="fleet.inbound")
+    await until(lambda: len(placed(fleet)) >= 2, why=f"{fleet.facts} {fleet.dead}")
+    await fleet.partners.session.post(queue, json=HUB_ORDER | {"code": "MAG-9"})
+    await fleet.say(ChannelSyncRequested(store_id="store-1", requested_at=b.NOW), source="fleet.inbound")
+    await until(lambda: len(placed(fleet)) >= 3, why=f"{fleet.facts} {fleet.dead}")
+    assert placed(fleet) == ["magalu-MAG-7", "magalu-MAG-8", "magalu-MAG-9"]
+    refused = [f["data"] for f in fleet.facts if f["type"] == "order.refused.v1"]
+    assert [(r["channel_order_code"], r["reasons"][0]["code"]) for r in refused] == [("BAD", "value_error")]
+    assert fleet.dead == []
+
+
+def placed(fleet: Fleet) -> list[str]:
+    return [f["data"]["order_id"] for f in fleet.facts if f["type"] == "order.placed.v2"]

@@ -11,10 +11,19 @@ from deploy.local.partners import hub
 from deploy.local.partners.hub import create_app
 from deploy.local.partners.sandbox import Sandbox
 from services.channel_sync.partners.hub import Hub
-from services.channel_sync.requests import Access, TellDelivery, TellInvoice, TellShipment
+from services.channel_sync.requests import (
+    Access,
+    ConfirmOrder,
+    FetchOrder,
+    TellCancellation,
+    TellDelivery,
+    TellInvoice,
+    TellShipment,
+)
 from shared.partner.errors import Rejected, Unavailable, Uncertain
 from tests.integration.sandbox.serving import NOW, SECRETS, Partners, partners_at_work
 from tests.unit.channel_sync.builders import XML, access_key
+from tests.unit.channel_sync.test_polling import HUB_ORDER
 
 CLIENT = Hub(SECRETS)
 TOKEN = {"X-User-Token": "t0ken"}
@@ -196,3 +205,22 @@ async def test_order_that_is_out_is_not_given_to_another(partners: Partners) -> 
     assert (await partners.get("/hub/queue/orders", **TOKEN))["code"] == "A"
     async with partners.session.get(queue, headers=TOKEN) as response:
         assert response.status == 204
+
+
+async def test_cancellation_is_confirmed_when_the_hub_shows_it(partners: Partners) -> None:
+    asked = TellCancellation(access=access(partners), order_code="MAG-1", reason="cancelled by the seller")
+    assert (await CLIENT.tell_cancellation(asked, partners.attempt("c1"))).confirmed
+    assert (await partners.get("/hub/orders/MAG-1", **TOKEN))["status"] == "cancelled"
+
+
+async def test_order_is_fetched_from_the_queue_confirmed_and_then_gone(partners: Partners) -> None:
+    fetch = FetchOrder(access=access(partners), channel_id="magalu", store_id="store-1")
+    assert (await CLIENT.fetch_order(fetch, partners.attempt("f1"))).code is None
+    await partners.session.post(f"{partners.url}/hub/queue/orders", json=HUB_ORDER)
+    fetched = await CLIENT.fetch_order(fetch, partners.attempt("f2"))
+    assert fetched.placed is not None
+    assert str(fetched.placed.total) == "110.00"
+    confirm = ConfirmOrder(access=access(partners), channel_id="magalu", code="MAG-7")
+    for attempt in ("c1", "c2"):
+        assert (await CLIENT.confirm_order(confirm, partners.attempt(attempt))).code == "MAG-7"
+    assert (await CLIENT.fetch_order(fetch, partners.attempt("f3"))).code is None

@@ -6,16 +6,29 @@ from typing import Any, TypeVar
 from uuid import uuid5
 
 from schemas.access_key import check_digit
-from schemas.billing import InvoiceIssued
+from schemas.billing import InvoiceCancelled, InvoiceIssued
 from schemas.channel import ChannelChanged, ChannelOrderReported, ReleaseRule
 from schemas.decision import Answered, Cause, Context, Decision, Numbers, Outcome, Request
 from schemas.envelope import reference
 from schemas.model import Model
-from schemas.order import OrderAccepted, OrderStatusChanged
-from schemas.purchase_order import PurchaseOrderCreated, PurchaseOrderSent, ShipmentDelivered, ShipmentDispatched
+from schemas.order import (
+    OrderAccepted,
+    OrderCancellationStarted,
+    OrderCancelled,
+    OrderChanged,
+    OrderStatusChanged,
+)
+from schemas.purchase_order import (
+    PurchaseOrderCreated,
+    PurchaseOrderSent,
+    ShipmentDelayed,
+    ShipmentDelivered,
+    ShipmentDispatched,
+)
+from schemas.refund import RefundSettled
 from schemas.store import StoreChanged
 from schemas.timeline import Timeline
-from services.channel_sync import decide
+from services.channel_sync import decide, endings
 from services.channel_sync.requests import ChannelAnswered, MailAnswered, SendMail
 from services.channel_sync.state import ChannelOrder, Reference
 
@@ -235,6 +248,12 @@ DECISIONS: dict[type[Model], Any] = {
     ShipmentDispatched: decide.on_shipment_dispatched,
     ShipmentDelivered: decide.on_shipment_delivered,
     ChannelOrderReported: decide.on_channel_order_reported,
+    OrderChanged: endings.on_order_changed,
+    OrderCancellationStarted: endings.on_cancellation,
+    OrderCancelled: endings.on_order_cancelled,
+    InvoiceCancelled: endings.on_invoice_cancelled,
+    ShipmentDelayed: endings.on_shipment_delayed,
+    RefundSettled: endings.on_refund_settled,
 }
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from schemas import asyncapi, frozen
+from schemas import asyncapi, frozen, openapi
 from schemas.catalogue import CATALOGUE, Entry, family_of, version_of
 from schemas.envelope import adapter
 from schemas.frozen import PUBLISHED, Change, Schema
 
 EXAMPLES = Path(__file__).parent / "examples"
-ASYNCAPI = "asyncapi.yaml"
+DOCUMENTS = {"asyncapi.yaml": asyncapi.document, "openapi-suppliers.yaml": openapi.document}
 EXPORT = "run `fleet schemas export`"
 
 
@@ -33,7 +33,7 @@ def export(folder: Path = PUBLISHED, *, force: bool = False) -> list[Path]:
     for stale in frozen.load(folder).keys() - now.keys():
         (folder / f"{stale}.json").unlink()
     texts = {f"{name}.json": frozen.dump(schema) for name, schema in now.items()}
-    texts[ASYNCAPI] = asyncapi.document()
+    texts |= {name: written() for name, written in DOCUMENTS.items()}
     return [folder / name for name, text in texts.items() if _write(folder / name, text)]
 
 
@@ -43,9 +43,9 @@ def check(folder: Path = PUBLISHED, examples: Path = EXAMPLES) -> list[str]:
     changes = frozen.changes(published, now)
     problems = [advice(change) for change in changes]
     problems += [f"{name}: is not published yet; {EXPORT}" for name in sorted(now.keys() - published.keys())]
-    document = folder / ASYNCAPI
-    if not document.exists() or document.read_text() != asyncapi.document():
-        problems.append(f"{ASYNCAPI}: is not what the catalogue says; {EXPORT}")
+    for name, written in DOCUMENTS.items():
+        if not (folder / name).exists() or (folder / name).read_text() != written():
+            problems.append(f"{name}: is not what the catalogue says; {EXPORT}")
     return problems + [p for entry in CATALOGUE for p in example_problems(entry, now[entry.type], examples)]
 
 

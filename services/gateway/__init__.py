@@ -2,6 +2,7 @@
 
 Takes      `POST /v1/suppliers/{supplier_id}/events`, `/v1/carriers/{carrier}/events`, `/v1/erp/events`,
            `/v1/channels/{channel_id}/events`, each signed with HMAC-SHA256 (`signature.py`).
+           `GET /docs/suppliers`: the suppliers' contract as a page, `…/openapi.json` for programs.
 Publishes  to `fleet.inbound`: what `partners.DOORS` lists, as single CloudEvents of the newest version,
            or of the version that the partner names.
 Owns       nothing. Any number of replicas run side by side.

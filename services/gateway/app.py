@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from services.gateway import signature
 from services.gateway.event import outgoing
+from services.gateway.pages import add_pages
 from services.gateway.partners import DOORS, Door
 from services.gateway.problem import Problem
 from services.gateway.settings import Settings
@@ -93,6 +94,7 @@ def create_app(settings: Settings, publish: Publish) -> web.Application:
     """The application, without health and metrics: those are served on a port of their own."""
     gateway = Gateway(settings, publish)
     app = web.Application(client_max_size=settings.gateway_body_bytes, middlewares=[refusals, bounded(gateway)])
+    add_pages(app)
     for door in DOORS:
         app.router.add_post(door.path, entrance(gateway, door), name=door.kind)
     return app

@@ -8,7 +8,15 @@ from schemas.catalogue import Entry, by_type, family_of, newest
 from schemas.channel import ChannelOrderReported
 from schemas.model import Message
 from schemas.refund import RefundReported
-from schemas.supplier import CarrierReported, SupplierNfIssued, SupplierPoConfirmed, SupplierShipped
+from schemas.supplier import (
+    CarrierReported,
+    SupplierCancellationAnswered,
+    SupplierDelayReported,
+    SupplierNfIssued,
+    SupplierPoConfirmed,
+    SupplierPoRefused,
+    SupplierShipped,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,14 @@ DOORS: tuple[Door, ...] = (
         "suppliers",
         "/v1/suppliers/{partner}/events",
         "supplier",
-        (SupplierPoConfirmed, SupplierNfIssued, SupplierShipped),
+        (
+            SupplierPoConfirmed,
+            SupplierPoRefused,
+            SupplierCancellationAnswered,
+            SupplierDelayReported,
+            SupplierNfIssued,
+            SupplierShipped,
+        ),
         field="supplier_id",
     ),
     Door("carriers", "/v1/carriers/{partner}/events", "carrier", (CarrierReported,), field="carrier"),

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -10,11 +11,12 @@ import typer
 
 from services.control_room import console, store, tables
 from services.control_room.campaign.commands import acting
-from services.control_room.console import as_json, out, run, show, stop
-from services.control_room.looking.choice import UNSETTLED
+from services.control_room.console import as_json, load_standings, out, run, show, stop
+from services.control_room.looking.choice import UNSETTLED, instant
 from services.control_room.looking.commands import looking
 from services.control_room.servers import reading
 from services.control_room.settings import ReaderSettings
+from services.control_room.standing import Standing
 from shared.settings import read
 
 orders = typer.Typer(no_args_is_help=True, add_completion=False, help="Orders as the journal saw them.")
@@ -22,6 +24,8 @@ dead_letters = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Events that no service could handle, and what to do about them."
 )
 
+EXPLAINED = 100
+"""Orders of a list that are explained without being asked: each takes a look at its whole journal."""
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="Rows at most.")]
 
@@ -40,20 +44,35 @@ def configure() -> None:
 @orders.command("list")
 def list_orders(
     status: Annotated[str | None, typer.Option(help="Only orders in this status.")] = None,
+    store_id: Annotated[str | None, typer.Option("--store", help="Only orders of this store.")] = None,
+    channel: Annotated[str | None, typer.Option(help="Only orders of this channel.")] = None,
+    code: Annotated[str | None, typer.Option(help="The channel's own order code.")] = None,
+    since: Annotated[str | None, typer.Option(help="Something happened since: a time (UTC), or an age.")] = None,
+    until: Annotated[str | None, typer.Option(help="Nothing happened since: a time (UTC), or an age.")] = None,
+    unfinished: Annotated[bool, typer.Option("--open", help="Only orders that are not over.")] = False,
+    explain: Annotated[bool | None, typer.Option(help="Say what each waits for (default: up to 100 orders).")] = None,
     limit: Limit = 50,
     json: Json = False,
 ) -> None:
-    """Orders and their status, the latest first."""
+    """Orders, their status and what they wait for, the latest first. `--open --until 1d`: those that are stuck."""
+    choice = store.OrderChoice(status, store_id, channel, code, instant(since), instant(until), unfinished)
+    now = datetime.now(UTC)
 
-    async def load() -> list[Any]:
+    async def load() -> tuple[list[Any], dict[str, Standing]]:
         async with reading(read(ReaderSettings).database_url) as con:
-            return await store.load_orders(con, status, limit)
+            found = await store.load_orders(con, choice, limit)
+            wanted = explain if explain is not None else len(found) <= EXPLAINED
+            return found, await load_standings(con, [row["order_id"] for row in found], now) if wanted else {}
 
-    rows = run(load())
+    rows, standings = run(load())
+    explained = [
+        dict(row) | {"waits": waits.sentence} if (waits := standings.get(row["order_id"])) else dict(row)
+        for row in rows
+    ]
     if json:
-        show(as_json([dict(row) for row in rows]))
+        show(as_json(explained))
     else:
-        out.print(tables.orders_table(rows, out.width, datetime.now(UTC)))
+        out.print(tables.orders_table(explained, out.width, now))
 
 
 @orders.command("show")
@@ -62,20 +81,23 @@ def show_order(
     json: Json = False,
     data: Annotated[bool, typer.Option("--data", help="With --json: whole messages, personal data included.")] = False,
 ) -> None:
-    """The timeline of an order: every message about it, as it happened."""
+    """Where an order stands and what it waits for; then its timeline: every message about it, as it happened."""
+    now = datetime.now(UTC)
 
-    async def load() -> tuple[list[Any], list[Any]]:
+    async def load() -> tuple[list[Any], list[Any], Standing]:
         async with reading(read(ReaderSettings).database_url) as con:
             lines = await console.load_timeline(con, order_id)
             open_ones = await store.load_dead_letters(con, {"order_id": order_id, "statuses": UNSETTLED}, 100)
-            return lines, open_ones
+            return lines, open_ones, (await load_standings(con, [order_id], now))[order_id]
 
-    lines, letters = run(load())
+    lines, letters, where = run(load())
     if json:
         shown = [console.told_as_dict(line, data) for line in lines]
         dead = [dict(row) for row in letters]
-        show(as_json({"order_id": order_id, "messages": shown, "dead_letters": dead}))
+        stands = {"stands": where.sentence, "purchase_orders": [asdict(po) for po in where.purchase_orders]}
+        show(as_json({"order_id": order_id, **stands, "messages": shown, "dead_letters": dead}))
     elif lines:
+        out.print(tables.standing_view(where, now))
         out.print(tables.timeline_table(order_id, lines, out.width))
     if letters and not json:
         out.print(tables.letters_table(letters, " about it", out.width, datetime.now(UTC)))

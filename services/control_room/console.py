@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -15,9 +15,12 @@ from rich.console import RenderableType
 from rich.syntax import Syntax
 from rich.table import Table
 
+from schemas.store import Deadlines
 from services.control_room import store, timeline
+from services.control_room.looking.choice import UNSETTLED
 from services.control_room.servers import Unreachable, said
 from services.control_room.settings import ConsoleSettings
+from services.control_room.standing import Names, Standing, standing
 from services.control_room.state import DeadLetter
 from services.control_room.tables import Row, plain, terminal
 from services.control_room.timeline import Told
@@ -37,6 +40,46 @@ async def load_timeline(con: Connection, order_id: str) -> list[Told]:
         return []
     about = await store.load_entries_about(con, timeline.subjects(named), timeline.beginnings(named))
     return timeline.in_order([*named, *timeline.belonging((timeline.told(dict(row)) for row in about), named)])
+
+
+async def load_standings(con: Connection, order_ids: Sequence[str], now: datetime) -> dict[str, Standing]:
+    """Where each order stands, by what the fleet said of it."""
+    by_order: dict[str, list[Told]] = {order_id: [] for order_id in order_ids}
+    for row in await store.load_entries_of(con, order_ids):
+        by_order[row["order_id"]].append(timeline.told(dict(row)))
+    letters = await store.load_dead_letters(con, {"statuses": UNSETTLED}, 1000)
+    names = await load_names(con, [line for lines in by_order.values() for line in lines])
+    return {
+        order_id: standing(
+            timeline.in_order(lines),
+            names_of(names, lines),
+            now,
+            [dict(letter) for letter in letters if letter["order_id"] == order_id],
+        )
+        for order_id, lines in by_order.items()
+    }
+
+
+async def load_names(con: Connection, lines: Sequence[Told]) -> dict[tuple[str, str], Any]:
+    """How the suppliers and stores of these lines were described last, by family and id."""
+    said = [line.data for line in lines if isinstance(line.data, dict)]
+    ids = {value for data in said for name in ("supplier_id", "store_id") if isinstance(value := data.get(name), str)}
+    return {(row["family"], row["key"]): json.loads(row["data"]) for row in await store.load_described(con, list(ids))}
+
+
+def names_of(described: Mapping[tuple[str, str], Any], lines: Sequence[Told]) -> Names:
+    """The words for one order: all suppliers, and its store's deadlines where it has said any."""
+    suppliers = {
+        id: str(said["company"]["name"])
+        for (family, id), said in described.items()
+        if family == "supplier.changed" and isinstance(said.get("company"), dict) and said["company"].get("name")
+    }
+    stores = [line.data.get("store_id") for line in lines if isinstance(line.data, dict)]
+    said: Any = next((described[key] for id in stores if (key := ("store.changed", str(id))) in described), {})
+    try:
+        return Names(suppliers, Deadlines.model_validate(said.get("deadlines") or {}))
+    except ValidationError:
+        return Names(suppliers)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

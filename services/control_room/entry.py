@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # the command line reads entries too, and has no use for the 
 
 _LONGEST = 400
 _FACTS = "fleet.events"
+DESCRIBED = ("supplier.changed", "store.changed")
 _SEEN = (OrderAccepted.TYPE, OrderStatusChanged.TYPE, OrderRefused.TYPE)
 
 
@@ -154,6 +155,29 @@ def order_seen(entry: Entry) -> OrderSeen | None:
         case OrderRefused.TYPE:
             return replace(seen, status="refused", status_at=entry.time)
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A supplier or a store, as it was described at a time."""
+
+    family: str
+    key: str
+    said_at: datetime
+    data: str
+    """JSON."""
+
+
+def described(entry: Entry) -> Described | None:
+    """What an entry says of a supplier or a store."""
+    family = (entry.type or "").rpartition(".v")[0]
+    if family not in DESCRIBED or entry.subject is None or entry.time is None:
+        return None
+    data = parsed(entry.body).get("data")
+    said = json.dumps(data)
+    if not isinstance(data, dict) or r"\u0000" in said:
+        return None
+    return Described(family, entry.subject, entry.time, said)
 
 
 def _amount(value: Any) -> Decimal | None:

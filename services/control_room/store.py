@@ -3,7 +3,8 @@
 import base64
 import json
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
+from datetime import datetime
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
@@ -11,11 +12,28 @@ from uuid import UUID
 from asyncpg import Connection, Record
 
 from schemas.model import Model
-from services.control_room.entry import Entry, OrderSeen
+from services.control_room.entry import Described, Entry, OrderSeen
 from services.control_room.facts import FactsRow, PartRow
 from services.control_room.looking import store as looking
 from services.control_room.looking.store import load_dead_letters as load_dead_letters
 from services.control_room.state import ActionRow, DeadLetter
+
+
+@dataclass(frozen=True, slots=True)
+class OrderChoice:
+    """Which orders; None: any."""
+
+    status: str | None = None
+    store: str | None = None
+    channel: str | None = None
+    code: str | None = None
+    """The channel's."""
+    since: datetime | None = None
+    until: datetime | None = None
+    """Of the last thing that happened."""
+    open: bool = False
+    """Only those that are not over."""
+
 
 _COLUMNS = tuple(field.name for field in fields(Entry))
 _ENTRY = ", ".join(("received_at", "position", *_COLUMNS))
@@ -53,6 +71,29 @@ async def save_orders(con: Connection, seen: Sequence[OrderSeen]) -> None:
     )
 
 
+async def save_described(con: Connection, found: Sequence[Described]) -> None:
+    """Remembers the newest description of each supplier and store."""
+    if found:
+        await con.executemany(
+            "insert into described as d (family, key, said_at, data) values ($1, $2, $3, $4::jsonb) "
+            "on conflict (family, key) do update set said_at = excluded.said_at, data = excluded.data "
+            "where d.said_at <= excluded.said_at",
+            [(one.family, one.key, one.said_at, one.data) for one in found],
+        )
+
+
+async def load_described(con: Connection, keys: Sequence[str]) -> list[Record]:
+    """Suppliers and stores by id."""
+    return await con.fetch("select family, key, data from described where key = any($1::text[])", list(keys))
+
+
+async def load_entries_of(con: Connection, order_ids: Sequence[str]) -> list[Record]:
+    """What the journal has that names one of the orders; what the fleet said only."""
+    return await con.fetch(
+        f"select {_ENTRY} from journal where order_id = any($1::text[]) and exchange = 'fleet.events'", list(order_ids)
+    )
+
+
 async def purge_dead_letters(con: Connection, keep_days: int, limit: int = 500) -> int:
     """Deletes the oldest of those that were resolved or discarded more than `keep_days` ago, at most `limit`; how many.
     What is open or failed stays for ever, and so do the actions: they are the record of who did what."""
@@ -85,12 +126,22 @@ async def load_entries_about(con: Connection, subjects: Sequence[str], ids: Sequ
     )
 
 
-async def load_orders(con: Connection, status: str | None, limit: int) -> list[Record]:
+async def load_orders(con: Connection, choice: OrderChoice, limit: int) -> list[Record]:
     """Orders as last seen, the latest first."""
     return await con.fetch(
         "select order_id, status, latest, store_id, channel_id, channel_order_code, total from order_summary "
-        "where ($1::text is null or status = $1) order by latest desc nulls last, order_id limit $2",
-        status,
+        "where ($1::text is null or status = $1) and ($2::text is null or store_id = $2) "
+        "and ($3::text is null or channel_id = $3) and ($4::timestamptz is null or latest >= $4) "
+        "and ($5::timestamptz is null or latest <= $5) and ($6::text is null or channel_order_code = $6) "
+        "and (not $7 or status is null or status not in ('completed', 'cancelled', 'refused')) "
+        "order by latest desc nulls last, order_id limit $8",
+        choice.status,
+        choice.store,
+        choice.channel,
+        choice.since,
+        choice.until,
+        choice.code,
+        choice.open,
         limit,
     )
 

@@ -11,6 +11,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from services.control_room.standing import Standing, said
 from services.control_room.timeline import Told
 
 Row = Mapping[str, Any]
@@ -81,10 +82,11 @@ ORDERS = (
     Column("order", 0, least=16),
     Column("status", 1),
     Column("since (UTC)", 2),
-    Column("store", 4, least=8),
-    Column("channel", 6, least=8),
-    Column("code", 5, least=8),
-    Column("total", 3, justify="right"),
+    Column("store", 5, least=8),
+    Column("channel", 7, least=8),
+    Column("code", 6, least=8),
+    Column("total", 4, justify="right"),
+    Column("waits", 3, least=40),
 )
 LETTERS = (
     Column("id", 0),
@@ -110,10 +112,25 @@ def orders_table(rows: Sequence[Row], width: int, now: datetime) -> RenderableTy
     title = f"{count(len(rows), 'order')}, the latest first"
     named = ("store_id", "channel_id", "channel_order_code", "total")
     cells = [
-        [line(r["order_id"]), coloured(r["status"]), line(moment(r["latest"], now)), *(line(r[n]) for n in named)]
+        [
+            line(r["order_id"]),
+            coloured(r["status"]),
+            line(moment(r["latest"], now)),
+            *(line(r[n]) for n in named),
+            line(r.get("waits", "")),
+        ]
         for r in rows
     ]
-    return table(title, ORDERS, cells, width)
+    explained = any("waits" in r for r in rows)
+    return table(title, ORDERS if explained else ORDERS[:-1], cells if explained else [c[:-1] for c in cells], width)
+
+
+def standing_view(where: Standing, now: datetime) -> RenderableType:
+    """The sentence, then one line for each PO where there are several."""
+    pos = where.purchase_orders if len(where.purchase_orders) > 1 else ()
+    head = line(f"{where.sentence[:1].upper()}{where.sentence[1:]}.")
+    head.stylize("bold")
+    return Group(head, *(line(f"  {said(po, now)}") for po in pos))
 
 
 def letters_table(rows: Sequence[Row], title: str, width: int, now: datetime) -> RenderableType:

@@ -59,14 +59,46 @@ async def test_earlier_status_that_comes_late_does_not_replace_a_later_one(con: 
     later = OrderSeen("ORD-1", status="shipped", status_at=AT + timedelta(hours=1))
     accepted = OrderSeen("ORD-1", channel_order_code="C-1", accepted_at=AT)
     await store.save_orders(con, [later, OrderSeen("ORD-1", status="invoiced", status_at=AT), accepted])
-    [row] = await store.load_orders(con, None, 10)
+    [row] = await store.load_orders(con, store.OrderChoice(), 10)
     assert (row["status"], row["channel_order_code"], row["latest"]) == ("shipped", "C-1", later.status_at)
 
 
 async def test_orders_are_listed_by_status_the_latest_first(con: asyncpg.Connection) -> None:
     seen = [OrderSeen(f"ORD-{n}", status="shipped", status_at=AT + timedelta(minutes=n)) for n in range(3)]
     await store.save_orders(con, [*seen, OrderSeen("ORD-9", status="invoiced", status_at=AT)])
-    assert [row["order_id"] for row in await store.load_orders(con, "shipped", 2)] == ["ORD-2", "ORD-1"]
+    assert [row["order_id"] for row in await store.load_orders(con, store.OrderChoice(status="shipped"), 2)] == [
+        "ORD-2",
+        "ORD-1",
+    ]
+
+
+async def test_orders_are_found_by_each_filter(con: asyncpg.Connection) -> None:
+    mine = OrderSeen("ORD-1", "loja", "hub", "C-1", status="shipped", status_at=AT)
+    await store.save_orders(con, [mine, OrderSeen("ORD-2", "b", "c", "D", status="completed", status_at=AT)])
+    late = OrderSeen("ORD-3", "b", "c", "D", status="completed", status_at=AT + timedelta(days=2))
+    await store.save_orders(con, [late])
+    hour = timedelta(hours=1)
+    for choice, found in (
+        (store.OrderChoice(store="loja"), {"ORD-1"}),
+        (store.OrderChoice(channel="hub"), {"ORD-1"}),
+        (store.OrderChoice(code="C-1"), {"ORD-1"}),
+        (store.OrderChoice(open=True), {"ORD-1"}),
+        (store.OrderChoice(since=AT + hour), {"ORD-3"}),
+        (store.OrderChoice(until=AT + hour), {"ORD-1", "ORD-2"}),
+    ):
+        assert {row["order_id"] for row in await store.load_orders(con, choice, 10)} == found, choice
+
+
+async def test_suppliers_and_stores_are_remembered_as_they_were_described_last(con: asyncpg.Connection) -> None:
+    def said(name: str, hours: int) -> Any:
+        data = {"supplier_id": "farol-sul", "company": {"name": name}}
+        at = (AT + timedelta(hours=hours)).isoformat()
+        return delivery(event(id=name, type="supplier.changed.v1", subject="farol-sul", time=at, data=data))
+
+    await journal.keep(con, [said("Farol Sul", 2), said("Old", 1)])
+    await journal.keep(con, [delivery(event(id="x", type="supplier.changed.v1", subject="bad", data=[1]))])
+    [row] = await store.load_described(con, ["farol-sul", "bad"])
+    assert json.loads(row["data"])["company"] == {"name": "Farol Sul"}
 
 
 async def test_dead_letters_are_found_by_each_filter(con: asyncpg.Connection) -> None:

@@ -81,6 +81,7 @@ TABLE: Mapping[Status, tuple[Status, ...]] = {
 }
 
 BY_RULE: Mapping[Status, tuple[Status, ...]] = {
+    "ready_to_order": ("quote_pending", "out_of_stock"),
     "supplier_payment_pending": ("quote_pending",),
     "po_dispatched": ("cancelled",),
     "supplier_invoice_received": (*REROUTED, "cancelled"),

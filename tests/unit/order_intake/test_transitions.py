@@ -6,7 +6,7 @@ from typing import Any, get_args
 import pytest
 
 from schemas.order import OrderStatusChanged, Status
-from services.order_intake.decide.moves import BY_RULE, LINE, MAIN, MOVES, RANK, TABLE, way
+from services.order_intake.decide.moves import BY_RULE, LINE, MAIN, MOVES, RANK, REROUTED, TABLE, way
 from tests.builders import order_placed
 from tests.unit.order_intake import builders as b
 from tests.unit.order_intake.stages import (
@@ -45,8 +45,8 @@ BOTH_SUPPLIED = [*TWO_LINES, BOTH, b.sent(), b.confirmed(), b.s2_matched()]
 BOTH_AWAIT_SHIPMENT = [*BOTH_SUPPLIED, b.invoice_issued(), b.handed_over(), b.s1_matched()]
 SECOND = {"order_lines": [2], "at": LATER}
 PREPAID_SECOND = b.created("po-2", 2, **b.PREPAID, **AFTER_REFUSAL)
+ONE_PREPAID = [*TWO_LINES, b.created("po-1", 1), PREPAID_SECOND.model_copy(update={"created_at": b.hours(2)})]
 TWO_PARCELS = [*SHIPPED, b.dispatched(shipment="2"), b.problem_reported()]
-HALF = b.created("po-1", 1)
 ONE_BACK = [*BOTH_SUPPLIED, ONLY_FIRST, b.created("po-2", 2, **AFTER_REFUSAL)]
 
 ROWS: list[tuple[list[Any], Any, Status, Status]] = [
@@ -67,6 +67,8 @@ ROWS: list[tuple[list[Any], Any, Status, Status]] = [
     ([*STAGES["out_of_stock"], *WISHED], STOPPED, "out_of_stock", "cancelled"),
     (READY, b.created(**b.PREPAID), "ready_to_order", "supplier_payment_pending"),
     (ORDERED, b.sent(), "ready_to_order", "po_dispatched"),
+    ([*ONE_PREPAID, b.po_cancelled("po-2")], b.out_of_stock(**SECOND), "ready_to_order", "out_of_stock"),
+    ([*ONE_PREPAID, b.po_cancelled("po-2")], b.quote_needed(**SECOND), "ready_to_order", "quote_pending"),
     ([*ORDERED, *WISHED], STOPPED, "ready_to_order", "cancelled"),
     (PREPAYING, b.sent(), "supplier_payment_pending", "po_dispatched"),
     ([*PREPAYING, b.po_cancelled(cause="prepayment_refused")], STOCK, "supplier_payment_pending", "out_of_stock"),
@@ -152,9 +154,7 @@ def test_rows_are_the_whole_table_and_the_rule_under_it() -> None:
 
 def test_back_go_only_re_routing_cancelled_nfs_and_what_the_table_says_of_them() -> None:
     back = {(old, new) for old, following in MOVES.items() for new in following if RANK[new] < RANK[old]}
-    rerouting = {
-        (old, new) for old, new in back if new in ("quote_pending", "out_of_stock", "supplier_payment_pending")
-    }
+    rerouting = {(old, new) for old, new in back if new in REROUTED}
     assert back - rerouting == {
         ("invoice_divergent", "supplier_invoice_received"),
         ("awaiting_invoice", "invoice_divergent"),
@@ -224,4 +224,4 @@ def test_line_holds_every_status_but_cancelled() -> None:
 def test_all_in_order_tells_the_whole_main_line() -> None:
     _, published = b.told(*DELIVERED)
     assert b.statuses(published) == HISTORY
-    assert [move for move in published if isinstance(move, OrderStatusChanged)][0].previous is None
+    assert next(move for move in published if isinstance(move, OrderStatusChanged)).previous is None

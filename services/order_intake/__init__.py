@@ -1,19 +1,28 @@
-"""order_intake keeps the order book: what was ordered, whether it is paid, and how far it has come.
+"""order_intake keeps the order book: what was ordered, whether it is paid, how far it has come, how it ends.
 
-consumes  `order.placed`, `payment.approved`, `store.changed`; the milestones of all others (`sourcing.*`,
-          `purchase_order.*`, `supplier_nf.*`, `remittance_nf.matched`, `invoice.*`, `shipment.*`, and what happens
-          beside the status: payables, supplier payments, what channel and customer were told)
-publishes `order.accepted`, `order.status_changed`, `order.ready`, `order.completed`
-calls     the ERP: the sales order when it is accepted, "concluido" when it is completed
-owns      the order, its canonical status, and its completion after the store's return window
+consumes  `order.placed`, `.change_requested`, `.cancellation_requested`, `payment.approved`, `.expired`,
+          `store.changed`; the milestones of all others (`sourcing.*`, `purchase_order.*`, `supplier_nf.*`,
+          `remittance_nf.matched`, `invoice.*`, `shipment.*`, `fulfilment.stopped`, `billing.stopped`, `refund.*`, and
+          what happens beside the status: payables, supplier payments, what channel and customer were told)
+publishes `order.accepted`, `.refused`, `.changed`, `.change_refused`, `.ready`, `.status_changed`, `.completed`,
+          `.cancellation_started`, `.cancellation_refused`, `.cancelled`, `refund.requested`
+calls     the ERP: the sales order when it is accepted and when it is changed; "concluido" and "cancelado"
+owns      the order, its canonical status, its cancellation, its refunds, its completion after the return window
 
 Invariants
-* An order's record holds facts: the customer's payments, the ERP's number, and per PO which milestones were reached
-  when. Facts only grow and are the same in whatever order they arrive. They may arrive before the order itself.
-* The canonical status is a pure function of the facts (`decide/status.py`): of the POs the least advanced decides,
-  a PO stands where its furthest milestone puts it.
-* The published status never moves backwards. Where several facts arrive at once, the statuses of the main line that
-  were passed are published too, in order, each as an event of its own.
-* `order.ready` is published once: accepted, fully paid, and registered in the ERP (where the store has one).
+* An order's record holds facts: the customer's payments, the ERP's number, what the suppliers were asked, what they and
+  SEFAZ did. Facts only grow and are the same in whatever order they arrive, also where they arrive before the order.
+* The canonical status is a pure function of the facts (`decide/status.py`): a PO stands where its furthest milestone
+  puts it; of the POs that are not void the least advanced decides; what no PO buys (never, not yet, or not any more) is
+  less advanced than any PO. So a message that is late, repeated or out of order never moves an order back; a PO that
+  is routed again, an R that was cancelled, and a cancellation do, because they are facts.
+* Every move that is published is one of `decide/moves.py`. Where several facts arrive at once, the statuses of the
+  main line that were passed are published too, in order, each as an event of its own.
+* `order.ready` is published once: accepted, fully paid, registered in the ERP as it is now (where the store has one),
+  and not being cancelled. Until then an order may be changed; after it no more.
+* Asked first, done last: `order.cancelled` follows `fulfilment.stopped` and `billing.stopped`, and comes at once only
+  where `order.ready` was never said. Each wish to cancel is answered, and one attempt at a time is made. An R that
+  billing could not cancel any more leaves the order being cancelled: a person decides.
+* Each payment of a cancelled order is refunded once, whenever it comes.
 * The store's settings hold for an order as they were when it was placed.
 """

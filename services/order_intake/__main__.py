@@ -1,11 +1,21 @@
 """The composition root of order_intake: `python -m services.order_intake`."""
 
-from schemas import billing, channel, nota_fiscal, order, payment, purchase_order, store
+from schemas import billing, channel, nota_fiscal, order, payment, purchase_order, refund, store
 from schemas.timeline import Timeline, keep
 from services.order_intake import decide
 from services.order_intake.partners import operations
 from services.order_intake.settings import Settings
-from services.order_intake.state import CompletedMarked, MarkCompleted, Order, RegisterSalesOrder, SalesOrderRegistered
+from services.order_intake.state import (
+    CancelledMarked,
+    CompletedMarked,
+    MarkCancelled,
+    MarkCompleted,
+    Order,
+    RegisterSalesOrder,
+    SalesOrderRegistered,
+    SalesOrderUpdated,
+    UpdateSalesOrder,
+)
 from services.order_intake.store import load_stores
 from shared.service import run
 from shared.settings import Runtime, read
@@ -24,15 +34,22 @@ SUBSCRIPTIONS: Subscriptions = (
     Subscription(store.StoreChanged, STORE, keep),
     Subscription(order.OrderPlaced, ORDER, decide.on_order_placed, load=load_stores),
     Subscription(payment.PaymentApproved, ORDER, decide.on_payment_approved),
+    Subscription(payment.PaymentExpired, ORDER, decide.on_payment_expired),
+    Subscription(order.OrderChangeRequested, ORDER, decide.on_change_requested),
     Answer(RegisterSalesOrder, SalesOrderRegistered, ORDER, decide.on_sales_order_registered),
+    Answer(UpdateSalesOrder, SalesOrderUpdated, ORDER, decide.on_sales_order_updated),
     Subscription(purchase_order.QuoteNeeded, ORDER, decide.on_quote_needed),
     Subscription(purchase_order.OutOfStock, ORDER, decide.on_out_of_stock),
+    Timer("give_up", ORDER, decide.on_waited_enough),
     Subscription(purchase_order.PurchaseOrderCreated, ORDER, decide.on_purchase_order_created),
     Subscription(purchase_order.PurchaseOrderSent, ORDER, decide.on_purchase_order_sent),
     Subscription(purchase_order.PurchaseOrderConfirmed, ORDER, decide.on_purchase_order_confirmed),
+    Subscription(purchase_order.PurchaseOrderRefused, ORDER, decide.on_purchase_order_refused),
+    Subscription(purchase_order.PurchaseOrderCancelled, ORDER, decide.on_purchase_order_cancelled),
     Subscription(nota_fiscal.SupplierNfMatched, ORDER, decide.on_supplier_nf_matched),
     Subscription(nota_fiscal.SupplierNfDiverged, ORDER, decide.on_supplier_nf_diverged, key=order_of_divergence),
     Subscription(billing.InvoiceIssued, ORDER, decide.on_invoice_issued),
+    Subscription(billing.InvoiceCancelled, ORDER, decide.on_invoice_cancelled),
     Subscription(purchase_order.InvoiceHandedOver, ORDER, decide.on_invoice_handed_over),
     Subscription(nota_fiscal.RemittanceNfMatched, ORDER, decide.on_remittance_nf_matched),
     Subscription(purchase_order.ShipmentDispatched, ORDER, decide.on_shipment_dispatched),
@@ -40,6 +57,17 @@ SUBSCRIPTIONS: Subscriptions = (
     Subscription(purchase_order.ShipmentDelivered, ORDER, decide.on_shipment_delivered),
     Timer("complete", ORDER, decide.on_return_window_over),
     Answer(MarkCompleted, CompletedMarked, ORDER, decide.on_completed_in_erp),
+    Subscription(order.OrderCancellationRequested, ORDER, decide.on_cancellation_requested),
+    Subscription(purchase_order.PurchaseOrderCancelRefused, ORDER, decide.on_cancel_refused),
+    Subscription(purchase_order.FulfilmentStopped, ORDER, decide.on_fulfilment_stopped),
+    Subscription(billing.BillingStopped, ORDER, decide.on_billing_stopped),
+    Answer(MarkCancelled, CancelledMarked, ORDER, decide.on_cancelled_in_erp),
+    Subscription(refund.RefundOrdered, ORDER, decide.on_refund_ordered),
+    Subscription(refund.RefundSettled, ORDER, decide.on_refund_settled),
+    Subscription(refund.RefundFailed, ORDER, decide.on_refund_failed),
+    Subscription(purchase_order.PurchaseOrderRerouted, ORDER, decide.on_noted),
+    Subscription(purchase_order.PurchaseOrderLate, ORDER, decide.on_noted),
+    Subscription(purchase_order.ShipmentDelayed, ORDER, decide.on_noted),
     Subscription(billing.InvoiceRefused, ORDER, decide.on_noted),
     Subscription(billing.PayableOpened, ORDER, decide.on_noted),
     Subscription(billing.SupplierPaymentOrdered, ORDER, decide.on_noted),

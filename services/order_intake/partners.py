@@ -9,14 +9,24 @@ from pydantic import ValidationError
 from schemas.model import Model
 from schemas.order import Item
 from services.order_intake.settings import Settings
-from services.order_intake.state import CompletedMarked, MarkCompleted, RegisterSalesOrder, SalesOrderRegistered
+from services.order_intake.state import (
+    CancelledMarked,
+    CompletedMarked,
+    MarkCancelled,
+    MarkCompleted,
+    RegisterSalesOrder,
+    SalesOrderRegistered,
+    SalesOrderUpdated,
+    UpdateSalesOrder,
+)
 from shared.partner.errors import Rejected
 from shared.partner.http import Reply, request
 from shared.partner.operation import Attempt, Operation, Policy
 
 M = TypeVar("M", bound=Model)
 
-# After an uncertain outcome the ERP is asked first: it finds an order by our id. Marking twice changes nothing.
+# After an uncertain outcome the ERP is asked first: it finds an order by our id. Marking or
+# updating twice changes nothing.
 REGISTER = Policy(timeout=10.0, concurrency=8, uncertain="query")
 MARK = Policy(timeout=10.0, concurrency=8, uncertain="resend")
 
@@ -38,18 +48,32 @@ class Erp:
             raise Rejected(f"answered with something else than a list of sales orders: {str(found)[:200]}")
         return _read(SalesOrderRegistered, found[0]) if found else None
 
+    async def update(self, asked: UpdateSalesOrder, attempt: Attempt) -> SalesOrderUpdated:
+        """Raises Unavailable, Uncertain, Rejected."""
+        url = f"{self.url}/pedidos-venda/{quote(asked.number, safe='')}"
+        reply = await request(attempt, "PUT", url, json=_sales_order(asked.sale))
+        return _read(SalesOrderUpdated, reply.expect(200).json())
+
     async def mark_completed(self, asked: MarkCompleted, attempt: Attempt) -> CompletedMarked:
         """Raises Unavailable, Uncertain, Rejected."""
-        url = f"{self.url}/pedidos-venda/{quote(asked.number, safe='')}/situacao"
-        reply: Reply = await request(attempt, "POST", url, json={"situacao": "concluido"})
-        return _read(CompletedMarked, reply.expect(200).json())
+        return _read(CompletedMarked, (await self._mark(asked.number, "concluido", attempt)).expect(200).json())
+
+    async def mark_cancelled(self, asked: MarkCancelled, attempt: Attempt) -> CancelledMarked:
+        """Raises Unavailable, Uncertain, Rejected."""
+        return _read(CancelledMarked, (await self._mark(asked.number, "cancelado", attempt)).expect(200).json())
+
+    async def _mark(self, number: str, situation: str, attempt: Attempt) -> Reply:
+        url = f"{self.url}/pedidos-venda/{quote(number, safe='')}/situacao"
+        return await request(attempt, "POST", url, json={"situacao": situation})
 
 
 def operations(settings: Settings) -> tuple[Operation, ...]:
     erp = Erp(settings.erp_url.rstrip("/"))
     return (
         Operation(RegisterSalesOrder, erp.register, REGISTER, query=erp.find),
+        Operation(UpdateSalesOrder, erp.update, MARK),
         Operation(MarkCompleted, erp.mark_completed, MARK),
+        Operation(MarkCancelled, erp.mark_cancelled, MARK),
     )
 
 

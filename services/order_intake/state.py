@@ -1,62 +1,22 @@
-"""The order book's state: facts about an order and its POs, and what is asked of the ERP."""
+"""The order book's state: facts about an order, what was decided on them, and what is asked of the ERP."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Literal, Self
 
 from schemas.decision import Request
 from schemas.model import Model
-from schemas.order import Items, OrderPlaced, Payment, Status
-from schemas.values import Amount, Customer, Id, Time
-
-Milestone = Literal[
-    "created",
-    "sent",
-    "confirmed",
-    "s2_matched",
-    "s2_complete",
-    "invoiced",
-    "handed_over",
-    "s1_matched",
-]
-
-
-class Shipment(Model):
-    """What is known of one shipment; each time is the earliest that was told."""
-
-    dispatched_at: Time | None = None
-    problem_at: Time | None = None
-    delivered_at: Time | None = None
-
-
-class PurchaseOrder(Model):
-    """What is known of one PO. Milestones that came before `purchase_order.created` are kept all the same."""
-
-    po_number: Id | None = None
-    supplier_id: Id | None = None
-    prepaid: bool = False
-    milestones: Mapping[Milestone, Time] = {}
-    s2_keys: tuple[str, ...] = ()
-    """Access keys of the S2 that matched, in part or whole."""
-    shipments: Mapping[str, Shipment] = {}
-
-    def reached(self, milestone: Milestone, at: datetime) -> Self:
-        """With this milestone; of two times that were told, the earlier one holds."""
-        known = self.milestones.get(milestone, at)
-        return self.model_copy(update={"milestones": {**self.milestones, milestone: min(known, at)}})
-
-    def with_shipment(self, shipment_id: str, **times: datetime) -> Self:
-        """With these times of a shipment; of two times that were told, the earlier one holds."""
-        known = self.shipments.get(shipment_id, Shipment())
-        earliest = {name: min(getattr(known, name) or at, at) for name, at in times.items()}
-        return self.model_copy(update={"shipments": {**self.shipments, shipment_id: known.model_copy(update=earliest)}})
-
-    @property
-    def delivered_at(self) -> datetime | None:
-        """When the last of its shipments was delivered; None while one is on its way, or none is known."""
-        times = [shipment.delivered_at for shipment in self.shipments.values()]
-        known = [time for time in times if time is not None]
-        return max(known) if known and len(known) == len(times) else None
+from schemas.order import (
+    CancellationCause,
+    Items,
+    OrderCancellationRequested,
+    OrderChangeRequested,
+    OrderPlaced,
+    Payment,
+    Status,
+)
+from schemas.values import AccessKey, Amount, Customer, Id, Problem, Text, Time
+from services.order_intake.purchase import Invoice, PurchaseOrder
 
 
 class Approval(Model):
@@ -71,27 +31,110 @@ class Terms(Model):
 
     has_erp: bool
     return_window: timedelta
+    late_payment: Literal["accept", "cancel"]
+    cancellation: Literal["until_sent", "until_invoiced", "until_shipped"]
+    longest_quote: timedelta
+    longest_stock: timedelta
+    """How long an order waits for a supplier, or for stock, before it is cancelled."""
+
+
+class Shortage(Model):
+    """The newest word of sourcing on a line: it waits for an offer, or for stock."""
+
+    status: Literal["quote_pending", "out_of_stock"]
+    at: Time
+
+
+class Wish(Model):
+    """Somebody wants the order cancelled. `answered` once that led to something."""
+
+    event: OrderCancellationRequested
+    answered: bool = False
+
+
+class Change(Model):
+    """Somebody wants the order otherwise; `accepted` is None until it is answered."""
+
+    event: OrderChangeRequested
+    accepted: bool | None = None
+
+
+class Cancellation(Model):
+    """The newest attempt to cancel the order: started, then either refused or done (`Order.cancelled_at`)."""
+
+    cause: CancellationCause
+    reason: Text
+    started_at: Time
+    refused_at: Time | None = None
+
+
+class CancelRefusal(Model):
+    """A supplier's "too late"."""
+
+    supplier_id: Id
+    po_number: Id
+    detail: str = ""
+
+
+class Stop(Model):
+    """Billing's word that it has stopped: the R's that it could not cancel."""
+
+    invoices_in_force: tuple[AccessKey, ...]
+    stopped_at: Time
+
+
+class Refund(Model):
+    """Money that goes back: requested, then ordered, then settled or failed. Each may be heard of first."""
+
+    requested_at: Time | None = None
+    ordered_at: Time | None = None
+    settled_at: Time | None = None
+    failed_at: Time | None = None
 
 
 class Order(Model):
     """An order, or what is known of one that has not been placed yet."""
 
     placed: OrderPlaced | None = None
+    """As it was placed."""
+    revised: OrderPlaced | None = None
+    """As it is since it was changed; None: as it was placed."""
     terms: Terms | None = None
     accepted_at: Time | None = None
+    refused: tuple[Problem, ...] = ()
+    """Why the order was not taken; then nothing else happens with it."""
+    changes: Mapping[str, Change] = {}
+    """By change id."""
     approvals: Mapping[str, Approval] = {}
     """By payment id."""
+    expired: Mapping[str, Time] = {}
+    """Payments that were not made in time, by payment id."""
     erp_order_number: Id | None = None
+    erp_revision_asked: int = 0
+    erp_revision: int = 0
+    """How many of the accepted changes the ERP was told of, and has."""
     ready_at: Time | None = None
-    quote_needed_at: Time | None = None
-    out_of_stock_at: Time | None = None
-    po_ids: tuple[Id, ...] = ()
-    """All POs of the order, as the newest `purchase_order.created` names them."""
-    po_ids_at: Time | None = None
+    shortages: Mapping[int, Shortage] = {}
+    """By line of the order."""
+    gives_up_at: Time | None = None
+    """Until when the order waits for an offer or for stock; None while it does not."""
     purchase_orders: Mapping[str, PurchaseOrder] = {}
     """By PO id."""
+    invoices: Mapping[str, Invoice] = {}
+    """R's by access key."""
     divergences: Mapping[str, Id] = {}
     """PO numbers by the access key of an S2 that diverged."""
+    wishes: tuple[Wish, ...] = ()
+    """Who wanted it cancelled, oldest first."""
+    cancellation: Cancellation | None = None
+    cancel_refusals: Mapping[str, CancelRefusal] = {}
+    """By PO id."""
+    fulfilment_stopped_at: Time | None = None
+    billing_stopped: Stop | None = None
+    cancelled_at: Time | None = None
+    cancelled_in_erp: Literal["no", "asked", "yes"] = "no"
+    refunds: Mapping[str, Refund] = {}
+    """By refund id."""
     completes_at: Time | None = None
     """When the return window ends; None until all is delivered."""
     completed_at: Time | None = None
@@ -101,9 +144,19 @@ class Order(Model):
     status_at: Time | None = None
 
     @property
+    def sale(self) -> OrderPlaced | None:
+        """What is sold, as it is now."""
+        return self.revised or self.placed
+
+    @property
+    def revision(self) -> int:
+        """How many changes were made."""
+        return sum(change.accepted is True for change in self.changes.values())
+
+    @property
     def paid(self) -> bool:
         """Whether the approved payments cover the total."""
-        return self.placed is not None and sum(a.amount for a in self.approvals.values()) >= self.placed.total
+        return self.sale is not None and sum(a.amount for a in self.approvals.values()) >= self.sale.total
 
     @property
     def payments(self) -> tuple[Payment, ...]:
@@ -124,6 +177,21 @@ class Order(Model):
             amount=approval.amount,
             approved_at=approval.approved_at,
         )
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether the ERP has it, where the store has one."""
+        return self.erp_order_number is not None or (self.terms is not None and not self.terms.has_erp)
+
+    @property
+    def is_being_cancelled(self) -> bool:
+        attempt = self.cancellation
+        return attempt is not None and attempt.refused_at is None and self.cancelled_at is None
+
+    @property
+    def open_purchase_orders(self) -> dict[str, PurchaseOrder]:
+        """The POs that the order has now, by PO id in a fixed order."""
+        return {po_id: po for po_id, po in sorted(self.purchase_orders.items()) if po.is_open}
 
     def purchase_order(self, po_id: str) -> PurchaseOrder:
         return self.purchase_orders.get(po_id, PurchaseOrder())
@@ -152,6 +220,20 @@ class SalesOrderRegistered(Model):
     number: Id
 
 
+class UpdateSalesOrder(Request):
+    """To the ERP: the order as it is now, after so many changes."""
+
+    number: Id
+    revision: int
+    sale: RegisterSalesOrder
+
+
+class SalesOrderUpdated(Model):
+    """From the ERP: it has the change."""
+
+    number: Id
+
+
 class MarkCompleted(Request):
     """To the ERP: the order is over."""
 
@@ -161,5 +243,18 @@ class MarkCompleted(Request):
 
 class CompletedMarked(Model):
     """From the ERP: it shows the order as completed."""
+
+    number: Id
+
+
+class MarkCancelled(Request):
+    """To the ERP: the order was cancelled."""
+
+    order_id: Id
+    number: Id
+
+
+class CancelledMarked(Model):
+    """From the ERP: it shows the order as cancelled."""
 
     number: Id

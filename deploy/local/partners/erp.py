@@ -4,14 +4,15 @@
 | ---------------------------------------- | ---------------------------- | ---------------------------------------- |
 | POST /pedidos-venda                      | 201 {numero}                 | `pedido-venda`, pedido_externo           |
 | GET /pedidos-venda?pedido_externo=…      | 200 [{numero, situacao}]     |                                          |
-| POST /pedidos-venda/{numero}/situacao    | 200 {numero, situacao}       | `despachado` / `concluido`, pedido_externo |
+| PUT /pedidos-venda/{numero}              | 200 {numero, situacao}       | `alteracao-pedido-venda`, pedido_externo |
+| POST /pedidos-venda/{numero}/situacao    | 200 {numero, situacao}       | the situation, pedido_externo            |
 | POST /pedidos-compra                     | 201 {numero}                 | `pedido-compra`, referencia              |
 | POST /notas-entrada                      | 201 {lancamento}             | `nota-entrada`, chave                    |
 | POST /pagamentos                         | 202 {pagamento}, then a call back | `pagamento`, referencia             |
 | POST /estornos                           | 202 {estorno}, then a call back   | `estorno`, referencia               |
 
-Every POST needs an `Idempotency-Key`; other content under a known key is a 409. What comes twice under two keys is done
-twice, as a real ERP would.
+A situation is `despachado`, `concluido` or `cancelado`. Every POST and PUT needs an `Idempotency-Key`; other content
+under a known key is a 409. What comes twice under two keys is done twice, as a real ERP would.
 """
 
 import asyncio
@@ -42,9 +43,9 @@ class SalesOrder:
     invoice_key: str | None = None
 
     def move(self, form: Situacao) -> None:
-        """What is concluded stays so."""
+        """What is concluded or cancelled stays so."""
         self.invoice_key = form.chave_nfe or self.invoice_key
-        if self.status != "concluido":
+        if self.status not in ("concluido", "cancelado"):
             self.status = form.situacao
 
     def shown(self) -> dict[str, str]:
@@ -86,6 +87,18 @@ class Erp:
             return order.shown()
 
         return self.once(request, form.situacao, order.form.pedido_externo, do)
+
+    async def change_sales_order(self, request: web.Request) -> web.Response:
+        form = await self.read(request, PedidoVenda)
+        order = self.sales_orders.get(request.match_info["numero"])
+        if order is None or order.form.pedido_externo != form.pedido_externo:
+            raise refusal(web.HTTPNotFound, "pedido não encontrado")
+
+        def do() -> dict[str, str]:
+            order.form = form
+            return order.shown()
+
+        return self.once(request, "alteracao-pedido-venda", form.pedido_externo, do)
 
     async def open_purchase_order(self, request: web.Request) -> web.Response:
         form = await self.read(request, PedidoCompra)
@@ -172,6 +185,7 @@ def create_app(sandbox: Sandbox) -> web.Application:
         [
             web.post("/pedidos-venda", erp.open_sales_order),
             web.get("/pedidos-venda", erp.find_sales_orders),
+            web.put("/pedidos-venda/{numero}", erp.change_sales_order),
             web.post("/pedidos-venda/{numero}/situacao", erp.move_sales_order),
             web.post("/pedidos-compra", erp.open_purchase_order),
             web.post("/notas-entrada", erp.book_invoice),

@@ -47,7 +47,7 @@ class PedidoVenda(Model):
 
 
 class Situacao(Model):
-    situacao: Literal["despachado", "concluido"]
+    situacao: Literal["despachado", "concluido", "cancelado"]
     chave_nfe: AccessKey | None = None
 
 

@@ -1,21 +1,27 @@
-"""Decisions on the order's end: after the last delivery the store's return window must pass."""
+"""Decisions on what is due: the return window is over, or the order has waited for its goods long enough."""
 
 from dataclasses import replace
 
-from schemas.decision import Answered, Call, Context, Outcome, unchanged
-from schemas.order import OrderCompleted
+from schemas.decision import Call, Context, Decision, Outcome, unchanged
+from schemas.order import CancellationCause, OrderCompleted
 from schemas.runtime import ReminderDue
 from services.order_intake.decide import status
 from services.order_intake.decide.follow import follow
-from services.order_intake.state import CompletedMarked, MarkCompleted, Order
+from services.order_intake.decide.follow.cancelling import start, supplier_refusals
+from services.order_intake.decide.follow.sales_order import ERP
+from services.order_intake.state import MarkCompleted, Order
+
+Ctx = Context[None]
 
 
-def on_return_window_over(order: Order | None, event: ReminderDue, ctx: Context[None]) -> Outcome[Order]:
+def on_return_window_over(order: Order | None, event: ReminderDue, ctx: Ctx) -> Outcome[Order]:
     """A reminder of before a later delivery is out of date: a newer one is set."""
     if order is None or order.placed is None or order.completes_at is None or event.due < order.completes_at:
         return unchanged(order)
-    if status.of_order(order) != "delivered":
+    if order.completed_at is not None or status.of_order(order) != "delivered":
         return unchanged(order)
+    if order.is_being_cancelled:
+        return Decision(order.model_copy(update={"completes_at": None}))  # set anew where the cancellation is refused
     decision = follow(order, order.model_copy(update={"completed_at": ctx.now}), ctx, calls=_close(order))
     completed = OrderCompleted(
         order_id=order.placed.order_id,
@@ -29,12 +35,21 @@ def on_return_window_over(order: Order | None, event: ReminderDue, ctx: Context[
 def _close(order: Order) -> list[Call]:
     if order.placed is None or order.erp_order_number is None:
         return []
-    return [Call("erp", MarkCompleted(order_id=order.placed.order_id, number=order.erp_order_number))]
+    return [Call(ERP, MarkCompleted(order_id=order.placed.order_id, number=order.erp_order_number))]
 
 
-def on_completed_in_erp(
-    order: Order | None, answered: Answered[MarkCompleted, CompletedMarked], ctx: Context[None]
-) -> Outcome[Order]:
-    if order is None or order.closed_in_erp:
+def on_waited_enough(order: Order | None, event: ReminderDue, ctx: Ctx) -> Outcome[Order]:
+    """Nobody sells it, or nobody has it: the order is given up, as if somebody had asked for it, by the store's limit.
+
+    A reminder of an earlier wait is out of date. Where a supplier has said that it is too late for a PO of the order,
+    the order stays and waits: what becomes of it is a person's to decide.
+    """
+    if order is None or order.gives_up_at is None or event.due < order.gives_up_at:
         return unchanged(order)
-    return follow(order, order.model_copy(update={"closed_in_erp": True}), ctx)
+    if order.is_being_cancelled or order.cancelled_at is not None or any(supplier_refusals(order)):
+        return unchanged(order)
+    cause: CancellationCause = "no_supplier" if order.status == "quote_pending" else "no_stock"
+    lines = ", ".join(str(line) for line in sorted(status.missing_lines(order))[:20])
+    what = "no supplier sells" if cause == "no_supplier" else "no supplier has"
+    given_up, started = start(order, cause, f"{what} line {lines} in time", ctx.now)
+    return follow(order, given_up, ctx, started)

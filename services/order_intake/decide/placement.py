@@ -1,16 +1,18 @@
-"""Decisions on the order itself: placed, paid, registered in the ERP."""
+"""Decisions on the order itself: whether it is taken, and on which terms."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from schemas.decision import Answered, Call, Context, Decision, Outcome, Refused, later, unchanged
+from schemas.decision import Call, Context, Decision, Outcome, Refused, later, unchanged
 from schemas.model import Message
-from schemas.order import OrderAccepted, OrderPlaced
-from schemas.payment import PaymentApproved
+from schemas.order import OrderAccepted, OrderPlaced, OrderRefused
 from schemas.store import StoreChanged
 from schemas.timeline import Timeline
+from schemas.values import Problem
 from services.order_intake.decide.follow import follow
-from services.order_intake.state import Approval, Order, RegisterSalesOrder, SalesOrderRegistered, Terms
+from services.order_intake.decide.follow.sales_order import ERP, opened
+from services.order_intake.state import Approval, Order, Terms
 
 
 def on_order_placed(
@@ -22,7 +24,11 @@ def on_order_placed(
         return unchanged(known) if known.placed == event else _placed_differently(known.placed, event)
     if ctx.reference is None:
         return later("store.changed")
-    terms = _terms(ctx.reference.current(event.placed_at))
+    store = ctx.reference.current(event.placed_at)
+    problems = tuple(_problems(event, store))
+    if problems:
+        return Decision(known.model_copy(update={"placed": event, "refused": problems}), [_refused(event, problems)])
+    terms = _terms(store)
     accepted = known.model_copy(
         update={
             "placed": event,
@@ -31,7 +37,7 @@ def on_order_placed(
             "approvals": {**_approvals(event), **known.approvals},
         }
     )
-    calls = [Call("erp", _register(event))] if terms.has_erp else []
+    calls = [Call(ERP, opened(event))] if terms.has_erp else []
     return follow(order, accepted, ctx, [_accepted(event, ctx)], calls)
 
 
@@ -40,8 +46,38 @@ def _placed_differently(placed: OrderPlaced, event: OrderPlaced) -> Refused:
     return Refused("placed_differently", f"this order was placed before with another {', '.join(fields)}")
 
 
+def _problems(event: OrderPlaced, store: StoreChanged) -> Iterator[Problem]:
+    if event.fulfilment == "fulfilled" and store.fulfils == "unfulfilled":
+        yield Problem(
+            code="already_fulfilled",
+            where="fulfilment",
+            detail="the channel says that somebody delivered it, and the store takes only what nobody has",
+            expected="unfulfilled",
+            found=event.fulfilment,
+        )
+    if len({payment.payment_id for payment in event.payments}) != len(event.payments):
+        yield Problem(code="payment_twice", where="payments", detail="two payments have the same id")
+
+
+def _refused(event: OrderPlaced, problems: tuple[Problem, ...]) -> OrderRefused:
+    return OrderRefused(
+        order_id=event.order_id,
+        store_id=event.store_id,
+        channel_id=event.channel_id,
+        channel_order_code=event.channel_order_code,
+        reasons=problems,
+    )
+
+
 def _terms(store: StoreChanged) -> Terms:
-    return Terms(has_erp=store.has_erp, return_window=timedelta(days=store.return_window_days))
+    return Terms(
+        has_erp=store.has_erp,
+        return_window=timedelta(days=store.return_window_days),
+        late_payment=store.late_payment,
+        cancellation=store.cancellation,
+        longest_quote=store.deadlines.quote,
+        longest_stock=store.deadlines.stock,
+    )
 
 
 def _approvals(event: OrderPlaced) -> dict[str, Approval]:
@@ -67,44 +103,8 @@ def _accepted(event: OrderPlaced, ctx: Context[Any]) -> OrderAccepted:
     )
 
 
-def _register(event: OrderPlaced) -> RegisterSalesOrder:
-    return RegisterSalesOrder(
-        order_id=event.order_id,
-        store_id=event.store_id,
-        channel_id=event.channel_id,
-        channel_order_code=event.channel_order_code,
-        customer=event.customer,
-        items=event.items,
-        freight=event.freight,
-        discount=event.discount,
-        total=event.total,
-    )
-
-
-def on_payment_approved(order: Order | None, event: PaymentApproved, ctx: Context[None]) -> Outcome[Order]:
-    """Kept until the order comes, where it came first."""
-    known = order or Order()
-    approval = Approval(amount=event.amount, approved_at=event.approved_at)
-    before = known.approvals.get(event.payment_id)
-    if before is not None and before.amount != event.amount:
-        return Refused("approved_differently", f"payment {event.payment_id} was approved with {before.amount} before")
-    if before is not None:
-        return unchanged(known)
-    return follow(order, known.model_copy(update={"approvals": {**known.approvals, event.payment_id: approval}}), ctx)
-
-
-def on_sales_order_registered(
-    order: Order | None, answered: Answered[RegisterSalesOrder, SalesOrderRegistered], ctx: Context[None]
-) -> Outcome[Order]:
-    """The number that the ERP gave first holds: fulfilment may have gone out with it."""
-    known = order or Order()
-    if known.erp_order_number is not None:
-        return unchanged(known)
-    return follow(order, known.model_copy(update={"erp_order_number": answered.answer.number}), ctx)
-
-
 def on_noted(order: Order | None, event: Message, ctx: Context[None]) -> Decision[Order]:
-    """What happens beside the status (payables, what channel and customer were told): it changes nothing here.
+    """What happens beside the status (payables, alerts, what channel and customer were told): it changes nothing here.
 
     The order's owner takes it all the same, so that none of these facts is a message that nobody takes.
     """

@@ -1,84 +1,76 @@
-"""The canonical status as a pure function of the facts, and the steps between two statuses.
+"""The canonical status as a pure function of the facts.
 
 A PO stands where its furthest milestone puts it: an invoice that is heard of before the NF that it rests on means that
-this NF matched too. Of several POs the least advanced decides; one that is known of but not created yet counts as none.
+this NF matched too. Of several POs the least advanced decides, and what is not bought yet, or not any more, is less
+advanced than any PO.
 """
 
 from collections.abc import Iterator
 
 from schemas.order import PoStatus, Status
-from services.order_intake.state import Order, PurchaseOrder
+from services.order_intake.decide.money import has_expired
+from services.order_intake.decide.moves import LINE, RANK
+from services.order_intake.purchase import PurchaseOrder
+from services.order_intake.state import Order
 
-LINE: tuple[Status, ...] = (
-    "payment_pending",
-    "payment_slip_expired",
-    "payment_confirmed",
-    "quote_pending",
-    "out_of_stock",
-    "ready_to_order",
-    "supplier_payment_pending",
-    "po_dispatched",
-    "po_acknowledged",
-    "supplier_invoice_received",
-    "invoice_divergent",
-    "awaiting_invoice",
-    "invoiced",
-    "awaiting_shipment",
-    "shipped",
-    "delivery_problem",
-    "delivered",
-    "completed",
-)
-"""From the least to the most advanced."""
-
-MAIN: frozenset[Status] = frozenset(
-    {
-        "payment_confirmed",
-        "ready_to_order",
-        "po_dispatched",
-        "awaiting_invoice",
-        "invoiced",
-        "awaiting_shipment",
-        "shipped",
-        "delivered",
-        "completed",
-    }
-)
-"""What every order that completes goes through: published even when a later fact was heard of first.
-
-Not among them: `po_acknowledged` (a supplier may answer a PO with its invoice; it is published where all POs were
-confirmed), `supplier_invoice_received` (only while an S2 covers a part) and all that go wrong or wait. Goods that left
-too early pass through `awaiting_shipment` too: here lateness of a message looks the same, `shipment.irregular` tells.
-"""
-
-RANK: dict[Status, int] = {status: rank for rank, status in enumerate(LINE)}
-_SOURCING = frozenset({"quote_pending", "out_of_stock"})
+__all__ = ["LINE", "RANK", "is_acknowledged", "missing_lines", "of_order", "of_po", "of_purchase_orders"]
 
 
 def of_order(order: Order) -> Status | None:
     """Where the order stands; None while it has not been placed."""
     if order.placed is None:
         return None
+    if order.cancelled_at is not None:
+        return "cancelled"
     if order.completed_at is not None:
         return "completed"
     if not order.paid:
-        return "payment_pending"
-    statuses = [of_po(order, order.purchase_order(po_id)) for po_id in order.po_ids]
-    least: Status = min(statuses, key=lambda status: RANK[status], default="payment_confirmed")
-    return _sourcing(order) if least == "payment_confirmed" else least
+        return "payment_slip_expired" if has_expired(order) else "payment_pending"
+    least: Status = min(_parts(order), key=lambda status: RANK[status], default="payment_confirmed")
+    return least
 
 
-def _sourcing(order: Order) -> Status:
-    """The newer word of sourcing holds."""
-    quote, stock = order.quote_needed_at, order.out_of_stock_at
-    if quote is not None and (stock is None or stock <= quote):
-        return "quote_pending"
-    return "payment_confirmed" if stock is None else "out_of_stock"
+def _parts(order: Order) -> Iterator[Status]:
+    pos = order.open_purchase_orders
+    missing = missing_lines(order)
+    if missing:
+        yield _sourcing(order, missing)
+    yield from (of_po(order, po_id, po) for po_id, po in pos.items())
 
 
-def of_po(order: Order, po: PurchaseOrder) -> Status:
+def missing_lines(order: Order) -> set[int]:
+    """The order's lines of which no PO that it has now buys all."""
+    left = {item.line: item.quantity for item in order.sale.items} if order.sale else {}
+    for po in order.open_purchase_orders.values():
+        for bought in (po.lines or {}).values():
+            left[bought.order_line] = left.get(bought.order_line, 0) - bought.quantity
+    return {line for line, quantity in left.items() if quantity > 0}
+
+
+def _sourcing(order: Order, missing: set[int]) -> Status:
+    """The newest word of sourcing on these lines that no PO has overtaken; `payment_confirmed` where there is none."""
+    words = [order.shortages[line] for line in sorted(missing) if _is_current(order, line)]
+    if not words:
+        return "payment_confirmed"
+    newest = max(word.at for word in words)
+    return min((word.status for word in words if word.at == newest), key=lambda status: RANK[status])
+
+
+def _is_current(order: Order, line: int) -> bool:
+    """A PO that was created for a line after a word on it has answered that word, whatever became of the PO."""
+    word = order.shortages.get(line)
+    if word is None:
+        return False
+    return not any(
+        created > word.at and any(bought.order_line == line for bought in (po.lines or {}).values())
+        for po in order.purchase_orders.values()
+        if (created := po.milestones.get("created")) is not None
+    )
+
+
+def of_po(order: Order, po_id: str, po: PurchaseOrder) -> Status:
     """Where one PO stands, in the order's words; `payment_confirmed` while nothing was heard of it."""
-    return _shipped(po) or _invoiced(po) or _supplier_invoiced(order, po) or _ordered(po)
+    return _shipped(po) or _invoiced(order, po_id, po) or _supplier_invoiced(order, po) or _ordered(po)
 
 
 def _shipped(po: PurchaseOrder) -> Status | None:
@@ -89,18 +81,21 @@ def _shipped(po: PurchaseOrder) -> Status | None:
     return "shipped" if po.shipments else None
 
 
-def _invoiced(po: PurchaseOrder) -> Status | None:
-    if {"handed_over", "s1_matched"} <= po.milestones.keys():
+def _invoiced(order: Order, po_id: str, po: PurchaseOrder) -> Status | None:
+    """By the R's that were not cancelled. One that was handed over, or that an S1 cites, was issued."""
+    known = {key for key, invoice in order.invoices.items() if po_id in invoice.po_ids}
+    cancelled = {key for key, invoice in order.invoices.items() if invoice.cancelled}
+    if {*po.handed_over} & {*po.remitted} - cancelled:
         return "awaiting_shipment"
-    return "invoiced" if {"invoiced", "handed_over", "s1_matched"} & po.milestones.keys() else None
+    return "invoiced" if {*known, *po.handed_over, *po.remitted} - cancelled else None
 
 
 def _supplier_invoiced(order: Order, po: PurchaseOrder) -> Status | None:
-    if "s2_complete" in po.milestones:
+    if po.is_supplied:
         return "awaiting_invoice"
-    if any(number == po.po_number and key not in po.s2_keys for key, number in order.divergences.items()):
+    if any(number == po.po_number and key not in po.supplier_nfs for key, number in order.divergences.items()):
         return "invoice_divergent"
-    return "supplier_invoice_received" if "s2_matched" in po.milestones else None
+    return "supplier_invoice_received" if po.supplier_nfs else None
 
 
 def _ordered(po: PurchaseOrder) -> Status:
@@ -113,28 +108,14 @@ def _ordered(po: PurchaseOrder) -> Status:
     return "supplier_payment_pending" if po.prepaid else "ready_to_order"
 
 
-def is_forward(old: Status | None, new: Status) -> bool:
-    """Whether the published status may move so. The two that wait for an offer may follow each other."""
-    return old is None or RANK[new] > RANK[old] or (old != new and {old, new} <= _SOURCING)
-
-
-def steps(order: Order, new: Status) -> Iterator[Status]:
-    """The statuses to publish on the way from the order's status to the new one, in order, the new one last."""
-    start = -1 if order.status is None else RANK[order.status]
-    for status in LINE[start + 1 : RANK[new]]:
-        if status in MAIN or (status == "po_acknowledged" and _all_confirmed(order)):
-            yield status
-    yield new
-
-
-def _all_confirmed(order: Order) -> bool:
-    return all("confirmed" in order.purchase_order(po_id).milestones for po_id in order.po_ids)
+def is_acknowledged(order: Order) -> bool:
+    """Whether the suppliers confirmed every PO that the order has now."""
+    return all("confirmed" in po.milestones for po in order.open_purchase_orders.values())
 
 
 def of_purchase_orders(order: Order) -> tuple[PoStatus, ...]:
     """Where each PO of the order stands now."""
     return tuple(
-        PoStatus(po_id=po_id, po_number=po.po_number, supplier_id=po.supplier_id, status=of_po(order, po))
-        for po_id in order.po_ids
-        for po in [order.purchase_order(po_id)]
+        PoStatus(po_id=po_id, po_number=po.po_number, supplier_id=po.supplier_id, status=of_po(order, po_id, po))
+        for po_id, po in order.open_purchase_orders.items()
     )

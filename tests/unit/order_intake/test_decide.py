@@ -1,21 +1,19 @@
 """The order itself: placed, paid, registered, ready, completed."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, get_args
+from typing import Any
+
+import pytest
 
 from schemas.decision import Answered, Call, Decision, NotYet, Refused, Reminder
-from schemas.order import OrderAccepted, OrderCompleted, OrderReady, OrderStatusChanged, Status
+from schemas.order import OrderAccepted, OrderCompleted, OrderReady, OrderRefused, OrderStatusChanged
 from schemas.runtime import ReminderDue
 from services.order_intake import decide
-from services.order_intake.decide.status import LINE
-from services.order_intake.state import CompletedMarked, MarkCompleted, Order, RegisterSalesOrder
-from tests.builders import ITEM, NOW, context, order_placed
+from services.order_intake.state import MarkCompleted, Order, RegisterSalesOrder
+from tests.builders import ITEM, NOW, PAYMENT, context, order_placed
 from tests.unit.order_intake import builders as b
-from tests.unit.order_intake.test_transitions import DELIVERED, PAID, SHIPPED
-
-
-def kinds(published: Any) -> list[str]:
-    return [event.TYPE.removesuffix(".v1") for event in published]
+from tests.unit.order_intake.builders import kinds
+from tests.unit.order_intake.stages import DELIVERED, PAID, SHIPPED
 
 
 def test_unpaid_order_is_accepted_registered_and_waits_for_its_payment() -> None:
@@ -154,7 +152,7 @@ def test_return_window_over_completes_the_order_here_and_in_the_erp() -> None:
     moved, completed = decision.events
     assert (moved.status, moved.previous) == ("completed", "delivered")
     assert isinstance(completed, OrderCompleted)
-    assert decision.calls == [Call("erp", MarkCompleted(order_id="order-1", number="SO1"))]
+    assert list(decision.calls) == [Call("erp", MarkCompleted(order_id="order-1", number="SO1"))]
     assert decision.state.status == "completed"
 
 
@@ -182,14 +180,9 @@ def test_shipment_that_turns_up_in_the_return_window_keeps_the_order_open() -> N
 
 def test_erp_answer_to_completed_closes_the_order_there_once() -> None:
     order, _ = b.told(*DELIVERED)
-    asked = MarkCompleted(order_id="order-1", number="SO1")
-    answered = Answered("call-2", asked, CompletedMarked(number="SO1"), NOW)
-    closed = decide.on_completed_in_erp(order, answered, context())
-    assert isinstance(closed, Decision)
-    assert closed.state is not None
-    assert closed.state.closed_in_erp
-    assert closed.events == ()
-    assert decide.on_completed_in_erp(closed.state, answered, context()) == Decision(closed.state)
+    closed, published = b.told(b.completed_in_erp(), order=order)
+    assert (closed.closed_in_erp, published) == (True, [])
+    assert b.told(b.completed_in_erp(), order=closed) == (closed, [])
 
 
 def test_facts_beside_the_status_change_nothing() -> None:
@@ -198,5 +191,31 @@ def test_facts_beside_the_status_change_nothing() -> None:
     assert decide.on_noted(None, b.sent(), context()) == Decision(None)
 
 
-def test_line_holds_every_status_but_cancelled() -> None:
-    assert set(LINE) == set(get_args(Status)) - {"cancelled"}
+FULFILLED = order_placed(fulfilment="fulfilled", payments=[PAYMENT | {"approved_at": b.hours(0)}])
+
+
+def test_order_that_the_channel_calls_fulfilled_is_refused_saying_why() -> None:
+    decision = b.decision_on(None, FULFILLED)
+    [refused] = decision.events
+    assert isinstance(refused, OrderRefused)
+    assert [(p.code, p.found) for p in refused.reasons] == [("already_fulfilled", "fulfilled")]
+    assert list(decision.calls) == []
+
+
+def test_store_that_fulfils_all_takes_a_fulfilled_order() -> None:
+    _, published = b.told(FULFILLED, b.registered(), fulfils="all")
+    assert kinds(published)[-1] == "order.ready"
+
+
+def test_order_whose_payments_share_an_id_is_refused() -> None:
+    [refused] = b.decision_on(None, order_placed(payments=[PAYMENT, PAYMENT])).events
+    assert [p.code for p in refused.reasons] == ["payment_twice"]
+
+
+@pytest.mark.parametrize(
+    "event", [FULFILLED, b.payment_approved(), b.payment_expired(), b.change(), b.wish(), b.created(), b.delivered()]
+)
+def test_nothing_follows_on_a_refused_order(event: Any) -> None:
+    order, _ = b.told(FULFILLED)
+    decision = b.decision_on(order, event)
+    assert (*decision.events, *decision.calls, *decision.reminders) == ()

@@ -1,0 +1,48 @@
+"""Decisions on what is said of a cancellation: wished for, too late for a supplier, stopped. Each adds one fact."""
+
+from schemas.billing import BillingStopped
+from schemas.decision import Context, Decision, unchanged
+from schemas.order import OrderCancellationRequested
+from schemas.purchase_order import FulfilmentStopped, PurchaseOrderCancelRefused
+from services.order_intake.decide.follow import follow
+from services.order_intake.state import CancelRefusal, Order, Stop, Wish
+
+Ctx = Context[None]
+
+
+def on_cancellation_requested(order: Order | None, event: OrderCancellationRequested, ctx: Ctx) -> Decision[Order]:
+    """Kept until the order comes. Of a refused order there is nothing to cancel."""
+    known = order or Order()
+    if known.refused or any(wish.event == event for wish in known.wishes):
+        return unchanged(known)
+    wishes = sorted([*known.wishes, Wish(event=event)], key=lambda wish: wish.event.requested_at)
+    return follow(order, known.model_copy(update={"wishes": tuple(wishes)}), ctx)
+
+
+def on_cancel_refused(order: Order | None, event: PurchaseOrderCancelRefused, ctx: Ctx) -> Decision[Order]:
+    known = order or Order()
+    if event.po_id in known.cancel_refusals:
+        return unchanged(known)
+    refusal = CancelRefusal(supplier_id=event.supplier_id, po_number=event.po_number, detail=event.detail)
+    refusals = {**known.cancel_refusals, event.po_id: refusal}
+    return follow(order, known.model_copy(update={"cancel_refusals": refusals}), ctx)
+
+
+def on_fulfilment_stopped(order: Order | None, event: FulfilmentStopped, ctx: Ctx) -> Decision[Order]:
+    """The POs that it names are void too, where their own messages are still on their way."""
+    known = order or Order()
+    at = min(known.fulfilment_stopped_at or event.stopped_at, event.stopped_at)
+    for po_id in event.cancelled_po_ids:
+        cancelled = known.purchase_order(po_id).reached("cancelled", event.stopped_at)
+        known = known.with_purchase_order(po_id, cancelled)
+    return follow(order, known.model_copy(update={"fulfilment_stopped_at": at}), ctx)
+
+
+def on_billing_stopped(order: Order | None, event: BillingStopped, ctx: Ctx) -> Decision[Order]:
+    """The newest word holds: an R that could not be cancelled may be undone later."""
+    known = order or Order()
+    before = known.billing_stopped
+    if before is not None and before.stopped_at >= event.stopped_at:
+        return unchanged(known)
+    stop = Stop(invoices_in_force=event.invoices_in_force, stopped_at=event.stopped_at)
+    return follow(order, known.model_copy(update={"billing_stopped": stop}), ctx)

@@ -1,0 +1,130 @@
+"""Cancelling an order: asked first, done last. Pure.
+
+A wish is refused at once where the store's settings say so. Else the cancellation is started: nothing more is bought or
+invoiced. It ends when po_dispatch and billing have stopped, or is refused when a supplier says that it is too late. An
+order that was never ready for fulfilment is cancelled at once: nobody has begun anything.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from schemas.model import Message
+from schemas.order import (
+    CancellationCause,
+    OrderCancellationRefused,
+    OrderCancellationRequested,
+    OrderCancellationStarted,
+    OrderCancelled,
+    OrderPlaced,
+    Status,
+)
+from schemas.values import Problem
+from services.order_intake.decide.money import is_paid_late
+from services.order_intake.decide.moves import RANK
+from services.order_intake.decide.status import of_po
+from services.order_intake.state import Cancellation, Order, Terms, Wish
+
+LIMITS: dict[str, tuple[Status, str]] = {
+    "until_sent": ("po_dispatched", "already_sent"),
+    "until_invoiced": ("invoiced", "already_invoiced"),
+    "until_shipped": ("shipped", "already_shipped"),
+}
+"""By the store's setting: from which status of a PO on it is too late, and the reason's code."""
+
+
+def settle(order: Order, now: datetime) -> tuple[Order, list[Message]]:
+    """With every wish answered, and the cancellation as far as the facts are."""
+    if order.placed is None or order.terms is None:
+        return order, []
+    order, events = _answer(order, order.placed, order.terms, now)
+    if order.terms is not None and order.terms.late_payment == "cancel" and _may_cancel_late(order):
+        order, started = start(order, "late_payment", "the payment came after it had expired", now)
+        events += started
+    order, ended = _end(order, now)
+    return order, [*events, *ended]
+
+
+def start(order: Order, cause: CancellationCause, reason: str, now: datetime) -> tuple[Order, list[Message]]:
+    if order.placed is None:
+        return order, []
+    attempt = Cancellation(cause=cause, reason=reason, started_at=now)
+    event = OrderCancellationStarted(**_names(order.placed), cause=cause, reason=reason, started_at=now)
+    return order.model_copy(update={"cancellation": attempt}), [event]
+
+
+def supplier_refusals(order: Order) -> Iterator[Problem]:
+    """The suppliers of POs that the order still has who said that it is too late."""
+    for po_id, refusal in sorted(order.cancel_refusals.items()):
+        if not order.purchase_order(po_id).is_void:
+            detail = f"{refusal.supplier_id}: {refusal.detail}" if refusal.detail else refusal.supplier_id
+            yield Problem(code="supplier_too_late", where=refusal.po_number, detail=detail)
+
+
+def _answer(order: Order, placed: OrderPlaced, terms: Terms, now: datetime) -> tuple[Order, list[Message]]:
+    """Those who ask while it is being cancelled, or after, have what they want."""
+    events: list[Message] = []
+    for wish in [wish for wish in order.wishes if not wish.answered]:
+        if order.cancelled_at is None and not order.is_being_cancelled:
+            problems = tuple(_problems(order, terms, wish.event))
+            if problems:
+                events.append(OrderCancellationRefused(**_names(placed), reasons=problems, refused_at=now))
+            else:
+                order, started = start(order, "requested", wish.event.reason, now)
+                events += started
+        answered = tuple(Wish(event=w.event, answered=w.answered or w is wish) for w in order.wishes)
+        order = order.model_copy(update={"wishes": answered})
+    return order, events
+
+
+def _problems(order: Order, terms: Terms, wish: OrderCancellationRequested) -> Iterator[Problem]:
+    """Of the POs the most advanced decides. What is lost on its way the store may cancel."""
+    if order.completed_at is not None:
+        yield Problem(code="completed", detail=f"the order was completed at {order.completed_at.isoformat()}")
+        return
+    yield from supplier_refusals(order)
+    limit, code = LIMITS[terms.cancellation]
+    for po_id, po in sorted(order.purchase_orders.items()):
+        status = of_po(order, po_id, po)
+        lost = status == "delivery_problem" and wish.requested_by in ("store", "engineer")
+        if RANK[status] >= RANK[limit] and not lost and not po.is_void:
+            yield Problem(code=code, where=po.po_number or po_id, detail=f"the PO is {status} with {po.supplier_id}")
+
+
+def _may_cancel_late(order: Order) -> bool:
+    """Once; and not where the goods have left because the money was heard of long before the expiry."""
+    if order.cancellation is not None or order.cancelled_at is not None or not is_paid_late(order):
+        return False
+    return order.status is None or RANK[order.status] < RANK["shipped"]
+
+
+def _end(order: Order, now: datetime) -> tuple[Order, list[Message]]:
+    attempt, placed = order.cancellation, order.placed
+    if attempt is None or placed is None or not order.is_being_cancelled:
+        return order, []
+    if order.ready_at is None:
+        return _cancelled(order, placed, attempt, now)
+    problems = tuple(supplier_refusals(order))
+    if problems:
+        return _refused(order, placed, attempt, problems, now)
+    stopped = order.fulfilment_stopped_at is not None and order.billing_stopped is not None
+    if not stopped or (order.billing_stopped and order.billing_stopped.invoices_in_force):
+        return order, []
+    if order.status in ("delivered", "completed"):
+        return _refused(order, placed, attempt, (Problem(code="delivered"),), now)
+    return _cancelled(order, placed, attempt, now)
+
+
+def _cancelled(order: Order, placed: OrderPlaced, attempt: Cancellation, now: datetime) -> tuple[Order, list[Message]]:
+    event = OrderCancelled(**_names(placed), cause=attempt.cause, reason=attempt.reason, cancelled_at=now)
+    return order.model_copy(update={"cancelled_at": now}), [event]
+
+
+def _refused(
+    order: Order, placed: OrderPlaced, attempt: Cancellation, problems: tuple[Problem, ...], now: datetime
+) -> tuple[Order, list[Message]]:
+    event = OrderCancellationRefused(**_names(placed), reasons=problems, refused_at=now)
+    return order.model_copy(update={"cancellation": attempt.model_copy(update={"refused_at": now})}), [event]
+
+
+def _names(placed: OrderPlaced) -> dict[str, str]:
+    return {"order_id": placed.order_id, "store_id": placed.store_id, "channel_id": placed.channel_id}

@@ -1,0 +1,48 @@
+"""Until when an order waits: for the return window to end, for a supplier, for stock. Pure."""
+
+from datetime import datetime
+
+from schemas.decision import Reminder
+from services.order_intake.decide import status
+from services.order_intake.state import Order
+
+COMPLETE = "complete"
+GIVE_UP = "give_up"
+
+
+def due(order: Order) -> tuple[Order, list[Reminder], list[str]]:
+    """The order, reminders to set, and names of those to forget."""
+    order, closing = _closing(order)
+    order, giving_up, forget = _giving_up(order)
+    return order, [*closing, *giving_up], forget
+
+
+def _closing(order: Order) -> tuple[Order, list[Reminder]]:
+    """All delivered: the return window runs from the last delivery on."""
+    if order.terms is None or order.status != "delivered" or status.of_order(order) != "delivered":
+        return order, []
+    times = [po.delivered_at for po in order.open_purchase_orders.values()]
+    end = max(time for time in times if time is not None) + order.terms.return_window
+    if end == order.completes_at:
+        return order, []
+    return order.model_copy(update={"completes_at": end}), [Reminder(COMPLETE, end)]
+
+
+def _giving_up(order: Order) -> tuple[Order, list[Reminder], list[str]]:
+    end = _gives_up_at(order)
+    if end == order.gives_up_at:
+        return order, [], []
+    order = order.model_copy(update={"gives_up_at": end})
+    return (order, [], [GIVE_UP]) if end is None else (order, [Reminder(GIVE_UP, end)], [])
+
+
+def _gives_up_at(order: Order) -> datetime | None:
+    """From when the order began to wait so. Waiting for stock after a supplier was found is another wait."""
+    if order.terms is None or order.status_at is None:
+        return None
+    match order.status:
+        case "quote_pending":
+            return order.status_at + order.terms.longest_quote
+        case "out_of_stock":
+            return order.status_at + order.terms.longest_stock
+    return None

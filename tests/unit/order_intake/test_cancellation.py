@@ -1,0 +1,233 @@
+"""Cancelling: asked first, done last; refused by the store's settings or by a supplier; and what crosses it."""
+
+from typing import Any
+
+import pytest
+
+from schemas.decision import Call, Decision
+from schemas.order import OrderCancellationRefused, OrderCancellationStarted, OrderCancelled
+from schemas.refund import RefundRequested
+from services.order_intake.state import MarkCancelled, RegisterSalesOrder
+from tests.builders import order_placed
+from tests.unit.order_intake import builders as b
+from tests.unit.order_intake.builders import kinds
+from tests.unit.order_intake.stages import (
+    ACKNOWLEDGED,
+    AWAITING_SHIPMENT,
+    DELIVERED,
+    DISPATCHED,
+    IN_TROUBLE,
+    INVOICED,
+    ORDERED,
+    OVER,
+    PAID,
+    READY,
+    SHIPPED,
+)
+
+STOPPED = [b.fulfilment_stopped("po-1"), b.billing_stopped()]
+AGAIN = b.wish(requested_at=b.hours(40))
+
+
+def codes(published: list[Any]) -> list[str]:
+    refused = [event for event in published if isinstance(event, OrderCancellationRefused)]
+    return [problem.code for event in refused for problem in event.reasons]
+
+
+def test_unpaid_order_is_cancelled_at_once_and_nothing_is_refunded() -> None:
+    order, published = b.told(order_placed(), b.wish())
+    assert kinds(published)[-3:] == ["order.cancellation_started", "order.cancelled", "order.status_changed"]
+    started, cancelled = published[-3:-1]
+    assert isinstance(started, OrderCancellationStarted)
+    assert isinstance(cancelled, OrderCancelled)
+    assert (cancelled.cause, cancelled.reason) == ("requested", "bought the wrong one")
+    assert order.status == "cancelled"
+
+
+def test_order_in_fulfilment_is_asked_first_and_cancelled_last() -> None:
+    order, published = b.told(*ACKNOWLEDGED, b.wish())
+    assert kinds(published)[-1] == "order.cancellation_started"
+    order, published = b.told(b.po_cancelled(cause="order_cancelled"), STOPPED[0], order=order)
+    assert published == []
+    assert order.status == "po_acknowledged"
+    decision = b.decision_on(order, STOPPED[1])
+    assert kinds(decision.events) == ["order.cancelled", "order.status_changed", "refund.requested"]
+    assert list(decision.calls) == [Call("erp", MarkCancelled(order_id="order-1", number="SO1"))]
+    [moved] = [event for event in decision.events if event.TYPE == "order.status_changed.v1"]
+    assert moved.purchase_orders == ()
+
+
+def test_billings_word_may_come_before_po_dispatchs() -> None:
+    order, published = b.told(*DISPATCHED, b.wish(), STOPPED[1])
+    assert "order.cancelled" not in kinds(published)
+    assert kinds(b.told(STOPPED[0], order=order)[1])[0] == "order.cancelled"
+
+
+def test_words_of_stopping_heard_of_before_the_wish_count_when_it_is_made() -> None:
+    _, published = b.told(*DISPATCHED, *STOPPED, b.wish())
+    assert kinds(published)[-4:-2] == ["order.cancellation_started", "order.cancelled"]
+
+
+def test_supplier_that_says_too_late_refuses_the_cancellation_and_the_order_goes_on() -> None:
+    order, published = b.told(*ACKNOWLEDGED, b.wish(), b.cancel_refused())
+    [refused] = [event for event in published if isinstance(event, OrderCancellationRefused)]
+    [problem] = refused.reasons
+    assert (problem.code, problem.where, problem.detail) == (
+        "supplier_too_late",
+        "PC-po-1",
+        "farol-sul: already packed",
+    )
+    order, published = b.told(b.s2_matched(), order=order)
+    assert b.statuses(published) == ["supplier_invoice_received", "awaiting_invoice"]
+
+
+def test_second_suppliers_too_late_is_told_no_second_time() -> None:
+    pos = [b.two_lines(), b.registered(), b.created("a", 1), b.created("b", 2)]
+    _, published = b.told(*pos, b.wish(), b.cancel_refused("a"), b.cancel_refused("b"))
+    assert kinds(published).count("order.cancellation_refused") == 1
+
+
+def test_po_cancelled_in_a_cancellation_that_was_refused_is_bought_again() -> None:
+    pos = [b.two_lines(), b.registered(), b.created("a", 1), b.created("b", 2), b.sent("a"), b.sent("b")]
+    order, _ = b.told(*pos, b.wish(), b.po_cancelled("a", cause="order_cancelled"), b.cancel_refused("b"))
+    order, published = b.told(b.out_of_stock(order_lines=[1], at=b.hours(20)), order=order)
+    assert b.statuses(published) == ["out_of_stock"]
+    order, _ = b.told(b.created("c", 1, created_at=b.hours(21)), b.sent("c"), order=order)
+    assert (order.status, list(order.open_purchase_orders)) == ("po_dispatched", ["b", "c"])
+
+
+@pytest.mark.parametrize(
+    ("policy", "stage", "code"),
+    [
+        ("until_sent", ORDERED, None),
+        ("until_sent", DISPATCHED, "already_sent"),
+        ("until_invoiced", DISPATCHED, None),
+        ("until_invoiced", INVOICED, "already_invoiced"),
+        ("until_shipped", AWAITING_SHIPMENT, None),
+        ("until_shipped", SHIPPED, "already_shipped"),
+        ("until_shipped", DELIVERED, "already_shipped"),
+        ("until_shipped", IN_TROUBLE, "already_shipped"),
+        ("until_shipped", [*DELIVERED, OVER], "completed"),
+    ],
+    ids=range(9),
+)
+def test_wish_beyond_the_stores_limit_is_refused_at_once(policy: str, stage: list[Any], code: str | None) -> None:
+    order, _ = b.told(*stage, cancellation=policy)
+    after, published = b.told(b.wish(), order=order)
+    assert codes(published) == ([code] if code else [])
+    assert kinds(published) == ["order.cancellation_refused" if code else "order.cancellation_started"]
+    assert after.status == order.status
+
+
+def test_most_advanced_po_decides_whether_a_wish_comes_too_late() -> None:
+    pos = [b.two_lines(), b.registered(), b.created("a", 1), b.created("b", 2), b.sent("b")]
+    order, _ = b.told(*pos, cancellation="until_sent")
+    assert order.status == "ready_to_order"
+    assert codes(b.told(b.wish(), order=order)[1]) == ["already_sent"]
+
+
+def test_each_wish_after_a_refusal_is_answered() -> None:
+    _, published = b.told(*SHIPPED, b.wish(), AGAIN)
+    assert codes(published) == ["already_shipped"] * 2
+
+
+def test_wish_after_a_suppliers_too_late_is_refused_at_once_while_it_has_the_po() -> None:
+    _, published = b.told(*ACKNOWLEDGED, b.wish(), b.cancel_refused(), AGAIN)
+    assert codes(published) == ["supplier_too_late"] * 2
+    assert kinds(published).count("order.cancellation_started") == 1
+
+
+def test_wish_after_that_po_was_routed_again_is_tried_again() -> None:
+    order, _ = b.told(*ACKNOWLEDGED, b.wish(), b.cancel_refused(), b.po_refused(), b.created("po-2"))
+    _, published = b.told(AGAIN, order=order)
+    assert kinds(published) == ["order.cancellation_started"]
+
+
+def test_wish_while_it_is_being_cancelled_shares_its_end() -> None:
+    order, published = b.told(*DISPATCHED, b.wish(), AGAIN)
+    assert kinds(published).count("order.cancellation_started") == 1
+    order, published = b.told(*STOPPED, order=order)
+    assert kinds(published).count("order.cancelled") == 1
+    assert b.told(b.wish(requested_at=b.hours(50)), order=order)[1] == []
+
+
+def test_wish_said_twice_changes_nothing() -> None:
+    order, _ = b.told(*DISPATCHED, b.wish())
+    assert b.decision_on(order, b.wish()) == Decision(order)
+
+
+def test_wish_before_the_order_cancels_it_when_it_comes() -> None:
+    order, published = b.told(b.wish())
+    assert published == []
+    decision = b.decision_on(order, PAID)
+    assert kinds(decision.events) == [
+        "order.accepted", "order.cancellation_started", "order.cancelled", *["order.status_changed"] * 2,
+    ]  # fmt: skip
+    assert b.statuses(decision.events) == ["payment_pending", "cancelled"], "nobody is told that it is confirmed"
+    assert [type(call.request) for call in decision.calls] == [RegisterSalesOrder]
+
+
+def test_order_cancelled_before_the_erp_had_it_is_cancelled_there_and_refunded_under_its_number() -> None:
+    order, published = b.told(PAID, b.wish())
+    assert "refund.requested" not in kinds(published)
+    decision = b.decision_on(order, b.registered())
+    [refund] = decision.events
+    assert isinstance(refund, RefundRequested)
+    assert refund.erp_order_number == "SO1"
+    assert [type(call.request) for call in decision.calls] == [MarkCancelled]
+
+
+def test_r_that_could_not_be_cancelled_leaves_the_end_to_a_person() -> None:
+    order, published = b.told(*INVOICED, b.wish(), STOPPED[0], b.billing_stopped(b.key(2)))
+    assert (order.is_being_cancelled, order.status) == (True, "invoiced")
+    assert "order.cancelled" not in kinds(published)
+    _, published = b.told(b.billing_stopped(stopped_at=b.hours(30)), order=order)
+    assert kinds(published)[0] == "order.cancelled"
+
+
+def test_po_created_while_it_is_being_cancelled_is_waited_for_like_the_others() -> None:
+    order, published = b.told(*READY, b.wish(), b.created(), b.po_cancelled(cause="order_cancelled"), *STOPPED)
+    assert order.status == "cancelled"
+    assert "order.ready" in kinds(published)
+
+
+def test_milestones_that_cross_the_end_move_a_cancelled_order_nowhere() -> None:
+    order, _ = b.told(*DISPATCHED, b.wish(), *STOPPED)
+    late = [b.confirmed(), b.s2_matched(), b.invoice_issued(), b.handed_over(), b.dispatched(), b.delivered()]
+    after, published = b.told(*late, b.created(), b.cancel_refused(), order=order)
+    assert (published, after.status) == ([], "cancelled")
+
+
+def test_parcel_that_left_before_the_supplier_was_asked_refuses_it_and_is_delivered() -> None:
+    order, _ = b.told(*AWAITING_SHIPMENT, b.wish(), b.dispatched(), b.cancel_refused())
+    assert order.status == "shipped"
+    order, published = b.told(b.delivered(), OVER, order=order)
+    assert kinds(published)[-1] == "order.completed"
+
+
+def test_return_window_that_ends_while_it_is_being_cancelled_ends_anew_when_that_is_refused() -> None:
+    order, _ = b.told(*AWAITING_SHIPMENT, b.wish(), b.dispatched(), b.delivered(), OVER)
+    assert order.status == "delivered"
+    decision = b.decision_on(order, b.cancel_refused())
+    [due] = decision.reminders
+    assert (due.name, due.due) == ("complete", OVER.due)
+    assert b.told(OVER, order=decision.state)[0].status == "completed"
+
+
+def test_lost_parcel_may_be_cancelled_by_the_store_only() -> None:
+    order, _ = b.told(*IN_TROUBLE)
+    assert codes(b.told(b.wish(), order=order)[1]) == ["already_shipped"]
+    assert kinds(b.told(b.wish(requested_by="store"), order=order)[1]) == ["order.cancellation_started"]
+
+
+def test_erp_answer_to_cancelled_is_noted_once() -> None:
+    order, _ = b.told(*READY, b.wish(), *STOPPED)
+    assert order.cancelled_in_erp == "asked"
+    order, _ = b.told(b.cancelled_in_erp(), order=order)
+    assert order.cancelled_in_erp == "yes"
+    assert b.decision_on(order, b.cancelled_in_erp()) == Decision(order)
+
+
+def test_store_without_erp_cancels_without_calls() -> None:
+    order, calls = b.asked(PAID, b.wish(), *STOPPED, has_erp=False)
+    assert (order.status, calls) == ("cancelled", [])

@@ -1,0 +1,70 @@
+"""How long an order waits for a supplier, or for stock, before it is given up."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from schemas.decision import Decision, Reminder
+from schemas.order import OrderCancellationStarted
+from tests.builders import NOW
+from tests.unit.order_intake import builders as b
+from tests.unit.order_intake.builders import kinds
+from tests.unit.order_intake.stages import READY
+
+HEARD = NOW + timedelta(days=2)
+LIMITS = {"deadlines": {"quote": "P3D", "stock": "P4D"}}
+QUOTE, STOCK = b.quote_needed(), b.out_of_stock(at=b.hours(3))
+QUOTE_OVER, STOCK_OVER = HEARD + timedelta(days=3), HEARD + timedelta(days=4)
+
+
+@pytest.mark.parametrize(("word", "over"), [(QUOTE, QUOTE_OVER), (STOCK, STOCK_OVER)], ids=["quote", "stock"])
+def test_order_that_waits_is_given_up_at_the_stores_limit(word: Any, over: Any) -> None:
+    order, decisions = b.decided(*READY, word, **LIMITS)
+    assert b.reminders(decisions) == [Reminder("give_up", over)]
+    order, published = b.told(b.reminder("give_up", over), order=order)
+    [started] = published
+    assert isinstance(started, OrderCancellationStarted)
+    cause, said = ("no_supplier", "sells") if word is QUOTE else ("no_stock", "has")
+    assert (started.cause, started.reason) == (cause, f"no supplier {said} line 1 in time")
+    _, published = b.told(b.fulfilment_stopped(), b.billing_stopped(), order=order)
+    assert kinds(published) == ["order.cancelled", "order.status_changed", "refund.requested"]
+
+
+def test_other_wait_has_its_own_limit_and_the_first_reminder_is_out_of_date() -> None:
+    order, decisions = b.decided(*READY, QUOTE, STOCK, **LIMITS)
+    assert b.reminders(decisions) == [Reminder("give_up", QUOTE_OVER), Reminder("give_up", STOCK_OVER)]
+    assert b.decision_on(order, b.reminder("give_up", QUOTE_OVER)) == Decision(order)
+
+
+def test_repeated_word_does_not_begin_the_wait_anew() -> None:
+    order, _ = b.told(*READY, QUOTE)
+    again = b.decision_on(order, b.quote_needed(at=b.hours(9)), now=HEARD + timedelta(days=1))
+    assert again.reminders == []
+
+
+def test_po_ends_the_wait() -> None:
+    order, _ = b.told(*READY, QUOTE)
+    decision = b.decision_on(order, b.created(created_at=b.hours(5)))
+    assert decision.forget == ["give_up"]
+    assert decision.state.gives_up_at is None
+    assert b.decision_on(decision.state, b.reminder("give_up", QUOTE_OVER)) == Decision(decision.state)
+
+
+def test_limit_while_it_is_being_cancelled_or_after_starts_nothing() -> None:
+    order, _ = b.told(*READY, QUOTE, b.wish())
+    over = b.reminder("give_up", order.gives_up_at or NOW)
+    assert b.decision_on(order, over) == Decision(order)
+    order, _ = b.told(b.fulfilment_stopped(), b.billing_stopped(), order=order)
+    assert b.decision_on(order, over) == Decision(order)
+
+
+def test_limit_of_some_lines_asks_for_the_whole_order_and_a_too_late_leaves_it_waiting() -> None:
+    pos = [b.two_lines(), b.registered(), b.created("a", 1), b.created("b", 2), b.sent("a"), b.sent("b")]
+    order, _ = b.told(*pos, b.po_refused("b"), b.out_of_stock(order_lines=[2], at=b.hours(9)))
+    assert (order.status, order.gives_up_at) == ("out_of_stock", HEARD + timedelta(days=5))
+    over = b.reminder("give_up", HEARD + timedelta(days=5))
+    order, published = b.told(over, b.cancel_refused("a"), order=order)
+    assert kinds(published) == ["order.cancellation_started", "order.cancellation_refused"]
+    assert order.status == "out_of_stock"
+    assert b.decision_on(order, over) == Decision(order), "what becomes of it is a person's to decide"

@@ -1,0 +1,75 @@
+"""Money that goes back, beside the status: once for each payment, whenever it comes."""
+
+from itertools import permutations
+
+from schemas.decision import Decision
+from schemas.refund import RefundRequested
+from services.order_intake.decide.follow.refunding import refund_id
+from tests.builders import PAYMENT, order_placed
+from tests.unit.order_intake import builders as b
+from tests.unit.order_intake.builders import kinds
+from tests.unit.order_intake.stages import READY
+
+CANCELLED = [*READY, b.wish(), b.fulfilment_stopped(), b.billing_stopped()]
+
+
+def refunds(published: list[object]) -> list[RefundRequested]:
+    return [event for event in published if isinstance(event, RefundRequested)]
+
+
+def test_every_payment_of_a_cancelled_order_is_refunded_by_name() -> None:
+    halves = [
+        PAYMENT | {"payment_id": name, "method": method, "amount": "49.95", "approved_at": b.hours(0)}
+        for name, method in (("pay-1", "pix"), ("pay-2", "marketplace"))
+    ]
+    _, published = b.told(order_placed(payments=halves), *CANCELLED[1:])
+    found = [(r.payment_id, r.method, str(r.amount), r.reason, r.erp_order_number) for r in refunds(published)]
+    assert found == [
+        ("pay-1", "pix", "49.95", "bought the wrong one", "SO1"),
+        ("pay-2", "marketplace", "49.95", "bought the wrong one", "SO1"),
+    ]
+
+
+def test_part_of_the_money_goes_back_too() -> None:
+    _, published = b.told(order_placed(), b.registered(), b.payment_approved(amount="10.00"), b.wish())
+    assert [str(refund.amount) for refund in refunds(published)] == ["10.00"]
+
+
+def test_money_that_comes_after_the_end_goes_back() -> None:
+    order, _ = b.told(*CANCELLED)
+    order, published = b.told(b.payment_approved(payment_id="pay-9"), order=order)
+    assert kinds(published) == ["refund.requested"]
+    assert b.decision_on(order, b.payment_approved(payment_id="pay-9")) == Decision(order)
+
+
+def test_money_that_comes_while_it_is_being_cancelled_goes_back_at_the_end() -> None:
+    order, published = b.told(*READY, b.wish(), b.payment_approved(payment_id="pay-9"))
+    assert refunds(published) == []
+    _, published = b.told(*CANCELLED[-2:], order=order)
+    assert [refund.payment_id for refund in refunds(published)] == ["pay-1", "pay-9"]
+
+
+def test_nothing_goes_back_of_an_order_that_goes_on() -> None:
+    _, published = b.told(*READY, b.created(), b.wish(), b.cancel_refused())
+    assert refunds(published) == []
+
+
+def test_refunds_id_says_of_which_payment_it_is_whatever_leads_to_it() -> None:
+    one = refunds(b.told(*CANCELLED)[1])
+    other = refunds(b.told(b.wish(), order_placed(), b.payment_approved(), b.registered())[1])
+    assert [r.refund_id for r in one] == [r.refund_id for r in other] == [refund_id("order-1", "pay-1")]
+
+
+def test_progress_of_a_refund_is_the_same_in_whatever_order_it_is_heard_of() -> None:
+    steps = [b.refund_ordered(), b.refund_failed(), b.refund_settled()]
+    before, _ = b.told(*CANCELLED)
+    ends = [b.told(*some, *some, order=before)[0] for some in permutations(steps)]
+    assert all(end == ends[0] for end in ends)
+    refund = ends[0].refunds[refund_id("order-1", "pay-1")]
+    assert (refund.ordered_at, refund.failed_at, refund.settled_at) == (b.hours(30), b.hours(35), b.hours(40))
+
+
+def test_word_on_a_refund_before_the_order_is_kept() -> None:
+    order, published = b.told(b.refund_settled(), *CANCELLED)
+    assert len(refunds(published)) == 1
+    assert order.refunds[refund_id("order-1", "pay-1")].settled_at == b.hours(40)

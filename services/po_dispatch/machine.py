@@ -31,19 +31,21 @@ class PoStatus(StrEnum):
 
 
 _S = PoStatus
-_LEFT = frozenset({_S.SHIPPED, _S.DELIVERED})
-_ENDS = frozenset({_S.CANCELLING, _S.CANCELLED, _S.REFUSED})
+_ENDS = frozenset({_S.SHIPPED, _S.CANCELLING, _S.AGREED, _S.CANCELLED})
+"""The goods leave; or the supplier is asked, and agrees: also after it said "too late"."""
 
 TRANSITIONS: Mapping[PoStatus, frozenset[PoStatus]] = {
     _S.REGISTERING: frozenset({_S.CREATED, _S.ORDERED, _S.CANCELLED}),
     _S.CREATED: frozenset({_S.ORDERED, _S.CANCELLED}),
-    _S.ORDERED: _LEFT | _ENDS | {_S.SENT, _S.CONFIRMED, _S.HANDED_OVER},
-    _S.SENT: _LEFT | _ENDS | {_S.CONFIRMED, _S.HANDED_OVER},
-    _S.CONFIRMED: _LEFT | {_S.CANCELLING, _S.REFUSED, _S.HANDED_OVER},
-    _S.HANDED_OVER: _LEFT | {_S.CANCELLING, _S.ORDERED, _S.SENT, _S.CONFIRMED},
+    _S.ORDERED: _ENDS | {_S.SENT, _S.CONFIRMED, _S.HANDED_OVER, _S.REFUSED},
+    _S.SENT: _ENDS | {_S.CONFIRMED, _S.HANDED_OVER, _S.REFUSED},
+    _S.CONFIRMED: _ENDS | {_S.HANDED_OVER, _S.REFUSED},
+    _S.HANDED_OVER: _ENDS | {_S.ORDERED, _S.SENT, _S.CONFIRMED},
     _S.SHIPPED: frozenset({_S.DELIVERED}),
     _S.DELIVERED: frozenset({_S.SHIPPED}),
-    _S.CANCELLING: _LEFT | {_S.AGREED, _S.ORDERED, _S.SENT, _S.CONFIRMED, _S.HANDED_OVER, _S.CANCELLED, _S.REFUSED},
+    _S.CANCELLING: frozenset(
+        {_S.SHIPPED, _S.AGREED, _S.CANCELLED, _S.REFUSED, _S.ORDERED, _S.SENT, _S.CONFIRMED, _S.HANDED_OVER}
+    ),
     _S.AGREED: frozenset({_S.CANCELLED, _S.SHIPPED}),
     _S.CANCELLED: frozenset(),
     _S.REFUSED: frozenset(),

@@ -130,7 +130,8 @@ class PurchaseOrderRerouted(Message):
     po_id: Id
     po_number: Id
     supplier_id: Id
-    """Who does not deliver them; does not get these lines again unless its offer changes."""
+    """Who does not deliver them; does not get these lines again unless its offer changes (but where it cancelled them
+    because it was asked: `cancellation_refused`)."""
     lines: tuple[OrderLineQuantity, ...]
     cause: Literal["refused", "silent", "prepayment_refused", "prepayment_late", "cancellation_refused"]
     at: Time
@@ -176,7 +177,7 @@ class PurchaseOrderLate(Message):
     po_id: Id
     po_number: Id
     supplier_id: Id
-    what: Literal["confirmation", "supplier_nf", "dispatch", "prepayment"]
+    what: Literal["confirmation", "supplier_nf", "dispatch", "prepayment", "cancellation"]
     since: Time
     """From when it is waited for."""
     due: Time
@@ -195,7 +196,7 @@ class FulfilmentStopped(Message):
 
 
 class SourcingRetryDue(Message):
-    """po_dispatch to itself: an offer changed that this waiting order may need; route it again."""
+    """po_dispatch to itself: lines of the order are open again, or what it waits for may have come; route them."""
 
     TYPE = "sourcing.retry_due.v1"
     SUBJECT = "order_id"
@@ -264,7 +265,8 @@ class ShipmentIrregular(Message):
     po_id: Id
     po_number: Id
     shipment_id: Id
-    missing: tuple[Literal["invoice_handed_over", "remittance_nf_matched"], ...]
+    missing: tuple[Literal["invoice_handed_over", "remittance_nf_matched", "purchase_order"], ...]
+    """`purchase_order`: the PO was void. Then there is no `shipment.dispatched`: the order does not wait for it."""
     at: Time
 
 

@@ -4,7 +4,7 @@ A timeline keeps the versions of one thing; a late or repeated message changes n
 """
 
 from datetime import datetime, timedelta
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from schemas.decision import Context, Decision
 from schemas.model import Dated, Model
@@ -47,7 +47,7 @@ class Timeline(Model, Generic[V]):
         )
 
 
-def keep(timeline: Timeline[V] | None, version: V, ctx: Context[None]) -> Decision[Timeline[V]]:
+def keep(timeline: Timeline[V] | None, version: V, ctx: Context[Any]) -> Decision[Timeline[V]]:
     """The decision on `*.changed`: remember the version; of two for the same instant the later sent holds."""
     known = timeline or Timeline()
     if version in known.versions:

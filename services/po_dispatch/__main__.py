@@ -1,23 +1,54 @@
 """Composition root: `python -m services.po_dispatch`."""
 
-from schemas.billing import InvoiceIssued, SupplierPaymentRefused, SupplierPaymentSettled
+from schemas.billing import InvoiceCancelled, InvoiceIssued, SupplierPaymentRefused, SupplierPaymentSettled
 from schemas.channel import DeliveryReported, LabelAvailable
 from schemas.nota_fiscal import RemittanceNfDiverged, RemittanceNfMatched, SupplierNfMatched, SupplierNfRefused
-from schemas.order import OrderReady
+from schemas.order import OrderCancellationRefused, OrderCancellationStarted, OrderReady
+from schemas.purchase_order import SourcingRetryDue
 from schemas.store import StoreChanged
-from schemas.supplier import CarrierReported, OfferChanged, SupplierChanged, SupplierPoConfirmed, SupplierShipped
+from schemas.supplier import (
+    CarrierReported,
+    OfferChanged,
+    PackagingChanged,
+    ShippingRuleChanged,
+    SupplierCancellationAnswered,
+    SupplierChanged,
+    SupplierDelayReported,
+    SupplierPoConfirmed,
+    SupplierPoRefused,
+    SupplierShipped,
+)
 from schemas.timeline import Timeline, keep
 from services.po_dispatch import store
-from services.po_dispatch.decide import hand_over, not_needed, ordering, shipping
+from services.po_dispatch.decide import (
+    cancelling,
+    deadlines,
+    delaying,
+    gate,
+    hand_over,
+    making,
+    not_needed,
+    ordering,
+    payment,
+    refusing,
+    reminders,
+    shipping,
+    sourcing,
+    waking,
+)
 from services.po_dispatch.partners import operations
 from services.po_dispatch.settings import Settings
 from services.po_dispatch.state import (
+    CancellationReceived,
+    CancelPurchaseOrder,
     Fulfilment,
     HandOverInvoice,
     InvoiceReceived,
     PurchaseOrderReceived,
     PurchaseOrderRegistered,
     RegisterPurchaseOrder,
+    ReminderReceived,
+    RemindSupplier,
     SendPurchaseOrder,
     Sourcing,
 )
@@ -29,36 +60,54 @@ FULFILMENT = Aggregate("fulfilment", Fulfilment)
 STORE = Aggregate("store", Timeline[StoreChanged])
 SUPPLIER = Aggregate("supplier", Timeline[SupplierChanged])
 OFFER = Aggregate("offer", Timeline[OfferChanged])
+SHIPPING_RULE = Aggregate("shipping_rule", Timeline[ShippingRuleChanged])
+PACKAGING = Aggregate("packaging", Timeline[PackagingChanged])
 
 
 def _own_numbers(reference: Sourcing) -> tuple[str, ...]:
     """Only stores without an ERP take PO numbers from our series."""
     stores = reference.store.versions if reference.store else ()
-    return () if all(version.has_erp for version in stores) else (ordering.PO_SERIES,)
+    return () if all(version.has_erp for version in stores) else (making.PO_SERIES,)
 
+
+_by_number, _again, _numbers, _r = store.find_by_po_number, store.load_resourcing, _own_numbers, reminders.reminding
 
 SUBSCRIPTIONS: Subscriptions = (
     Subscription(StoreChanged, STORE, keep),
-    Subscription(SupplierChanged, SUPPLIER, keep),
-    Subscription(OfferChanged, OFFER, keep),
-    Subscription(OrderReady, FULFILMENT, ordering.on_order_ready, load=store.load_sourcing, series=_own_numbers),
-    Answer(RegisterPurchaseOrder, PurchaseOrderRegistered, FULFILMENT, ordering.on_registered),
-    Answer(SendPurchaseOrder, PurchaseOrderReceived, FULFILMENT, ordering.on_sent),
-    Subscription(SupplierPoConfirmed, FULFILMENT, ordering.on_confirmed, find=store.find_by_po_number),
-    Subscription(SupplierPaymentSettled, FULFILMENT, ordering.on_payment_settled),
-    Subscription(SupplierPaymentRefused, FULFILMENT, not_needed),
-    Subscription(SupplierNfMatched, FULFILMENT, hand_over.on_supplier_nf_matched),
+    Subscription(ShippingRuleChanged, SHIPPING_RULE, keep),
+    Subscription(PackagingChanged, PACKAGING, keep),
+    Subscription(SupplierChanged, SUPPLIER, waking.on_supplier_changed, load=store.load_waiting_longest),
+    Subscription(OfferChanged, OFFER, waking.on_offer_changed, load=store.load_waiting),
+    Subscription(OrderReady, FULFILMENT, _r(sourcing.on_order_ready), load=store.load_sourcing, series=_numbers),
+    Subscription(SourcingRetryDue, FULFILMENT, _r(sourcing.on_retry_due), load=_again, series=_numbers),
+    Timer(reminders.RETRY, FULFILMENT, _r(sourcing.on_retry_due), load=_again, series=_numbers),
+    Timer(reminders.DEADLINE, FULFILMENT, _r(deadlines.on_deadline_due)),
+    Answer(RegisterPurchaseOrder, PurchaseOrderRegistered, FULFILMENT, _r(ordering.on_registered)),
+    Answer(SendPurchaseOrder, PurchaseOrderReceived, FULFILMENT, _r(ordering.on_sent)),
+    Answer(RemindSupplier, ReminderReceived, FULFILMENT, _r(ordering.on_reminded)),
+    Subscription(SupplierPoConfirmed, FULFILMENT, _r(ordering.on_confirmed), find=_by_number),
+    Subscription(SupplierPoRefused, FULFILMENT, _r(refusing.on_refused), find=_by_number),
+    Subscription(SupplierDelayReported, FULFILMENT, _r(delaying.on_delay_reported), find=_by_number),
+    Subscription(SupplierPaymentSettled, FULFILMENT, _r(payment.on_payment_settled)),
+    Subscription(SupplierPaymentRefused, FULFILMENT, _r(payment.on_payment_refused)),
+    Subscription(OrderCancellationStarted, FULFILMENT, _r(cancelling.on_cancellation_started)),
+    Answer(CancelPurchaseOrder, CancellationReceived, FULFILMENT, _r(cancelling.on_cancellation_asked)),
+    Subscription(SupplierCancellationAnswered, FULFILMENT, _r(cancelling.on_cancellation_answered), find=_by_number),
+    Subscription(OrderCancellationRefused, FULFILMENT, _r(cancelling.on_cancellation_refused)),
+    Subscription(SupplierNfMatched, FULFILMENT, _r(hand_over.on_supplier_nf_matched)),
     Subscription(SupplierNfRefused, FULFILMENT, not_needed),
-    Subscription(InvoiceIssued, FULFILMENT, hand_over.on_invoice_issued),
-    Subscription(LabelAvailable, FULFILMENT, hand_over.on_label_available),
-    Answer(HandOverInvoice, InvoiceReceived, FULFILMENT, hand_over.on_handed_over),
-    Subscription(RemittanceNfMatched, FULFILMENT, hand_over.on_remittance_nf_matched),
+    Subscription(InvoiceIssued, FULFILMENT, _r(hand_over.on_invoice_issued)),
+    Subscription(InvoiceCancelled, FULFILMENT, _r(hand_over.on_invoice_cancelled)),
+    Subscription(LabelAvailable, FULFILMENT, _r(hand_over.on_label_available)),
+    Answer(HandOverInvoice, InvoiceReceived, FULFILMENT, _r(hand_over.on_handed_over)),
+    Subscription(RemittanceNfMatched, FULFILMENT, _r(hand_over.on_remittance_nf_matched)),
     Subscription(RemittanceNfDiverged, FULFILMENT, not_needed),
-    Subscription(SupplierShipped, FULFILMENT, shipping.on_shipped, find=store.find_by_po_number),
-    Timer(shipping.GATE, FULFILMENT, shipping.on_gate_due),
-    Subscription(CarrierReported, FULFILMENT, shipping.on_carrier_reported, find=store.find_by_tracking_code),
-    Subscription(DeliveryReported, FULFILMENT, shipping.on_delivery_reported),
+    Subscription(SupplierShipped, FULFILMENT, _r(shipping.on_shipped), find=_by_number),
+    Timer(gate.GATE, FULFILMENT, _r(gate.on_gate_due)),
+    Subscription(CarrierReported, FULFILMENT, _r(shipping.on_carrier_reported), find=store.find_by_tracking_code),
+    Subscription(DeliveryReported, FULFILMENT, _r(shipping.on_delivery_reported)),
 )
+"""`_r`: with the reminders of the fulfilment (see `decide.reminders`)."""
 
 
 def service(settings: Settings) -> Service:

@@ -13,15 +13,19 @@ from typing import Any
 from pydantic import SecretStr
 
 from schemas.purchase_order import PoLine
+from services.po_dispatch.purchase_order import SupplierAccess
 from services.po_dispatch.settings import Settings
 from services.po_dispatch.state import (
+    CancellationReceived,
+    CancelPurchaseOrder,
     HandOverInvoice,
     InvoiceReceived,
     PurchaseOrderReceived,
     PurchaseOrderRegistered,
     RegisterPurchaseOrder,
+    ReminderReceived,
+    RemindSupplier,
     SendPurchaseOrder,
-    SupplierAccess,
 )
 from shared.partner import http
 from shared.partner.errors import Rejected
@@ -33,10 +37,12 @@ Secrets = Mapping[str, SecretStr]
 
 
 def operations(settings: Settings) -> tuple[Operation, ...]:
-    """All three are idempotent at the other side, so an uncertain call is sent again."""
+    """All are idempotent at the other side, so an uncertain call is sent again."""
     return (
         Operation(RegisterPurchaseOrder, partial(register_purchase_order, settings.erp_url), Policy(concurrency=16)),
         Operation(SendPurchaseOrder, partial(send_purchase_order, settings.secrets)),
+        Operation(CancelPurchaseOrder, partial(cancel_purchase_order, settings.secrets)),
+        Operation(RemindSupplier, partial(remind_supplier, settings.secrets)),
         Operation(HandOverInvoice, partial(hand_over_invoice, settings.secrets)),
     )
 
@@ -65,23 +71,47 @@ async def send_purchase_order(secrets: Secrets, request: SendPurchaseOrder, atte
     """Rejected: the supplier knows another PO by this number (409), or does not understand this one."""
     body = {
         "number": request.number,
-        "purpose": "sale",
+        "purpose": request.purpose,
         "lines": [_line(line) for line in request.lines],
         "ship_to": request.ship_to.model_dump(mode="json"),
         "recipient": request.recipient.model_dump(mode="json", include={"name", "tax_id", "phone"}, exclude_none=True),
         "buyer": request.buyer.model_dump(mode="json"),
+        **request.model_dump(
+            mode="json",
+            include={"shipping_method", "packaging", "card", "estimated_delivery"},
+            exclude_none=True,
+        ),
     }
     reply = await _post(request.supplier, "/purchase-orders", body, secrets, attempt)
-    return PurchaseOrderReceived(number=_same_number(reply, request.number))
+    return PurchaseOrderReceived(number=_same_number(reply.expect(200, 202), request.number))
+
+
+async def cancel_purchase_order(
+    secrets: Secrets, request: CancelPurchaseOrder, attempt: Attempt
+) -> CancellationReceived:
+    """Its answer comes later, as `supplier.cancellation_answered`; 404: it never got the PO, and needs none."""
+    path = f"/purchase-orders/{request.number}/cancellation"
+    reply = await _post(request.supplier, path, {"reason": request.reason}, secrets, attempt)
+    if reply.status == 404:
+        return CancellationReceived(number=request.number, known=False)
+    return CancellationReceived(number=_same_number(reply.expect(200, 202), request.number))
+
+
+async def remind_supplier(secrets: Secrets, request: RemindSupplier, attempt: Attempt) -> ReminderReceived:
+    body = {"confirm_until": request.due.isoformat()}
+    reply = await _post(request.supplier, f"/purchase-orders/{request.number}/reminder", body, secrets, attempt)
+    return ReminderReceived(number=_same_number(reply.expect(200, 202), request.number))
 
 
 async def hand_over_invoice(secrets: Secrets, request: HandOverInvoice, attempt: Attempt) -> InvoiceReceived:
-    """Rejected: the supplier does not know the PO, or has another R for it."""
+    """Rejected: the supplier does not know the PO, or has another R for it than the one that this replaces."""
     body: dict[str, Any] = {"access_key": request.invoice_key, "xml": request.xml}
     if request.label is not None:
         body["label"] = request.label.model_dump(mode="json", exclude_none=True)
+    if request.replaces is not None:
+        body["replaces"] = request.replaces
     reply = await _post(request.supplier, f"/purchase-orders/{request.number}/invoice", body, secrets, attempt)
-    return InvoiceReceived(number=_same_number(reply, request.number))
+    return InvoiceReceived(number=_same_number(reply.expect(200, 202), request.number))
 
 
 async def _post(
@@ -92,8 +122,7 @@ async def _post(
         raise Rejected(f"FLEET_SECRETS has no supplier:{supplier.secret_ref} for supplier {supplier.supplier_id}")
     payload = json.dumps(body).encode()
     headers = {"Content-Type": "application/json", **_signature(secret.get_secret_value(), payload)}
-    reply = await http.request(attempt, "POST", f"{supplier.api_url}{path}", data=payload, headers=headers)
-    return reply.expect(200, 202)
+    return await http.request(attempt, "POST", f"{supplier.api_url}{path}", data=payload, headers=headers)
 
 
 def _signature(secret: str, payload: bytes) -> dict[str, str]:

@@ -1,18 +1,16 @@
-"""What po_dispatch knows of an order's purchasing, and what it asks of ERP and suppliers.
+"""What po_dispatch knows of an order's purchasing, and what it asks of ERP and suppliers."""
 
-Milestones of a PO arrive in any order, so each has a field of its own and `status` is read off them.
-"""
-
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Literal
 
 from schemas.channel import Label
 from schemas.decision import Request
 from schemas.model import Model
-from schemas.purchase_order import Candidate, PoLine
-from schemas.store import StoreChanged
-from schemas.supplier import OfferChanged, SupplierChanged, Terms
+from schemas.purchase_order import OrderLineQuantity, PoLine
+from schemas.store import Deadlines, StoreChanged
+from schemas.supplier import OfferChanged, PackagingChanged, ShippingRuleChanged, SupplierChanged
 from schemas.timeline import Timeline
 from schemas.values import (
     AccessKey,
@@ -22,92 +20,27 @@ from schemas.values import (
     Cnpj,
     Company,
     Customer,
+    Email,
     Id,
     Logistics,
+    LongText,
     Text,
     Time,
+    UnitPrice,
     Units,
-    Url,
 )
+from services.po_dispatch.machine import PoStatus, check
+from services.po_dispatch.purchase_order import PurchaseOrder, Shipment, SupplierAccess
 
+__all__ = ["PoStatus", "PurchaseOrder", "Shipment", "SupplierAccess"]
 
-class PoStatus(StrEnum):
-    """The furthest a PO has come."""
-
-    REGISTERING = "registering"
-    CREATED = "created"
-    SENT = "sent"
-    CONFIRMED = "confirmed"
-    HANDED_OVER = "handed_over"
-    SHIPPED = "shipped"
-    DELIVERED = "delivered"
-
-
-class SupplierAccess(Model):
-    """The supplier of a PO and how its API was reached when the PO was made: a PO stays where it was sent."""
-
-    supplier_id: Id
-    cnpj: Cnpj
-    api_url: Url
-    secret_ref: Id
-
-    @property
-    def partner(self) -> str:
-        return f"supplier:{self.supplier_id}"
-
-
-class Shipment(Model):
-    """A parcel. One tracking code is one shipment."""
-
-    shipment_id: Id
-    carrier: Text
-    tracking_code: Id
-    dispatched_at: Time
-    delivered_at: Time | None = None
-    problem_at: Time | None = None
-    """When the latest problem occurred that was told."""
-    irregular: bool = False
-    """That it left too early was told."""
-
-
-class PurchaseOrder(Model):
-    po_id: Id
-    number: Id | None = None
-    supplier: SupplierAccess
-    terms: Terms
-    lines: tuple[PoLine, ...]
-    total: Amount
-    candidates: tuple[Candidate, ...] = ()
-    """Until the PO is created, which tells them; empty after."""
-    ordered: bool = False
-    """SendPurchaseOrder was asked for."""
-    sent_at: Time | None = None
-    confirmed_at: Time | None = None
-    paid_at: Time | None = None
-    sale_nf_keys: tuple[AccessKey, ...] = ()
-    invoice_key: AccessKey | None = None
-    handing_over: bool = False
-    """HandOverInvoice was asked for."""
-    handed_over_at: Time | None = None
-    remittance_key: AccessKey | None = None
-    shipments: tuple[Shipment, ...] = ()
-
-    @property
-    def status(self) -> PoStatus:
-        if self.shipments:
-            delivered = all(shipment.delivered_at for shipment in self.shipments)
-            return PoStatus.DELIVERED if delivered else PoStatus.SHIPPED
-        if self.handed_over_at:
-            return PoStatus.HANDED_OVER
-        if self.confirmed_at:
-            return PoStatus.CONFIRMED
-        if self.sent_at:
-            return PoStatus.SENT
-        return PoStatus.CREATED if self.number else PoStatus.REGISTERING
+RerouteCause = Literal["refused", "silent", "prepayment_refused", "prepayment_late", "cancellation_refused"]
+CancelReason = Literal["order_cancelled", "silent", "refused"]
+_CENT = Decimal("0.01")
 
 
 class HeldInvoice(Model):
-    """An R that waits for the channel's label."""
+    """An R that waits for the channel's label, or for POs of which it is not known whether they go on."""
 
     access_key: AccessKey
     po_ids: tuple[Id, ...]
@@ -115,26 +48,97 @@ class HeldInvoice(Model):
 
 
 class OrderLine(Model):
+    """So many of a product: what the customer ordered, or what of it must still be bought."""
+
     line: int
     sku: Id
     quantity: Units
+    unit_price: UnitPrice = Decimal(0)
+    """What the customer pays for one, less its share of the line's discount."""
+
+    @property
+    def value(self) -> Decimal:
+        return (self.quantity * self.unit_price).quantize(_CENT, ROUND_HALF_UP)
 
 
-class Fulfilment(Model):
-    """An order from `order.ready` on: what is bought for it, and where that stands."""
+class CustomerOrder(Model):
+    """What was ordered, and the store's terms as they were when it could be fulfilled."""
 
-    order_id: Id
     store_id: Id
+    placed_at: Time
     lines: tuple[OrderLine, ...]
     recipient: Customer
     ship_to: Address
     logistics: Logistics
     buyer: Company
+    mail_sender: Email
+    deadlines: Deadlines = Deadlines()
+
+
+class Bar(Model):
+    """A supplier that does not deliver an order line: not asked again for it unless its offer changes after `since`."""
+
+    order_line: int
+    supplier_id: Id
+    since: Time
+
+
+class Reroute(Model):
+    """What a PO does not deliver any more and must be bought elsewhere, if the order goes on."""
+
+    po_id: Id
+    lines: tuple[OrderLineQuantity, ...]
+    cause: RerouteCause
+
+
+class Stop(Model):
+    """The order is being cancelled: nothing more is bought or handed over."""
+
+    started_at: Time
+    stopped_at: Time | None = None
+    """When every PO was void, which was told."""
+
+
+class Fulfilment(Model):
+    """What is bought for an order, and where that stands."""
+
+    order_id: Id
+    order: CustomerOrder | None = None
+    """From `order.ready` on; None where its cancellation was heard of first."""
     lines_without_offer: tuple[int, ...] = ()
     lines_without_stock: tuple[int, ...] = ()
+    """What was told of the lines that could not be bought when it was tried last."""
+    waiting: tuple[OrderLine, ...] = ()
+    """These lines, while offers for them are waited for."""
+    bars: tuple[Bar, ...] = ()
     purchase_orders: tuple[PurchaseOrder, ...] = ()
     held_invoices: tuple[HeldInvoice, ...] = ()
     label: Label | None = None
+    stop: Stop | None = None
+    resumed_at: Time | None = None
+    """Up to when what was heard of a cancellation's start is out of date."""
+    reroutes: tuple[Reroute, ...] = ()
+    """What follows if the order is not cancelled after all."""
+
+    @property
+    def living(self) -> tuple[PurchaseOrder, ...]:
+        """The POs that are not void."""
+        return tuple(po for po in self.purchase_orders if po.void is None)
+
+    @property
+    def po_ids(self) -> tuple[str, ...]:
+        """The POs that the order has now."""
+        return tuple(po.po_id for po in self.living)
+
+    @property
+    def open_lines(self) -> tuple[OrderLine, ...]:
+        """What no living PO delivers: ordered less bought, by order line."""
+        left = {line.line: line.quantity for line in (self.order.lines if self.order else ())}
+        for po in self.living:
+            for bought in po.lines:
+                left[bought.order_line] -= bought.quantity
+        lines = self.order.lines if self.order else ()
+        return tuple(line.model_copy(update={"quantity": left[line.line]}) for line in lines if left[line.line] > 0)
 
     def po(self, po_id: str) -> PurchaseOrder | None:
         return next((po for po in self.purchase_orders if po.po_id == po_id), None)
@@ -143,17 +147,34 @@ class Fulfilment(Model):
         return next((po for po in self.purchase_orders if po.number == number), None)
 
     def with_po(self, changed: PurchaseOrder) -> "Fulfilment":
+        """Raises ForbiddenTransition where the PO would take a step that may not follow."""
+        old = self.po(changed.po_id)
+        if old is not None:
+            check(changed.po_id, old.status, changed.status)
         pos = tuple(changed if po.po_id == changed.po_id else po for po in self.purchase_orders)
         return self.model_copy(update={"purchase_orders": pos})
 
 
 @dataclass(frozen=True, slots=True)
 class Sourcing:
-    """What routing an order needs, as `store.load_sourcing` found it: the offers of its SKUs and who makes them."""
+    """What buying for an order needs, as `store` found it: offers of its SKUs, who makes them, rules, packaging."""
 
     store: Timeline[StoreChanged] | None = None
-    offers: tuple[Timeline[OfferChanged], ...] = ()
+    offers: Sequence[Timeline[OfferChanged]] = ()
     suppliers: Mapping[str, Timeline[SupplierChanged]] = field(default_factory=dict)
+    shipping_rules: Sequence[Timeline[ShippingRuleChanged]] = ()
+    packaging: Timeline[PackagingChanged] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingOrder:
+    """An order that waits for a SKU: how many of it, and whether that is all that it lacks."""
+
+    order_id: str
+    quantity: int
+    only: bool = True
+    unconnected: bool = False
+    """No offer at all was known for it."""
 
 
 class RegisterPurchaseOrder(Request):
@@ -175,14 +196,49 @@ class SendPurchaseOrder(Request):
     po_id: Id
     number: Id
     supplier: SupplierAccess
+    purpose: Literal["sale", "resend"] = "sale"
     lines: tuple[PoLine, ...]
     recipient: Customer
     ship_to: Address
     buyer: Company
+    shipping_method: Text | None = None
+    packaging: Text | None = None
+    card: LongText | None = None
+    estimated_delivery: Time | None = None
 
 
 class PurchaseOrderReceived(Model):
     number: Id
+
+
+class RemindSupplier(Request):
+    """Supplier: this PO waits for your word until `due`; then it is cancelled."""
+
+    po_id: Id
+    number: Id
+    supplier: SupplierAccess
+    due: Time
+
+
+class ReminderReceived(Model):
+    number: Id
+
+
+class CancelPurchaseOrder(Request):
+    """Supplier: can you cancel this PO? Or, where it was silent for too long: it is cancelled."""
+
+    po_id: Id
+    number: Id
+    supplier: SupplierAccess
+    reason: CancelReason
+    """`refused`: it was confirmed after it had been refused, and is bought elsewhere by now."""
+
+
+class CancellationReceived(Model):
+    """Its answer follows as `supplier.cancellation_answered`; a PO that it never got needs none."""
+
+    number: Id
+    known: bool = True
 
 
 class HandOverInvoice(Request):
@@ -194,6 +250,8 @@ class HandOverInvoice(Request):
     invoice_key: AccessKey
     xml: Base64
     label: Label | None = None
+    replaces: AccessKey | None = None
+    """The R that it had before, which is cancelled."""
 
 
 class InvoiceReceived(Model):

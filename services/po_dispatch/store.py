@@ -1,14 +1,31 @@
-"""The only SQL: whose order a PO number or a tracking code is, and what routing needs to know."""
+"""The only SQL: whose order a PO number or a tracking code is, what buying needs to know, and who waits for what."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 
 from asyncpg import Connection
 
+from schemas.model import Message
 from schemas.order import OrderReady
 from schemas.store import StoreChanged
-from schemas.supplier import CarrierReported, OfferChanged, SupplierChanged, SupplierPoConfirmed, SupplierShipped
+from schemas.supplier import (
+    CarrierReported,
+    OfferChanged,
+    PackagingChanged,
+    ShippingRuleChanged,
+    SupplierCancellationAnswered,
+    SupplierChanged,
+    SupplierDelayReported,
+    SupplierPoConfirmed,
+    SupplierPoRefused,
+    SupplierShipped,
+)
 from schemas.timeline import Timeline
-from services.po_dispatch.state import Sourcing
+from services.po_dispatch.state import Sourcing, WaitingOrder
+
+WOKEN_AT_ONCE = 200
+"""Waiting orders that one offer, or one supplier, can wake at most; the others are tried again by their reminders."""
+OfPo = SupplierPoConfirmed | SupplierPoRefused | SupplierCancellationAnswered | SupplierDelayReported | SupplierShipped
 
 _BY_PO_NUMBER = """
     select number, key
@@ -22,14 +39,39 @@ _BY_TRACKING_CODE = """
         select key from fulfilment where tracking_codes @> array[code] order by updated_at desc limit 1
     ) as found
 """
-_STORES = "select key, body from store where key = any($1)"
+_STORES = (
+    "select s.key, s.body, p.body as packaging from store s left join packaging p on p.key = s.key "
+    "where s.key = any($1)"
+)
 _OFFERS = "select body from offer where skus && $1::text[] order by key"
 _SUPPLIERS = "select key, body from supplier where key = any($1)"
+_RULES = "select body from shipping_rule order by key"
+_ORDERED = """
+    select key, body->'order'->>'store_id' as store_id,
+           texts(jsonb_path_query_array(body, '$.order.lines[*].sku')) as skus
+    from fulfilment where key = any($1) and body ? 'order'
+"""
+_WAITING = """
+    select sku, key, quantity, lacks = 1 as only, unconnected
+    from unnest($1::text[]) as wanted(sku)
+    cross join lateral (
+        select key, lines.quantity, jsonb_array_length(body->'waiting') as lacks, lines.unconnected
+        from fulfilment, lateral (
+            select sum((line->>'quantity')::int)::int as quantity,
+                   bool_or(body->'lines_without_offer' @> (line->'line')) as unconnected
+            from jsonb_array_elements(body->'waiting') as line where line->>'sku' = wanted.sku
+        ) as lines
+        where waiting_skus @> array[wanted.sku] and waiting_skus <> '{}'
+        order by (body->'order'->>'placed_at')::timestamptz, key limit $2
+    ) as found
+"""
+_WAITING_LONGEST = """
+    select key from fulfilment where waiting_skus <> '{}'
+    order by (body->'order'->>'placed_at')::timestamptz, key limit $1
+"""
 
 
-async def find_by_po_number(
-    con: Connection, messages: Sequence[SupplierPoConfirmed | SupplierShipped]
-) -> Sequence[str | None]:
+async def find_by_po_number(con: Connection, messages: Sequence[OfPo]) -> Sequence[str | None]:
     """The order of each message's PO; None while no such PO has been created."""
     rows = await con.fetch(_BY_PO_NUMBER, list({m.po_number for m in messages}))
     keys = {row["number"]: row["key"] for row in rows}
@@ -44,21 +86,62 @@ async def find_by_tracking_code(con: Connection, messages: Sequence[CarrierRepor
 
 
 async def load_sourcing(con: Connection, keys: Sequence[str], messages: Sequence[OrderReady]) -> Sequence[Sourcing]:
-    """Store, offers and suppliers for each order, in three statements for all of them."""
+    """What buying needs, for each order, in the same few statements for all of them."""
+    return await _load(con, [(m.store_id, {item.sku for item in m.items}) for m in messages])
+
+
+async def load_resourcing(con: Connection, keys: Sequence[str], messages: Sequence[Message]) -> Sequence[Sourcing]:
+    """The same for orders that are known already."""
+    rows = await con.fetch(_ORDERED, list(keys))
+    ordered = {row["key"]: (row["store_id"], set(row["skus"])) for row in rows}
+    return await _load(con, [ordered.get(key, ("", set())) for key in keys])
+
+
+async def load_waiting(
+    con: Connection, keys: Sequence[str], messages: Sequence[OfferChanged]
+) -> Sequence[Sequence[WaitingOrder]]:
+    """Who waits for each offer's SKU, the oldest order first."""
+    found: dict[str, list[WaitingOrder]] = defaultdict(list)
+    for row in await con.fetch(_WAITING, list({m.sku for m in messages}), WOKEN_AT_ONCE):
+        found[row["sku"]].append(WaitingOrder(row["key"], row["quantity"], row["only"], row["unconnected"]))
+    return [tuple(found.get(m.sku, ())) for m in messages]
+
+
+async def load_waiting_longest(
+    con: Connection, keys: Sequence[str], messages: Sequence[SupplierChanged]
+) -> Sequence[Sequence[WaitingOrder]]:
+    """Who waits for anything: a supplier's offers may be for any SKU."""
+    orders = tuple(WaitingOrder(row["key"], 0) for row in await con.fetch(_WAITING_LONGEST, WOKEN_AT_ONCE))
+    return [orders] * len(messages)
+
+
+async def _load(con: Connection, wanted: Sequence[tuple[str, Collection[str]]]) -> Sequence[Sourcing]:
     stores = {
-        row["key"]: Timeline[StoreChanged].model_validate_json(row["body"])
-        for row in await con.fetch(_STORES, list({m.store_id for m in messages}))
+        row["key"]: (
+            Timeline[StoreChanged].model_validate_json(row["body"]),
+            None if row["packaging"] is None else Timeline[PackagingChanged].model_validate_json(row["packaging"]),
+        )
+        for row in await con.fetch(_STORES, list({store_id for store_id, _ in wanted}))
     }
-    skus = {item.sku for m in messages for item in m.items}
+    skus = {sku for _, found in wanted for sku in found}
     offers = [Timeline[OfferChanged].model_validate_json(row["body"]) for row in await con.fetch(_OFFERS, list(skus))]
     makers = {version.supplier_id for offer in offers for version in offer.versions}
     suppliers = {
         row["key"]: Timeline[SupplierChanged].model_validate_json(row["body"])
         for row in await con.fetch(_SUPPLIERS, list(makers))
     }
-    return [Sourcing(stores.get(m.store_id), _for(m, offers), suppliers) for m in messages]
+    rules = tuple(Timeline[ShippingRuleChanged].model_validate_json(row["body"]) for row in await con.fetch(_RULES))
+    return [_of(store_id, skus, stores, offers, suppliers, rules) for store_id, skus in wanted]
 
 
-def _for(order: OrderReady, offers: Sequence[Timeline[OfferChanged]]) -> tuple[Timeline[OfferChanged], ...]:
-    skus = {item.sku for item in order.items}
-    return tuple(offer for offer in offers if any(version.sku in skus for version in offer.versions))
+def _of(
+    store_id: str,
+    skus: Collection[str],
+    stores: Mapping[str, tuple[Timeline[StoreChanged], Timeline[PackagingChanged] | None]],
+    offers: Sequence[Timeline[OfferChanged]],
+    suppliers: Mapping[str, Timeline[SupplierChanged]],
+    rules: Sequence[Timeline[ShippingRuleChanged]],
+) -> Sourcing:
+    store, packaging = stores.get(store_id, (None, None))
+    own = tuple(offer for offer in offers if any(version.sku in skus for version in offer.versions))
+    return Sourcing(store, own, suppliers, rules, packaging)

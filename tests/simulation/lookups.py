@@ -19,7 +19,7 @@ from services.nf_reconciliation.document_fields import Document
 from services.nf_reconciliation.state import Received
 from services.order_intake import store as order_intake
 from services.po_dispatch import store as po_dispatch
-from services.po_dispatch.state import Sourcing
+from services.po_dispatch.state import Sourcing, WaitingOrder
 
 Tables = Mapping[str, Mapping[str, Any]]
 """By name; rows in the order of their last update."""
@@ -44,12 +44,42 @@ def by_tracking_code(tables: Tables, message: Any) -> str | None:
 
 
 def sourcing(tables: Tables, key: str, message: Any) -> Sourcing:
-    skus = {item.sku for item in message.items}
+    return _sourcing(tables, message.store_id, {item.sku for item in message.items})
+
+
+def resourcing(tables: Tables, key: str, message: Any) -> Sourcing:
+    fulfilment = _rows(tables, "fulfilment").get(key)
+    order = fulfilment.order if fulfilment is not None else None
+    return _sourcing(tables, order.store_id, {line.sku for line in order.lines}) if order else Sourcing()
+
+
+def _sourcing(tables: Tables, store_id: str, skus: set[str]) -> Sourcing:
     offers = tuple(o for _, o in sorted(_rows(tables, "offer").items()) if any(v.sku in skus for v in o.versions))
     makers = {v.supplier_id for offer in offers for v in offer.versions}
     known = _rows(tables, "supplier")
     suppliers = {id: known[id] for id in sorted(makers) if id in known}
-    return Sourcing(_rows(tables, "store").get(message.store_id), offers, suppliers)
+    rules = tuple(rule for _, rule in sorted(_rows(tables, "shipping_rule").items()))
+    store = _rows(tables, "store").get(store_id)
+    packaging = _rows(tables, "packaging").get(store_id) if store is not None else None
+    return Sourcing(store, offers, suppliers, rules, packaging)
+
+
+def waiting(tables: Tables, key: str, message: Any) -> tuple[WaitingOrder, ...]:
+    """Who waits for the offer's SKU, the oldest order first."""
+    found = []
+    for id, fulfilment in _rows(tables, "fulfilment").items():
+        lines = [line for line in fulfilment.waiting if line.sku == message.sku]
+        if lines:
+            unconnected = any(line.line in fulfilment.lines_without_offer for line in lines)
+            quantity = sum(line.quantity for line in lines)
+            order = WaitingOrder(id, quantity, len(fulfilment.waiting) == 1, unconnected)
+            found.append((fulfilment.order.placed_at, id, order))
+    return tuple(order for _, _, order in sorted(found, key=lambda one: one[:2])[: po_dispatch.WOKEN_AT_ONCE])
+
+
+def waiting_longest(tables: Tables, key: str, message: Any) -> tuple[WaitingOrder, ...]:
+    found = [(f.order.placed_at, id) for id, f in _rows(tables, "fulfilment").items() if f.waiting]
+    return tuple(WaitingOrder(id, 0) for _, id in sorted(found)[: po_dispatch.WOKEN_AT_ONCE])
 
 
 def bill_of(tables: Tables, message: Any) -> str | None:
@@ -139,6 +169,9 @@ FIND: dict[Any, Callable[[Tables, Any], str | None]] = {
 LOAD: dict[Any, Callable[[Tables, str, Any], Any]] = {
     order_intake.load_stores: store_of,
     po_dispatch.load_sourcing: sourcing,
+    po_dispatch.load_resourcing: resourcing,
+    po_dispatch.load_waiting: waiting,
+    po_dispatch.load_waiting_longest: waiting_longest,
     billing.load_references: billing_reference,
     channel_sync.load_references: channel_reference,
     nf.load_stores: store_of,

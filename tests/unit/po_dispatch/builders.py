@@ -18,7 +18,8 @@ from schemas.store import StoreChanged
 from schemas.supplier import CarrierReported, OfferChanged, SupplierChanged, SupplierPoConfirmed, SupplierShipped, Terms
 from schemas.timeline import Timeline
 from schemas.values import Address, Company, Customer, Logistics
-from services.po_dispatch.decide import ordering
+from services.po_dispatch.decide import making, ordering
+from services.po_dispatch.decide import sourcing as sourcing_decide
 from services.po_dispatch.state import (
     Fulfilment,
     HandOverInvoice,
@@ -48,7 +49,7 @@ def context(reference: Any = None, *, now: datetime = NOW, following: int = 1, e
     """Of another event each time, unless `event` names it."""
     event_id = event or f"event-{next(_events)}"
     cause = Cause(event_id, "/test", "test.happened.v1", "O-1", now, uuid5(_SPACE, event_id))
-    return Context(now, cause, reference, Numbers({ordering.PO_SERIES: following}), "O-1")
+    return Context(now, cause, reference, Numbers({making.PO_SERIES: following}), "O-1")
 
 
 def store_changed(**overrides: Any) -> StoreChanged:
@@ -155,7 +156,7 @@ def state(outcome: Outcome[Fulfilment]) -> Fulfilment:
 def purchased(*offers: OfferChanged, order: OrderReady | None = None, **store: Any) -> Fulfilment:
     """POs asked for at the ERP, without a number yet."""
     reference = sourcing(*(offers or TWO_SUPPLIERS), **store)
-    return state(ordering.on_order_ready(None, order or order_ready(), context(reference)))
+    return state(sourcing_decide.on_order_ready(None, order or order_ready(), context(reference)))
 
 
 def created(*offers: OfferChanged, order: OrderReady | None = None) -> Fulfilment:
@@ -178,14 +179,15 @@ def registered(
 def sent(fulfilment: Fulfilment, number: str = "PC1") -> Answered[SendPurchaseOrder, PurchaseOrderReceived]:
     po = fulfilment.po_numbered(number)
     assert po is not None
+    assert fulfilment.order is not None
     request = SendPurchaseOrder(
         po_id=po.po_id,
         number=number,
         supplier=po.supplier,
         lines=po.lines,
-        recipient=fulfilment.recipient,
-        ship_to=fulfilment.ship_to,
-        buyer=fulfilment.buyer,
+        recipient=fulfilment.order.recipient,
+        ship_to=fulfilment.order.ship_to,
+        buyer=fulfilment.order.buyer,
     )
     return Answered("call-2", request, PurchaseOrderReceived(number=number), NOW)
 

@@ -2,7 +2,7 @@
 
 from schemas.decision import NotYet, Refused
 from schemas.purchase_order import InvoiceHandedOver
-from services.po_dispatch.decide import hand_over, shipping
+from services.po_dispatch.decide import gate, hand_over, shipping
 from services.po_dispatch.state import Fulfilment, HandOverInvoice
 from tests.unit.po_dispatch import builders as b
 
@@ -31,12 +31,11 @@ def test_invoice_of_the_whole_order_goes_to_every_supplier() -> None:
     assert [call.partner for call in decision.calls] == ["supplier:farol", "supplier:norte"]
 
 
-def test_second_invoice_for_a_po_is_refused() -> None:
+def test_second_invoice_for_a_po_waits_for_the_cancellation_of_the_first() -> None:
     before = b.created()
     billed = b.state(hand_over.on_invoice_issued(before, b.invoice_issued(before), b.context()))
     outcome = hand_over.on_invoice_issued(billed, b.invoice_issued(before, access_key=b.key(2)), b.context())
-    assert isinstance(outcome, Refused)
-    assert outcome.code == "already_invoiced"
+    assert outcome == NotYet("invoice.cancelled")
 
 
 def test_invoice_too_early_waits_and_of_an_unknown_po_is_refused() -> None:
@@ -118,6 +117,6 @@ def test_last_missing_document_after_the_parcel_left_forgets_the_gate() -> None:
     handed = b.decided(hand_over.on_handed_over(left, b.handed_over(left), b.context()))
     assert handed.forget == ()
     matched = b.decided(hand_over.on_remittance_nf_matched(handed.state, b.remittance_nf_matched(left), b.context()))
-    assert matched.forget == (shipping.GATE,)
+    assert matched.forget == (gate.GATE,)
     again = b.decided(hand_over.on_remittance_nf_matched(matched.state, b.remittance_nf_matched(left), b.context()))
     assert (again.state, again.forget) == (matched.state, ())

@@ -10,13 +10,13 @@ from schemas.purchase_order import (
     PurchaseOrderSent,
     QuoteNeeded,
 )
-from services.po_dispatch.decide import ordering
+from services.po_dispatch.decide import ordering, payment, sourcing
 from services.po_dispatch.state import PoStatus, RegisterPurchaseOrder, SendPurchaseOrder, Sourcing
 from tests.unit.po_dispatch import builders as b
 
 
 def test_ready_order_with_two_suppliers_registers_one_po_each() -> None:
-    decision = b.decided(ordering.on_order_ready(None, b.order_ready(), b.context(b.sourcing(*b.TWO_SUPPLIERS))))
+    decision = b.decided(sourcing.on_order_ready(None, b.order_ready(), b.context(b.sourcing(*b.TWO_SUPPLIERS))))
     assert [call.partner for call in decision.calls] == ["erp", "erp"]
     requests = [call.request for call in decision.calls]
     assert all(isinstance(request, RegisterPurchaseOrder) for request in requests)
@@ -30,24 +30,24 @@ def test_ready_order_with_two_suppliers_registers_one_po_each() -> None:
 
 def test_ready_order_said_twice_changes_nothing() -> None:
     reference = b.sourcing(*b.TWO_SUPPLIERS)
-    first = b.decided(ordering.on_order_ready(None, b.order_ready(), b.context(reference)))
-    second = b.decided(ordering.on_order_ready(first.state, b.order_ready(), b.context(reference)))
+    first = b.decided(sourcing.on_order_ready(None, b.order_ready(), b.context(reference)))
+    second = b.decided(sourcing.on_order_ready(first.state, b.order_ready(), b.context(reference)))
     assert (second.state, second.events, second.calls) == (first.state, (), ())
 
 
 def test_same_event_decided_again_gives_the_same_ids() -> None:
     reference = b.sourcing(*b.TWO_SUPPLIERS)
-    outcomes = [ordering.on_order_ready(None, b.order_ready(), b.context(reference, event="e")) for _ in range(2)]
+    outcomes = [sourcing.on_order_ready(None, b.order_ready(), b.context(reference, event="e")) for _ in range(2)]
     assert outcomes[0] == outcomes[1]
 
 
 def test_order_before_its_store_waits() -> None:
-    assert isinstance(ordering.on_order_ready(None, b.order_ready(), b.context(Sourcing())), NotYet)
+    assert isinstance(sourcing.on_order_ready(None, b.order_ready(), b.context(Sourcing())), NotYet)
 
 
 def test_line_without_any_offer_needs_a_quote_and_no_po_is_made() -> None:
     reference = b.sourcing(b.offer_changed("farol", "A"))
-    decision = b.decided(ordering.on_order_ready(None, b.order_ready(), b.context(reference)))
+    decision = b.decided(sourcing.on_order_ready(None, b.order_ready(), b.context(reference)))
     assert decision.events == [QuoteNeeded(order_id="O-1", order_lines=(2,), at=b.NOW)]
     assert decision.calls == ()
     assert b.state(decision).purchase_orders == ()
@@ -55,7 +55,7 @@ def test_line_without_any_offer_needs_a_quote_and_no_po_is_made() -> None:
 
 def test_line_without_stock_is_out_of_stock_and_no_po_is_made() -> None:
     reference = b.sourcing(b.offer_changed("farol", "A"), b.offer_changed("norte", "B", stock=1))
-    decision = b.decided(ordering.on_order_ready(None, b.order_ready(), b.context(reference)))
+    decision = b.decided(sourcing.on_order_ready(None, b.order_ready(), b.context(reference)))
     assert decision.events == [OutOfStock(order_id="O-1", order_lines=(2,), at=b.NOW)]
     assert decision.calls == ()
     assert b.state(decision).lines_without_stock == (2,)
@@ -63,17 +63,17 @@ def test_line_without_stock_is_out_of_stock_and_no_po_is_made() -> None:
 
 def test_order_labelled_by_its_channel_is_not_split() -> None:
     order = b.order_ready(logistics=b.BY_CHANNEL)
-    split = b.decided(ordering.on_order_ready(None, order, b.context(b.sourcing(*b.TWO_SUPPLIERS))))
+    split = b.decided(sourcing.on_order_ready(None, order, b.context(b.sourcing(*b.TWO_SUPPLIERS))))
     assert split.calls == ()
     assert isinstance(split.events[0], OutOfStock)
     whole = b.sourcing(*b.TWO_SUPPLIERS, b.offer_changed("norte", "A", cost=Decimal(99)))
-    assert len(b.decided(ordering.on_order_ready(None, order, b.context(whole))).calls) == 1
+    assert len(b.decided(sourcing.on_order_ready(None, order, b.context(whole))).calls) == 1
 
 
 def test_store_without_erp_uses_our_own_numbers() -> None:
     reference = b.sourcing(*b.TWO_SUPPLIERS, has_erp=False)
     context = b.context(reference, following=41)
-    decision = b.decided(ordering.on_order_ready(None, b.order_ready(), context))
+    decision = b.decided(sourcing.on_order_ready(None, b.order_ready(), context))
     events = [event for event in decision.events if isinstance(event, PurchaseOrderCreated)]
     assert [event.po_number for event in events] == ["PO0000000041", "PO0000000042"]
     assert [type(call.request) for call in decision.calls] == [SendPurchaseOrder, SendPurchaseOrder]
@@ -139,13 +139,13 @@ def test_confirmation_of_a_po_that_is_not_created_waits() -> None:
 def test_prepaid_supplier_gets_its_po_when_the_payment_is_settled_and_once() -> None:
     suppliers = [b.supplier_changed("farol", terms=b.PREPAID)]
     reference = b.sourcing(*b.TWO_SUPPLIERS, suppliers=suppliers, has_erp=False)
-    decision = b.decided(ordering.on_order_ready(None, b.order_ready(), b.context(reference)))
+    decision = b.decided(sourcing.on_order_ready(None, b.order_ready(), b.context(reference)))
     assert [call.partner for call in decision.calls] == ["supplier:norte"]
     before = b.state(decision)
     settled = b.payment_settled(before, "PO0000000001")
-    paid = b.decided(ordering.on_payment_settled(before, settled, b.context()))
+    paid = b.decided(payment.on_payment_settled(before, settled, b.context()))
     assert [call.partner for call in paid.calls] == ["supplier:farol"]
-    again = b.decided(ordering.on_payment_settled(paid.state, settled, b.context()))
+    again = b.decided(payment.on_payment_settled(paid.state, settled, b.context()))
     assert (again.state, again.calls) == (paid.state, ())
 
 

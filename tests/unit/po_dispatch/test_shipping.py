@@ -10,11 +10,11 @@ from schemas.purchase_order import (
     ShipmentProblemReported,
 )
 from schemas.runtime import ReminderDue
-from services.po_dispatch.decide import hand_over, shipping
+from services.po_dispatch.decide import gate, hand_over, shipping
 from services.po_dispatch.state import Fulfilment, PoStatus
 from tests.unit.po_dispatch import builders as b
 
-DUE = ReminderDue(name=shipping.GATE, key="O-1", due=b.NOW)
+DUE = ReminderDue(name=gate.GATE, key="O-1", due=b.NOW)
 
 
 def cleared() -> Fulfilment:
@@ -42,7 +42,7 @@ def test_parcel_before_any_invoice_is_dispatched_and_irregular_at_once() -> None
     assert isinstance(dispatched, ShipmentDispatched)
     assert isinstance(irregular, ShipmentIrregular)
     assert irregular.missing == ("invoice_handed_over", "remittance_nf_matched")
-    due = b.decided(shipping.on_gate_due(decision.state, DUE, b.context()))
+    due = b.decided(gate.on_gate_due(decision.state, DUE, b.context()))
     assert due.events == []
 
 
@@ -51,17 +51,17 @@ def test_parcel_whose_documents_are_on_their_way_gets_a_grace_then_is_irregular_
     invoiced = b.state(hand_over.on_invoice_issued(before, b.invoice_issued(before), b.context()))
     decision = b.decided(shipping.on_shipped(invoiced, b.shipped(), b.context()))
     assert [type(event) for event in decision.events] == [ShipmentDispatched]
-    assert [(r.name, r.due) for r in decision.reminders] == [(shipping.GATE, b.NOW + shipping.GATE_GRACE)]
-    due = b.decided(shipping.on_gate_due(decision.state, DUE, b.context()))
+    assert [(r.name, r.due) for r in decision.reminders] == [(gate.GATE, b.NOW + gate.GATE_GRACE)]
+    due = b.decided(gate.on_gate_due(decision.state, DUE, b.context()))
     assert [type(event) for event in due.events] == [ShipmentIrregular]
-    again = b.decided(shipping.on_gate_due(due.state, DUE, b.context()))
+    again = b.decided(gate.on_gate_due(due.state, DUE, b.context()))
     assert (again.state, again.events) == (due.state, [])
 
 
 def test_gate_due_after_the_documents_came_says_nothing() -> None:
     left = b.state(shipping.on_shipped(cleared(), b.shipped(), b.context()))
-    assert b.decided(shipping.on_gate_due(left, DUE, b.context())).events == []
-    assert b.decided(shipping.on_gate_due(None, DUE, b.context())).events == ()
+    assert b.decided(gate.on_gate_due(left, DUE, b.context())).events == []
+    assert b.decided(gate.on_gate_due(None, DUE, b.context())).events == ()
 
 
 def test_second_tracking_code_is_another_parcel() -> None:

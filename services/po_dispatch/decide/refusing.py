@@ -1,0 +1,102 @@
+"""PURE. What a supplier does not deliver leaves the PO and is routed again: the whole PO, lines, or quantities.
+
+Once R is issued a refusal cannot be settled here: the invoice bills what would not come. It is shown to a person.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from decimal import Decimal
+
+from schemas.decision import Context, Decision, Outcome, Refused, later, unchanged
+from schemas.purchase_order import OrderLineQuantity, PoLine, PurchaseOrderRefused, RefusedLine
+from schemas.supplier import SupplierPoRefused
+from services.po_dispatch.decide.making import line_total
+from services.po_dispatch.decide.ordering import not_its_po
+from services.po_dispatch.decide.voiding import reopened, stopped
+from services.po_dispatch.machine import PoStatus
+from services.po_dispatch.purchase_order import PurchaseOrder, RefusalSaid
+from services.po_dispatch.state import Fulfilment, Reroute
+
+
+def on_refused(fulfilment: Fulfilment | None, event: SupplierPoRefused, ctx: Context[None]) -> Outcome[Fulfilment]:
+    """What crosses our cancellation counts too: of what it refuses nothing is left to cancel."""
+    po = fulfilment.po_numbered(event.po_number) if fulfilment else None
+    if fulfilment is None or po is None:
+        return later("purchase_order.created")
+    if event.supplier_id != po.supplier.supplier_id:
+        return not_its_po(event.supplier_id, event.po_number)
+    said = RefusalSaid(at=event.refused_at, lines=event.lines)
+    if po.void is not None or po.status is PoStatus.AGREED or said in po.refusals:
+        return unchanged(fulfilment)
+    if (problem := _impossible(po, event)) is not None:
+        return problem
+    noted = po.model_copy(update={"refusals": (*po.refusals, said)})
+    refused = _refused_lines(po, event)
+    return _without(fulfilment, noted, refused, ctx) if refused else Decision(fulfilment.with_po(noted))
+
+
+def _impossible(po: PurchaseOrder, event: SupplierPoRefused) -> Refused | None:
+    if po.ordered_at is None:
+        return Refused("not_sent", f"PO {event.po_number} was not sent to its supplier yet")
+    if po.shipments:
+        return Refused("already_shipped", f"goods of PO {event.po_number} have left: settle the rest with the supplier")
+    if po.invoice_key is not None:
+        return Refused("already_invoiced", f"PO {event.po_number} is billed by R {po.invoice_key}: cancel R first")
+    numbers = {line.line for line in po.lines}
+    unknown = sorted({line.line for line in event.lines} - numbers)
+    if unknown and not po.refusals:
+        return Refused("unknown_line", f"PO {event.po_number} has no line {unknown[0]}")
+    return None
+
+
+def _refused_lines(po: PurchaseOrder, event: SupplierPoRefused) -> tuple[RefusedLine, ...]:
+    """Never more than the PO has; no line named: all of them."""
+    reasons = {line.line: line.reason for line in event.lines}
+    refused: dict[int, int] = defaultdict(int)
+    for named in event.lines:
+        refused[named.line] += named.quantity if named.quantity is not None else 10**6
+    return tuple(
+        RefusedLine(
+            line=line.line,
+            order_line=line.order_line,
+            quantity=min(line.quantity, refused[line.line]) if event.lines else line.quantity,
+            reason=reasons.get(line.line) or event.reason,
+        )
+        for line in po.lines
+        if not event.lines or refused[line.line]
+    )
+
+
+def _without(
+    fulfilment: Fulfilment, po: PurchaseOrder, refused: Sequence[RefusedLine], ctx: Context[None]
+) -> Decision[Fulfilment]:
+    assert po.number is not None  # a supplier speaks of it by its number
+    lines = _remaining(po, refused)
+    total = sum((line.total for line in lines), Decimal("0.00"))
+    rest = po.model_copy(update={"lines": lines, "total": total}) if lines else po.with_void("refused", ctx.now)
+    changed = fulfilment.with_po(rest)
+    told = PurchaseOrderRefused(
+        order_id=changed.order_id,
+        po_id=po.po_id,
+        po_number=po.number,
+        order_po_ids=changed.po_ids,
+        supplier_id=po.supplier.supplier_id,
+        refused=tuple(refused),
+        lines=lines,
+        total=total,
+        refused_at=po.refusals[-1].at,
+    )
+    open_again = tuple(OrderLineQuantity(order_line=line.order_line, quantity=line.quantity) for line in refused)
+    changed, rerouted = reopened(changed, Reroute(po_id=po.po_id, lines=open_again, cause="refused"), ctx)
+    changed, ended = stopped(changed, ctx)
+    return Decision(changed, events=[told, *rerouted, *ended])
+
+
+def _remaining(po: PurchaseOrder, refused: Sequence[RefusedLine]) -> tuple[PoLine, ...]:
+    less = {line.line: line.quantity for line in refused}
+    quantities = ((line, line.quantity - less.get(line.line, 0)) for line in po.lines)
+    return tuple(
+        line.model_copy(update={"quantity": quantity, "total": line_total(quantity, line.unit_cost)})
+        for line, quantity in quantities
+        if quantity
+    )

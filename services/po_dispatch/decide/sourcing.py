@@ -1,0 +1,145 @@
+"""PURE. Who delivers what is open: for an order that is ready, and again whenever lines of it are open again.
+
+What is open is bought as a whole or waits as a whole: half an order that cannot be completed would be cancelled anyway.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from schemas.decision import Context, Decision, NotYet, Outcome, later, unchanged
+from schemas.model import Message
+from schemas.order import Item, OrderReady
+from schemas.purchase_order import OutOfStock, QuoteNeeded, SourcingRetryDue
+from schemas.runtime import ReminderDue
+from schemas.store import StoreChanged
+from schemas.supplier import OfferChanged
+from services.po_dispatch.decide.making import purchased
+from services.po_dispatch.routing import Routing, Source, route
+from services.po_dispatch.state import CustomerOrder, Fulfilment, OrderLine, Sourcing
+
+_PLACES = Decimal("0.0000000001")
+
+
+def on_order_ready(fulfilment: Fulfilment | None, event: OrderReady, ctx: Context[Sourcing]) -> Outcome[Fulfilment]:
+    """Choose suppliers and make the POs, or say which lines cannot be bought; then the order waits."""
+    if fulfilment is not None and fulfilment.order is not None:
+        return unchanged(fulfilment)
+    store = _store(ctx)
+    if store is None:
+        return later("store.changed")
+    known = fulfilment or Fulfilment(order_id=event.order_id)
+    return bought(known.model_copy(update={"order": _opened(event, store)}), ctx)
+
+
+def on_retry_due(
+    fulfilment: Fulfilment | None, event: SourcingRetryDue | ReminderDue, ctx: Context[Sourcing]
+) -> Outcome[Fulfilment]:
+    """An offer changed, lines are open again, or it was not tried for a while."""
+    return unchanged(fulfilment) if fulfilment is None or fulfilment.order is None else bought(fulfilment, ctx)
+
+
+def bought(fulfilment: Fulfilment, ctx: Context[Sourcing]) -> Decision[Fulfilment] | NotYet:
+    order, lines = fulfilment.order, fulfilment.open_lines
+    if order is None or fulfilment.stop is not None or not lines:
+        return Decision(fulfilment.model_copy(update={"waiting": ()}))
+    store = _store(ctx)
+    if store is None:
+        return later("store.changed")
+    routing = route(
+        lines,
+        sources(ctx),
+        order.ship_to.uf,
+        one_shipment=order.logistics.label_by == "channel",
+        criteria=store.routing,
+        barred=_barred(fulfilment, ctx),
+        only=_with_the_label(fulfilment),
+    )
+    if not routing.chosen:
+        return _short(fulfilment, lines, routing, ctx)
+    able = fulfilment.model_copy(update={"waiting": (), "lines_without_offer": (), "lines_without_stock": ()})
+    return purchased(able, lines, routing, store, ctx)
+
+
+def sources(ctx: Context[Sourcing]) -> list[Source]:
+    """The offers in force, with their suppliers."""
+    now = ctx.now
+    suppliers = {id: timeline.at(now) for id, timeline in ctx.reference.suppliers.items()}
+    found: list[Source] = []
+    for timeline in ctx.reference.offers:
+        newest: OfferChanged = timeline.versions[-1]
+        offer = newest if newest.valid_from <= now else timeline.at(now)
+        if offer is not None:
+            found.append(Source(offer, suppliers.get(offer.supplier_id)))
+    return found
+
+
+def _store(ctx: Context[Sourcing]) -> StoreChanged | None:
+    return ctx.reference.store.at(ctx.now) if ctx.reference.store else None
+
+
+def _with_the_label(fulfilment: Fulfilment) -> frozenset[str] | None:
+    """A marketplace makes one label for an order: what it labels cannot come from a second supplier."""
+    assert fulfilment.order is not None
+    if fulfilment.order.logistics.label_by != "channel" or not fulfilment.living:
+        return None
+    return frozenset(po.supplier.supplier_id for po in fulfilment.living)
+
+
+def _barred(fulfilment: Fulfilment, ctx: Context[Sourcing]) -> frozenset[tuple[int, str]]:
+    """Order lines and suppliers that did not deliver them and have not changed an offer for it since."""
+    if not fulfilment.bars or fulfilment.order is None:
+        return frozenset()
+    skus = {line.line: line.sku for line in fulfilment.order.lines}
+    changed: dict[tuple[str, str], datetime] = {}
+    for timeline in ctx.reference.offers:
+        if (offer := timeline.at(ctx.now)) is not None:
+            since = max(offer.valid_from, timeline.said().get(offer.valid_from, offer.valid_from))
+            made = (offer.supplier_id, offer.sku)
+            changed[made] = max(since, changed.get(made, since))
+    return frozenset(
+        (bar.order_line, bar.supplier_id)
+        for bar in fulfilment.bars
+        if changed.get((bar.supplier_id, skus[bar.order_line]), bar.since) <= bar.since
+    )
+
+
+def _short(
+    fulfilment: Fulfilment, lines: Sequence[OrderLine], routing: Routing, ctx: Context[Sourcing]
+) -> Decision[Fulfilment]:
+    """Told when it is another shortage than the last one."""
+    lacking = {*routing.without_offer, *routing.without_stock}
+    waits = fulfilment.model_copy(
+        update={
+            "waiting": tuple(line for line in lines if line.line in lacking),
+            "lines_without_offer": routing.without_offer,
+            "lines_without_stock": routing.without_stock,
+        }
+    )
+    told = (fulfilment.lines_without_offer, fulfilment.lines_without_stock)
+    events: list[Message] = []
+    if told != (routing.without_offer, routing.without_stock):
+        if routing.without_offer:
+            events.append(QuoteNeeded(order_id=waits.order_id, order_lines=routing.without_offer, at=ctx.now))
+        if routing.without_stock:
+            events.append(OutOfStock(order_id=waits.order_id, order_lines=routing.without_stock, at=ctx.now))
+    return Decision(waits, events=events)
+
+
+def _opened(event: OrderReady, store: StoreChanged) -> CustomerOrder:
+    return CustomerOrder(
+        store_id=event.store_id,
+        placed_at=event.placed_at,
+        lines=tuple(_line(item) for item in event.items),
+        recipient=event.customer,
+        ship_to=event.ship_to,
+        logistics=event.logistics,
+        buyer=store.seller,
+        mail_sender=store.mail_sender,
+        deadlines=store.deadlines,
+    )
+
+
+def _line(item: Item) -> OrderLine:
+    price = max(Decimal(0), item.total / item.quantity).quantize(_PLACES).normalize()
+    return OrderLine(line=item.line, sku=item.sku, quantity=item.quantity, unit_price=price)

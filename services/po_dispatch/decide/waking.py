@@ -1,0 +1,48 @@
+"""PURE. What changed may be what an order waits for: a word to ourselves for each that it may help.
+
+Oldest first, and of those that lack nothing else no more than the stock goes for. An order that overtook its offer, or
+waits for one that holds only later, is found by its own reminder (see `reminders`).
+"""
+
+from collections.abc import Sequence
+
+from schemas.decision import Context, Decision
+from schemas.purchase_order import SourcingRetryDue
+from schemas.supplier import OfferChanged, SupplierChanged
+from schemas.timeline import Timeline, keep
+from services.po_dispatch.state import WaitingOrder
+
+Waiting = Sequence[WaitingOrder]
+
+
+def on_offer_changed(
+    offer: Timeline[OfferChanged] | None, event: OfferChanged, ctx: Context[Waiting]
+) -> Decision[Timeline[OfferChanged]]:
+    kept = keep(offer, event, ctx)
+    if kept.state == offer or not event.active:
+        return kept
+    return Decision(kept.state, events=[_retry(order, event) for order in _helped(ctx.reference, event.stock)])
+
+
+def on_supplier_changed(
+    supplier: Timeline[SupplierChanged] | None, event: SupplierChanged, ctx: Context[Waiting]
+) -> Decision[Timeline[SupplierChanged]]:
+    """Its offers may count from now on."""
+    kept = keep(supplier, event, ctx)
+    if kept.state == supplier or not event.active:
+        return kept
+    return Decision(kept.state, events=[SourcingRetryDue(order_id=order.order_id) for order in ctx.reference])
+
+
+def _helped(waiting: Waiting, stock: int) -> list[WaitingOrder]:
+    """Those whose line was connected to nobody learn that it is, stock or not."""
+    helped: list[WaitingOrder] = []
+    for order in waiting:
+        if order.unconnected or order.quantity <= stock:
+            helped.append(order)
+            stock -= order.quantity if order.only and order.quantity <= stock else 0
+    return helped
+
+
+def _retry(order: WaitingOrder, offer: OfferChanged) -> SourcingRetryDue:
+    return SourcingRetryDue(order_id=order.order_id, offer_id=offer.offer_id)

@@ -1,0 +1,149 @@
+"""PURE. The search for the best set of suppliers.
+
+Where the number of shipments decides first, every set of the smallest size that can do it is looked at while there are
+at most `EXACT_SETS` of that size; beyond that the supplier that serves most of the remaining lines is taken first,
+which may cost a shipment more than needed. Where something else decides first, all sets are looked at while there are
+so few, smallest first, and beside them each line from its best offer.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import reduce
+from itertools import combinations, groupby
+from math import comb
+from operator import or_
+
+from schemas.store import Criterion
+from services.po_dispatch.routing.criteria import Preference, preference, rank
+from services.po_dispatch.routing.sources import Source
+from services.po_dispatch.state import OrderLine
+
+EXACT_SETS = 2000
+
+Eligible = Mapping[str, Mapping[int, Sequence[Source]]]
+"""What each supplier can deliver by itself: by supplier and order line."""
+Chosen = dict[int, Source]
+Group = Sequence[str]
+
+
+def choose(
+    lines: Sequence[OrderLine], eligible: Eligible, criteria: Sequence[Criterion], *, one_shipment: bool = False
+) -> Chosen:
+    """All lines, or as many as one supplier (one_shipment) or all suppliers together can deliver."""
+    search = _Search(lines, eligible, criteria)
+    if one_shipment:
+        return search.best_of(search.sets(1)) or search.most_of_one()
+    if criteria and criteria[0] == "shipments":
+        return search.fewest() or search.assign(search.suppliers)
+    return search.any_size()
+
+
+class _Search:
+    def __init__(self, lines: Sequence[OrderLine], eligible: Eligible, criteria: Sequence[Criterion]) -> None:
+        self.lines = lines
+        self.eligible = eligible
+        self.criteria = criteria
+        self.suppliers = sorted(eligible)
+        self._prefer: Preference = preference(criteria)
+        self._by_demand = sorted(lines, key=lambda line: (-line.quantity, line.line))
+        bits = {line.line: 1 << place for place, line in enumerate(lines)}
+        self._masks = {supplier: sum(bits[line] for line in eligible[supplier]) for supplier in self.suppliers}
+        self._all = (1 << len(lines)) - 1
+
+    @property
+    def _largest(self) -> int:
+        return min(len(self.suppliers), len(self.lines))
+
+    def fewest(self) -> Chosen:
+        """The best of the smallest sets that deliver everything; empty where none does."""
+        for size in range(1, self._largest + 1):
+            if size > 1 and comb(len(self.suppliers), size) > EXACT_SETS:
+                return self._greedy()
+            if found := self.best_of(self.sets(size)):
+                return found
+        return {}
+
+    def most_of_one(self) -> Chosen:
+        """As many lines as one supplier can deliver."""
+        return max((self.assign((supplier,)) for supplier in self.suppliers), key=len, default={})
+
+    def any_size(self) -> Chosen:
+        """The best of all sets while there are few, and of each line from its best offer."""
+        found, left = [self.assign(self.suppliers)], EXACT_SETS
+        for size in range(1, self._largest + 1):
+            left -= comb(len(self.suppliers), size)
+            if left < 0:
+                break
+            if best := self.best_of(self.sets(size)):
+                found.append(best)
+        complete = [chosen for chosen in found if len(chosen) == len(self.lines)]
+        return min(complete, key=self._rank) if complete else found[0]
+
+    def sets(self, size: int) -> Iterator[Group]:
+        """Those of so many suppliers that have an offer for every line; whether the stock lasts is not looked at."""
+        masks = self._masks
+        if size == 1:
+            yield from ((supplier,) for supplier in self.suppliers if masks[supplier] == self._all)
+            return
+        for group in combinations(self.suppliers, size):
+            if reduce(or_, (masks[supplier] for supplier in group)) == self._all:
+                yield group
+
+    def best_of(self, groups: Iterator[Group]) -> Chosen:
+        """What a whole set has in common (its priorities) is compared first, so that only the best are worked out."""
+        merit = self._merit if self._priority_leads else _no_merit
+        for _, equals in groupby(sorted(groups, key=merit), key=merit):
+            assigned = (self.assign(group) for group in equals)
+            if complete := [chosen for chosen in assigned if len(chosen) == len(self.lines)]:
+                return min(complete, key=self._rank)
+        return {}
+
+    @property
+    def _priority_leads(self) -> bool:
+        """Within sets of one size the suppliers' priorities decide before anything that depends on the line."""
+        return next((c for c in self.criteria if c != "shipments"), None) == "priority"
+
+    def _merit(self, group: Group) -> int:
+        return sum(self._priority(supplier) for supplier in group)
+
+    def _priority(self, supplier: str) -> int:
+        source = next(iter(self.eligible[supplier].values()))[0]
+        return source.supplier.priority if source.supplier else 0
+
+    def _rank(self, chosen: Chosen) -> tuple[object, ...]:
+        return rank(chosen, self.lines, self.criteria)
+
+    def assign(self, group: Collection[str]) -> Chosen:
+        """Each line from the best offer of the group that still has the stock."""
+        taken: dict[str, int] = {}
+        chosen: Chosen = {}
+        for line in self._by_demand:
+            found = [source for supplier in group for source in self.eligible[supplier].get(line.line, ())]
+            for source in sorted(found, key=self._prefer) if len(found) > 1 else found:
+                offer = source.offer
+                used = taken.get(offer.offer_id, 0)
+                if used + line.quantity <= offer.stock:
+                    chosen[line.line] = source
+                    taken[offer.offer_id] = used + line.quantity
+                    break
+        return chosen
+
+    def _greedy(self) -> Chosen:
+        """Add the supplier that serves most of what is left, until all is served or no one helps."""
+        group: list[str] = []
+        chosen: Chosen = {}
+        while len(chosen) < len(self.lines):
+            left = [line.line for line in self._by_demand if line.line not in chosen]
+            helpful = {
+                supplier: (-len(found), min(self._prefer(source) for source in found))
+                for supplier, offered in self.eligible.items()
+                if supplier not in group and (found := [offered[line][0] for line in left if line in offered])
+            }
+            if not helpful:
+                break
+            group.append(min(helpful, key=lambda supplier: helpful[supplier]))
+            chosen = self.assign(group)
+        return chosen
+
+
+def _no_merit(group: Group) -> int:
+    return 0

@@ -36,7 +36,16 @@ from services.channel_sync.requests import (
     TellShipment,
 )
 from services.nf_reconciliation.state import BookSupplierNf, SupplierNfBooked
-from services.order_intake.state import CompletedMarked, MarkCompleted, RegisterSalesOrder, SalesOrderRegistered
+from services.order_intake.requests import (
+    CancelledMarked,
+    CompletedMarked,
+    MarkCancelled,
+    MarkCompleted,
+    RegisterSalesOrder,
+    SalesOrderRegistered,
+    SalesOrderUpdated,
+    UpdateSalesOrder,
+)
 from services.po_dispatch.state import (
     HandOverInvoice,
     InvoiceReceived,
@@ -142,6 +151,12 @@ class Partners:
             case MarkDispatched(order_id=order_id):
                 self._note(call, order_id, key)
                 return DispatchMarked(status="despachado")
+            case UpdateSalesOrder(number=number, sale=sale):
+                self._note(call, f"{sale.order_id} {call.request.revision}", key)
+                return SalesOrderUpdated(number=number)
+            case MarkCancelled(order_id=order_id, number=number):
+                self._note(call, order_id, key)
+                return CancelledMarked(number=number)
             case MarkCompleted(order_id=order_id, number=number):
                 self._note(call, order_id, key)
                 return CompletedMarked(number=number)

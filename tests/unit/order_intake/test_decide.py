@@ -9,7 +9,8 @@ from schemas.decision import Answered, Call, Decision, NotYet, Refused, Reminder
 from schemas.order import OrderAccepted, OrderCompleted, OrderReady, OrderRefused, OrderStatusChanged
 from schemas.runtime import ReminderDue
 from services.order_intake import decide
-from services.order_intake.state import MarkCompleted, Order, RegisterSalesOrder
+from services.order_intake.requests import MarkCompleted, RegisterSalesOrder
+from services.order_intake.state import Order
 from tests.builders import ITEM, NOW, PAYMENT, context, order_placed
 from tests.unit.order_intake import builders as b
 from tests.unit.order_intake.builders import kinds

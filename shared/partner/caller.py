@@ -17,6 +17,7 @@ from asyncpg import Connection, Pool
 from pydantic import ValidationError
 
 from schemas.model import Model
+from schemas.text import storable_error
 from shared import metrics
 from shared.backoff import LONGEST_AWAY, jittered
 from shared.broker.outgoing import Outgoing
@@ -26,7 +27,7 @@ from shared.partner.answers import Answers
 from shared.partner.errors import Rejected, Unavailable, Uncertain
 from shared.partner.operation import Attempt, Operation, Policy
 from shared.partner.report import exhausted
-from shared.worker.store import save_outgoing, storable
+from shared.worker.store import save_outgoing
 from shared.worker.trouble import Trouble, diagnose
 
 log = structlog.get_logger()
@@ -206,7 +207,7 @@ class Caller:
         wait = max(jittered(call.attempt, 0.25, LONGEST_WAIT), retry_after or 0.0)
         async with connection(self._pool) as con:
             due = now + timedelta(seconds=wait)
-            await store.save_retry(con, call, due, storable(error), uncertain)
+            await store.save_retry(con, call, due, storable_error(error), uncertain)
             if retry_after is not None:
                 await store.save_next_at(con, call.partner, due)
 
@@ -233,9 +234,9 @@ class Caller:
     async def _store_exhausted(self, call: store.Leased, error: str) -> None:
         batch, now = uuid4(), datetime.now(UTC)
         occurrence = uuid5(call.id, f"exhausted/{call.generation}")
-        messages = exhausted(self._service, self._version, batch, call, storable(error), occurrence, now)
+        messages = exhausted(self._service, self._version, batch, call, storable_error(error), occurrence, now)
         async with connection(self._pool) as con, con.transaction():
-            if not await store.save_exhausted(con, call, storable(error), occurrence):
+            if not await store.save_exhausted(con, call, storable_error(error), occurrence):
                 return
             await save_outgoing(con, batch, messages)
         log.error("call.exhausted", partner=call.partner, operation=call.operation, call=str(call.id))

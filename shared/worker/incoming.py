@@ -10,6 +10,7 @@ from uuid import UUID
 
 from schemas import envelope
 from schemas.decision import Cause
+from schemas.text import storable
 from shared.broker.link import Delivery
 
 _slices = lru_cache(maxsize=1)(envelope.slices)
@@ -134,14 +135,11 @@ class Incoming:
 
 
 def _plain(headers: dict[str, Any]) -> dict[str, Any]:
-    return {_clean(name): _clean(value) if isinstance(value, str) else _json(value) for name, value in headers.items()}
+    return {
+        storable(name): storable(value) if isinstance(value, str) else _json(value) for name, value in headers.items()
+    }
 
 
 def _json(value: Any) -> Any:
     known = isinstance(value, int | bool | None) or (isinstance(value, float) and math.isfinite(value))
-    return value if known else _clean(value)
-
-
-def _clean(value: Any) -> str:
-    """A text that a jsonb takes: no NUL, no lone surrogate."""
-    return str(value).encode(errors="replace").decode().replace("\0", "\ufffd")
+    return value if known else storable(str(value))

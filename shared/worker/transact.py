@@ -11,8 +11,10 @@ from shared.broker.outgoing import Outgoing
 from shared.database import connection
 from shared.health import Health
 from shared.worker import store
-from shared.worker.batch import Batch, Desk, Handling, refuse
+from shared.worker.batch import Batch, Desk
+from shared.worker.deciding import refuse
 from shared.worker.fold import Result, is_our_own
+from shared.worker.handling import Handling
 from shared.worker.replays import is_order
 from shared.worker.trouble import Trouble, diagnose, sqlstate
 

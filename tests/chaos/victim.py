@@ -38,8 +38,8 @@ def _has_outgoing(parts: Any) -> bool:
 
 
 CYCLE = {
-    "decoded": Step("shared.worker.session", "decode"),
-    "decided": Step("shared.worker.batch", "Handling._decide"),
+    "decoded": Step("shared.worker.intake", "decode"),
+    "decided": Step("shared.worker.deciding", "Deciding.decide"),
     "saved": Step("shared.worker.store", "save_done"),  # and not committed
     "committed": Step("shared.worker.transact", "Transactor.handle", when=_has_outgoing),  # and not published
     "published": Step("shared.broker.link", "Link.ack_up_to", before=True),  # and not acked

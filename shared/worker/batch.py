@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from uuid import UUID, uuid4
 
+from shared.broker.link import Delivery
 from shared.broker.outgoing import Outgoing
 from shared.worker.fold import Result
 from shared.worker.incoming import Incoming
@@ -32,8 +33,10 @@ class Batch:
     """Events on their way through the cycle together, and what became of them."""
 
     items: list[Incoming]
+    suspect: Delivery | None = None
+    """In the place of items: it may have killed a process, perhaps while it was decoded."""
     one_by_one: bool = False
-    """Each event in a transaction of its own: one of them may have killed a process."""
+    """Each event in a transaction of its own, and marked before."""
     step_by_step: bool = False
     """A replay with held events, one of which the database has refused: what goes before that one is to stay."""
     id: UUID = field(default_factory=uuid4)

@@ -133,8 +133,10 @@ class Handling:
         return Fold(self._desk.service.name, self._now, self._desk.ladder, states, held)
 
     async def _save_done(self, results: Sequence[Result]) -> None:
-        """The events are known from now on, and what is said of them is there to be sent."""
+        """The events are known from now on, what is said of them is there to be sent, and no attempt is open."""
         self._batch.outgoing = self._said(results)
+        if marks := [item.mark for item in self._batch.items if item.mark is not None]:
+            await store.end_attempts(self._con, marks)
         refs = [*(r.item.ref for r in results if r.item.kept is None), *self._order_refs]
         if refs or self._batch.outgoing or self._sent:
             await store.save_done(self._con, refs, self._batch.id, self._batch.outgoing, self._sent)

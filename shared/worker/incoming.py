@@ -64,6 +64,23 @@ class Replay:
     body: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Names an attempt at one event of a message; see `suspects`."""
+
+    message: UUID
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How often one began and did not end, and who began it last and when."""
+
+    begun: int
+    by: str
+    at: datetime
+
+
 @dataclass(slots=True)
 class Incoming:
     """One event, decoded as far as possible. `key` is qualified by its aggregate: `order:ORD-1`."""
@@ -89,6 +106,8 @@ class Incoming:
     """Set on the dead event that a replay handles, on those held behind it, and while a replayed one waits."""
     closes_call: tuple[UUID, int] | None = None
     """Call id and generation that this answer closes."""
+    mark: Mark | None = None
+    """Of the attempt that ends when this is handled; None: nobody doubts it."""
     body: bytes = field(default=b"", repr=False)
 
     @property

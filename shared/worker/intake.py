@@ -1,8 +1,8 @@
 """What waits to be handled, and the batch that is filled with it while another one is in the database.
 
 Deliveries and kept events that are due wait in the order in which they came. The next batch takes one when idle, so no
-latency is added, and up to the limit under load. What was given back more than once goes alone: it may be what killed
-the process before us.
+latency is added, and up to the limit under load. What was given back more than once goes alone, not decoded yet: it
+may be what killed the process before us.
 """
 
 import asyncio
@@ -19,9 +19,10 @@ from shared.settings import Runtime
 from shared.worker import deadletter
 from shared.worker.appetite import Appetite
 from shared.worker.batch import Batch
-from shared.worker.decode import decode, decode_kept, is_suspect
-from shared.worker.incoming import Incoming, Kept
+from shared.worker.decode import decode, decode_kept, refused
+from shared.worker.incoming import Fault, Incoming, Kept
 from shared.worker.routes import Routes
+from shared.worker.suspects import is_suspect
 from shared.worker.watermark import Watermark
 
 HARMLESS = 32
@@ -73,7 +74,7 @@ class Intake:
 
     @property
     def is_empty(self) -> bool:
-        return not self._waiting and not self._next.items
+        return not self._waiting and not self._next.items and self._next.suspect is None
 
     @property
     def is_suspicious(self) -> bool:
@@ -96,17 +97,21 @@ class Intake:
         batch = self._next
         while self._waiting and self._room.is_set():
             first = self._waiting[0]
-            alone = isinstance(first, Delivery) and is_suspect(first)
-            if not (alone and batch.items):
+            if not (isinstance(first, Delivery) and is_suspect(first)):
                 self._waiting.popleft()
                 batch.items += self.opened(first)
-                batch.one_by_one = alone
-            if alone or len(batch.items) >= self._batch_events:
+                is_full = len(batch.items) >= self._batch_events
+            else:
+                if not batch.items:
+                    self._waiting.popleft()
+                    batch.suspect = first
+                is_full = True
+            if is_full:
                 self._room.clear()
                 self._full.set()
         if not self._waiting:
             self._arrived.clear()
-        if batch.items:
+        if batch.items or batch.suspect:
             self._filled.set()
 
     def opened(self, waiting: Delivery | Kept) -> list[Incoming]:
@@ -114,14 +119,23 @@ class Intake:
         if isinstance(waiting, Kept):
             items = [decode_kept(waiting)]
         else:
-            self.waiting_bytes -= len(waiting.body)
-            self._harmless = 0 if is_suspect(waiting) else self._harmless + 1
             items = [one for item in decode(waiting, self._retention) for one in deadletter.orders_in(item)]
-            self._watermark.taken(waiting.tag, len(items))
+            self._taken(waiting, items)
         for item in items:
             if item.fault is None:
                 self._routes.assign(item)
         return items
+
+    def refused(self, delivery: Delivery, fault: Fault) -> list[Incoming]:
+        """Its events, not decoded."""
+        items = refused(delivery, fault)
+        self._taken(delivery, items)
+        return items
+
+    def _taken(self, delivery: Delivery, items: list[Incoming]) -> None:
+        self.waiting_bytes -= len(delivery.body)
+        self._harmless = 0 if is_suspect(delivery) else self._harmless + 1
+        self._watermark.taken(delivery.tag, len(items))
 
     async def next_batch(self) -> Batch:
         """The batch as it is by now; waits for its first event."""
@@ -130,8 +144,13 @@ class Intake:
         batch, self._next = self._next, Batch([])
         self._filled.clear()
         self._full.clear()
-        self._room.set()
+        if batch.suspect is None:
+            self._room.set()
         return batch
+
+    def go_on(self) -> None:
+        """The suspect delivery is dealt with. Until then nothing else was decoded: it must not be blamed for that."""
+        self._room.set()
 
     async def _gather(self) -> None:
         """Under load a batch waits a moment for more events: many in one transaction cost little more than one. An

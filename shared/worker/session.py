@@ -24,7 +24,9 @@ import structlog
 from shared import metrics
 from shared.broker.link import Delivery, Link, LinkLost
 from shared.settings import Runtime
+from shared.worker import suspects
 from shared.worker.batch import Batch, Desk, Stage
+from shared.worker.incoming import Incoming, Mark
 from shared.worker.intake import Intake
 from shared.worker.transact import Transactor
 
@@ -174,15 +176,20 @@ class Session:
         """Brings batches into the database, in order. Pauses after many dead letters running."""
         while not self._stop.is_set():
             batch = await self._or_stop(self.intake.next_batch())
+            if batch is not None and batch.suspect is not None:
+                batch = await self._or_stop(self._examine(batch.suspect))
             while batch is not None and batch.items and not self._stop.is_set():
                 await self._wait_while_paused()
                 batch = await self._handle_some(batch)
+            self.intake.go_on()
 
     async def _handle_some(self, batch: Batch) -> Batch | None:
         """Handles the batch, or its first event only where caution is due; what is left of it."""
         careful = batch.one_by_one or self._transactor.paused
         size = 1 if careful else LARGEST * self._runtime.batch_events
         now, rest = Batch(batch.items[:size]), batch.items[size:]
+        if batch.one_by_one:
+            await self._begin_attempt(now.items[0])
         started = perf_counter()
         for part in await self._transactor.handle(now):
             self._report(part, perf_counter() - started)
@@ -191,6 +198,24 @@ class Session:
         if len(now.items) > 1:
             self.intake.committed_several()
         return Batch(rest, one_by_one=batch.one_by_one) if rest else None
+
+    async def _examine(self, delivery: Delivery) -> Batch:
+        """A suspect delivery's events, those that are proven to kill with a fault; all of them where it is decoding."""
+        message = suspects.message_of(delivery)
+        before = await self._transactor.load_attempts(message)
+        whole = Mark(message, suspects.WHOLE)
+        if (fault := suspects.proven(delivery, before.get(suspects.WHOLE))) is not None:
+            items = self.intake.refused(delivery, fault)
+            items[-1].mark = whole
+        else:
+            await self._transactor.begin_attempt(whole)
+            items = self.intake.opened(delivery)
+            suspects.mark(delivery, items, before)
+        return Batch(items, one_by_one=True)
+
+    async def _begin_attempt(self, item: Incoming) -> None:
+        if item.mark is not None and (item.fault is None or item.fault.reason != "delivery_limit"):
+            await self._transactor.begin_attempt(item.mark)
 
     async def _wait_while_paused(self) -> None:
         metrics.PAUSED.set(self._transactor.paused)

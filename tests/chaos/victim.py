@@ -12,6 +12,7 @@ import runpy
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from schemas.catalogue import CONSUMERS, CONTROL_ROOM, GATEWAY
 PARTNER_SECONDS = 3.0
 """How long a call to a partner may take here, instead of 10 to 60 s."""
 COMMAND_SECONDS = 8.0
+LEASE_SECONDS = 12.0
 """How long a statement may take here, instead of 60 s."""
 
 
@@ -110,10 +112,13 @@ def passed(order: Path) -> None:
 def be_impatient() -> None:
     """Minutes of waiting would prove no more than seconds do."""
     from shared import database
+    from shared.partner import caller
     from shared.partner.caller import Caller
     from shared.partner.operation import Policy
 
     database.COMMAND_SECONDS = COMMAND_SECONDS
+    caller.LEASE = timedelta(seconds=LEASE_SECONDS)
+    caller.RENEW_EVERY = LEASE_SECONDS / 4
     policy_of = Caller._policy
     make = Caller._try
 

@@ -1,5 +1,6 @@
 """The SQL of the worker cycle, a table or two a module. Bulk only."""
 
+from shared.worker.store.attempts import begin_attempt, end_attempts, load_attempts, take_back_attempt
 from shared.worker.store.inbox import KNOWN_IN_INBOX, load_known, load_traces, save_done, settle_kept
 from shared.worker.store.kept import LARGEST_DUE, load_dead, load_due, load_held, load_holders, load_kept, save_kept
 from shared.worker.store.locks import locked
@@ -11,10 +12,13 @@ from shared.worker.store.upkeep import keep_partitions, load_bytes, load_sizes
 __all__ = [
     "KNOWN_IN_INBOX",
     "LARGEST_DUE",
+    "begin_attempt",
     "columns",
     "delete_outgoing",
     "delete_reminders",
+    "end_attempts",
     "keep_partitions",
+    "load_attempts",
     "load_bytes",
     "load_dead",
     "load_due",
@@ -36,5 +40,6 @@ __all__ = [
     "save_series",
     "save_states",
     "settle_kept",
+    "take_back_attempt",
     "take_due_reminders",
 ]

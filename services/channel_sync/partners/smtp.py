@@ -16,9 +16,8 @@ from services.channel_sync.requests import MailAnswered, SendMail
 from shared.partner.errors import Rejected, Unavailable, Uncertain
 from shared.partner.operation import Attempt
 
-
 ASCII = compat32.clone(linesep="\r\n")
-"""Writes headers that are not ASCII as encoded words. The newer policies parse each header first: four times the CPU."""
+"""Headers that are not ASCII become encoded words. The newer policies parse each header first: four times the CPU."""
 KEPT_SECONDS = 20.0
 """An open connection waits so long for the next mail: servers close what is idle, after minutes by RFC 5321."""
 

@@ -44,8 +44,9 @@ RENEW_EVERY = 5.0
 UNKNOWN_EVERY = 15.0
 """Seconds between two looks for calls that no release has made in time."""
 POLL = 0.5
-GATHER = 0.02
-"""Seconds between two looks for due calls, at least: what ends and begins in between is leased at once."""
+GATHER, GATHER_LATE = 0.02, 0.06
+"""Seconds between two looks for due calls, at least: what ends and begins in between is leased at once. The longer
+where calls come late, which is under load."""
 
 
 class Caller:
@@ -65,6 +66,8 @@ class Caller:
         self._troubled: set[str] = set()
         """Partners whose last call failed, here or at another replica: a success must close their circuit."""
         self._answers = Answers(service, pool, send)
+        self._late = False
+        """Whether the calls that were leased last had waited longer than between two looks."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`; then waits for the calls under way."""
@@ -84,7 +87,7 @@ class Caller:
                     started, failures = 0, failures + 1
                 if not started:
                     await self._sleep(stop, jittered(failures, POLL, LONGEST_AWAY) if failures else POLL)
-                await asyncio.sleep(max(0.0, looked + GATHER - monotonic()))
+                await asyncio.sleep(max(0.0, looked + (GATHER_LATE if self._late else GATHER) - monotonic()))
             await asyncio.gather(*(t for tasks in self._running.values() for t in tasks), return_exceptions=True)
             renewing.cancel()
 
@@ -122,6 +125,7 @@ class Caller:
                 for call in calls:
                     self._start(call, self._make(session, call))
                 started += len(calls)
+                self._late = bool(calls) and _has_waited(calls[0])
         return started + len(over) + len(unknown)
 
     async def _lease_unknown(self, con: Connection) -> list[store.Leased]:
@@ -260,3 +264,7 @@ class Caller:
             await save_outgoing(con, batch, messages)
         log.error("call.exhausted", partner=call.partner, operation=call.operation, call=str(call.id))
         await self._send(batch, messages)
+
+
+def _has_waited(call: store.Leased) -> bool:
+    return (datetime.now(UTC) - call.created_at).total_seconds() > GATHER_LATE

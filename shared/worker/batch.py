@@ -47,7 +47,8 @@ class Batch:
     """Events that were not decided because too many before them died."""
     duplicates: int = 0
     made_calls: bool = False
-    made_reminders: bool = False
+    reminds_soon: bool = False
+    """A reminder is due before anybody would look for it."""
 
 
 @dataclass(slots=True)

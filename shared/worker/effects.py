@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid5
 
@@ -14,6 +14,9 @@ from shared.worker.batch import Batch
 from shared.worker.fold import Fold, Result
 from shared.worker.routes import plain
 from shared.worker.subscription import Service
+
+SOON = timedelta(seconds=1)
+"""What is due later than that is found by the look of every second."""
 
 
 class Effects:
@@ -86,4 +89,4 @@ class Effects:
             await store.delete_reminders(self._con, forgotten)
         if set_ := [(*slot, *reminder) for slot, reminder in wanted.items() if reminder is not None]:
             await store.save_reminders(self._con, set_)
-            self._batch.made_reminders = True
+            self._batch.reminds_soon = min(reminder[3] for reminder in set_) <= self._fold.now + SOON

@@ -3,7 +3,7 @@
 import json
 import math
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -117,6 +117,13 @@ class Incoming:
         return Cause(
             self.id, self.source, self.type, self.subject, self.time, self.ref, self.correlation or self.id, self.trace
         )
+
+    @property
+    def lateness(self) -> float:
+        """Seconds since it was published, by our clock; 0 for what was kept or replayed, and was late before."""
+        if self.time is None or self.kept is not None or self.replay is not None:
+            return 0.0
+        return max(0.0, (datetime.now(UTC) - self.time).total_seconds())
 
     @property
     def is_replayed(self) -> bool:

@@ -37,6 +37,8 @@ class Intake:
         self._retention = timedelta(days=runtime.retention_days)
         self._batch_events = runtime.batch_events
         self._gather_seconds = runtime.gather_seconds
+        self.prefetch = 1
+        """Deliveries of a queue that may be unacked."""
         self.appetite = Appetite(runtime.prefetch, runtime.prefetch_bytes)
         self.waiting_bytes = 0
         self._waiting: deque[Delivery | Kept] = deque()
@@ -50,7 +52,7 @@ class Intake:
         self._room = asyncio.Event()
         self._room.set()
         self._full = asyncio.Event()
-        """The opposite of `_room`."""
+        """The batch need not wait for more."""
         self._busy_at = -inf
         """When the last batch of several events was committed (monotonic seconds)."""
         self._watermark = Watermark()
@@ -109,6 +111,8 @@ class Intake:
             if is_full:
                 self._room.clear()
                 self._full.set()
+            elif len(self._watermark) >= self.prefetch:
+                self._full.set()  # nothing more comes before one of these is acked
         if not self._waiting:
             self._arrived.clear()
         if batch.items or batch.suspect:
@@ -153,9 +157,10 @@ class Intake:
         self._room.set()
 
     async def _gather(self) -> None:
-        """Under load a batch waits a moment for more events: many in one transaction cost little more than one. An
-        event that comes after a quiet moment waits for nobody."""
-        rest = self._busy_at + self._gather_seconds - monotonic()
+        """Under load a batch waits for more events: many in one transaction cost little more than one. It waits no
+        longer than its first event is late already: where all go through at once nobody is kept waiting, and the later
+        they are the more go together. An event that comes after a quiet moment waits for nobody."""
+        rest = self._busy_at + min(self._gather_seconds, self._next.items[0].lateness) - monotonic()
         if rest > 0:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(rest):

@@ -14,6 +14,7 @@ Three loops overlap: the next batch is decoded and the last one is sent while on
 import asyncio
 import contextlib
 from collections.abc import Coroutine
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from time import perf_counter
@@ -44,17 +45,26 @@ class State(Enum):
     OVER = "over"
 
 
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Set after a batch for those who carry on what it saved."""
+
+    calls: asyncio.Event = field(default_factory=asyncio.Event)
+    """It made calls."""
+    due: asyncio.Event = field(default_factory=asyncio.Event)
+    """It set a reminder that is due at once."""
+
+
 class Session:
     """Consumes, handles, publishes and acks on one link."""
 
-    def __init__(self, desk: Desk, link: Link, transactor: Transactor, runtime: Runtime, saved: asyncio.Event) -> None:
+    def __init__(self, desk: Desk, link: Link, transactor: Transactor, runtime: Runtime, wake: Wake) -> None:
         self._desk = desk
         self._link = link
         self._transactor = transactor
         self._runtime = runtime
         self.intake = Intake(desk.routes, runtime)
-        self._saved = saved
-        """Set after each batch that made calls or reminders: somebody waits to carry them on."""
+        self._wake = wake
         self._prefetch = 1
         self._committed: asyncio.Queue[Batch] = asyncio.Queue(maxsize=1)
         self._has_acked = False
@@ -97,7 +107,7 @@ class Session:
             if self.state is State.DRAINING:
                 return
             self._prefetch = 1 if state is State.CAREFUL else self.intake.appetite.prefetch
-            each = max(1, self._prefetch // (1 + len(self._desk.service.queues)))
+            each = self.intake.prefetch = max(1, self._prefetch // (1 + len(self._desk.service.queues)))
             await self._link.consume(self._desk.service.name, each, self.intake.deliver)
             for queue in self._desk.service.queues:
                 await self._link.consume_also(queue, self._on_foreign_delivery)
@@ -228,8 +238,10 @@ class Session:
                     await self._stop.wait()
 
     def _report(self, batch: Batch, seconds: float) -> None:
-        if batch.made_calls or batch.made_reminders:
-            self._saved.set()
+        if batch.made_calls:
+            self._wake.calls.set()
+        if batch.reminds_soon:
+            self._wake.due.set()
         metrics.BATCH_EVENTS.observe(len(batch.items))
         metrics.BATCH_SECONDS.labels("database").observe(seconds)
         outcomes: dict[str, int] = {"duplicate": batch.duplicates} if batch.duplicates else {}

@@ -3,7 +3,7 @@
 from shared.partner.store.calls import NewCall, close_calls, revive_calls, save_calls
 from shared.partner.store.gates import Gate, load_open_partners, lock_gate, save_circuit, save_next_at
 from shared.partner.store.leases import Leased, Wanted, lease_calls, lease_over, lease_unknown_over, renew_leases
-from shared.partner.store.outcomes import save_answers, save_exhausted, save_retry
+from shared.partner.store.outcomes import save_answers, save_answers_and_messages, save_exhausted, save_retry
 
 __all__ = [
     "Gate",
@@ -19,6 +19,7 @@ __all__ = [
     "renew_leases",
     "revive_calls",
     "save_answers",
+    "save_answers_and_messages",
     "save_calls",
     "save_circuit",
     "save_exhausted",

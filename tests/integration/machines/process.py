@@ -86,7 +86,7 @@ class Process:
         self.worker._link = link
 
         async def make() -> Session:
-            return Session(self._desk, link, self.transactor, self._runtime, self.worker.saved)
+            return Session(self._desk, link, self.transactor, self._runtime, self.worker.wake)
 
         self.session = self._place.run(make())
         self._place.run(self.worker._send_left_over())

@@ -259,7 +259,7 @@ async def test_answer_that_cannot_be_stored_is_no_failure_of_the_call(
         refused.set()
         raise ConnectionRefusedError("the database restarts")
 
-    monkeypatch.setattr(store, "save_answers", away)
+    monkeypatch.setattr(store, "save_answers_and_messages", away)
     await call(bench)
     async with calling(bench, Partner(), Policy()):
         await asyncio.wait_for(refused.wait(), 10)

@@ -15,7 +15,7 @@ from services.control_room.entry import Entry, OrderSeen
 from services.control_room.facts import FactsRow, PartRow
 from services.control_room.looking import store as looking
 from services.control_room.looking.store import load_dead_letters as load_dead_letters
-from services.control_room.state import ActionRow, DeadLetter
+from services.control_room.state import ActionRow, LetterRow, WholeLetter
 
 _COLUMNS = tuple(field.name for field in fields(Entry))
 _ENTRY = ", ".join(("received_at", "position", *_COLUMNS))
@@ -61,6 +61,7 @@ async def purge_dead_letters(con: Connection, keep_days: int, limit: int = 500) 
         "where status in ('resolved', 'discarded') and updated_at < now() - $1 * interval '1 day' "
         "order by updated_at limit $2 for update skip locked) returning key), "
         "facts as (delete from dead_letter_facts where occurrence in (select key from gone)), "
+        "originals as (delete from dead_letter_original where occurrence in (select key from gone)), "
         "parts as (delete from dead_letter_bytes where occurrence in (select key from gone)) "
         "select count(*) from gone",
         keep_days,
@@ -99,10 +100,12 @@ async def save_rows(con: Connection, rows: Sequence[Model]) -> None:
     """Writes what decisions recorded; what is there already stays as it is."""
     steps = [row for row in rows if isinstance(row, ActionRow)]
     await con.executemany(
-        "insert into dead_letter_action (action_id, step, occurrence, row_id, at, action, actor, reason, outcome) "
-        "values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing",
+        "insert into dead_letter_action (action_id, step, occurrence, at, action, actor, reason, outcome) "
+        "values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing",
         [tuple(getattr(row, name) for name in ActionRow.model_fields) for row in steps],
     )
+    if letters := [row for row in rows if isinstance(row, LetterRow)]:
+        await looking.save_letters(con, letters)
     if facts := [row for row in rows if isinstance(row, FactsRow)]:
         await looking.save_facts(con, [_facts(row) for row in facts])
     if parts := [row for row in rows if isinstance(row, PartRow)]:
@@ -127,7 +130,7 @@ async def load_occurrences(con: Connection, prefixes: Sequence[str]) -> dict[str
     return {prefix: [prefix] if prefix in found[prefix] else found[prefix] for prefix in prefixes}
 
 
-async def load_dead_letter(con: Connection, occurrence: str) -> DeadLetter | None:
+async def load_dead_letter(con: Connection, occurrence: str) -> WholeLetter | None:
     """As the ledger has it, with all of its original bytes."""
     return (await looking.load_whole(con, [occurrence])).get(occurrence)
 

@@ -1,7 +1,7 @@
 """Dead letters: what is said about them when they happen, and the answer to an order to replay or discard one."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -12,6 +12,7 @@ from asyncpg import Connection
 from schemas import envelope
 from schemas.model import Message
 from schemas.runtime import (
+    TOGETHER,
     AskedLetter,
     DeadLetterBatchAnswered,
     DeadLetterBatchRequested,
@@ -31,8 +32,8 @@ from shared.worker.fold import Result, is_held
 from shared.worker.incoming import Incoming, Replay
 from shared.worker.outbox import Outbox
 
-_TOGETHER = 64
-"""Letters in one answer at most: an error may be long."""
+_ERRORS = 200_000
+"""Characters of errors in one answer, or one error."""
 
 
 def order_of(request: DeadLetterReplayRequested | DeadLetterDiscardRequested) -> Replay:
@@ -176,7 +177,7 @@ def say(outbox: Outbox, service: str, answers: Sequence[Answer], now: datetime) 
         else:
             _add(outbox, one.said, one.id, one.cause)
     for campaign, group in campaigns.items():
-        for some in (group[start : start + _TOGETHER] for start in range(0, len(group), _TOGETHER)):
+        for some in _parts(group):
             together = DeadLetterBatchAnswered(
                 service=service,
                 campaign_id=campaign,
@@ -184,6 +185,21 @@ def say(outbox: Outbox, service: str, answers: Sequence[Answer], now: datetime) 
                 answered_at=now,
             )
             _add(outbox, together, some[0].id, some[0].cause)
+
+
+def _parts(answers: Sequence[Answer]) -> Iterator[list[Answer]]:
+    """What one message carries."""
+    part: list[Answer] = []
+    errors = 0
+    for one in answers:
+        more = len(one.said.error) if isinstance(one.said, DeadLetterFailed) else 0
+        if part and (len(part) == TOGETHER or errors + more > _ERRORS):
+            yield part
+            part, errors = [], 0
+        part.append(one)
+        errors += more
+    if part:
+        yield part
 
 
 def _in_short(said: Said) -> LetterAnswer:

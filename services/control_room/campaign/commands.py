@@ -18,12 +18,13 @@ from services.control_room.campaign import errand as errands
 from services.control_room.campaign import store as campaigns
 from services.control_room.campaign.errand import Errand, finish
 from services.control_room.campaign.orders import Person, Steering
+from services.control_room.campaign.sequence import in_sequence
 from services.control_room.console import as_json, out, run, show, stop
 from services.control_room.engineer import Actor, Why
 from services.control_room.looking.choice import Chosen, choosing
 from services.control_room.servers import reading
 from services.control_room.settings import ReaderSettings
-from services.control_room.state import DeadLetter
+from services.control_room.state import WholeLetter
 from services.control_room.tables import plain
 from shared.settings import read
 
@@ -204,7 +205,7 @@ def _choose(occurrences: list[str] | None, chosen: Chosen, limit: int) -> list[A
 
     async def load() -> list[str]:
         async with reading(read(ReaderSettings).database_url) as con:
-            return await campaigns.load_sequence(con, [row["occurrence"] for row in rows])
+            return in_sequence(await campaigns.load_died(con, [row["occurrence"] for row in rows]))
 
     place = {occurrence: n for n, occurrence in enumerate(run(load()))}
     return sorted(rows, key=lambda row: place[row["occurrence"]])
@@ -228,7 +229,7 @@ def _edited(original: bytes, file: Path | None, assignments: list[str]) -> bytes
     return None if text is None else text.encode()
 
 
-def _check(known: DeadLetter, original: bytes, edited: bytes) -> None:
+def _check(known: WholeLetter, original: bytes, edited: bytes) -> None:
     assert known.letter is not None
     if known.letter.kind != "event":
         raise stop("it is a call to a partner, no event; there is nothing to edit", code=2)
@@ -240,6 +241,6 @@ def _check(known: DeadLetter, original: bytes, edited: bytes) -> None:
         raise stop(f"the edited event does not do:\n{error}", code=2) from error
 
 
-async def _load(occurrence: str) -> DeadLetter | None:
+async def _load(occurrence: str) -> WholeLetter | None:
     async with reading(read(ReaderSettings).database_url) as con:
         return await store.load_dead_letter(con, occurrence)

@@ -7,8 +7,9 @@ from typing import Any
 from asyncpg import Connection, Record
 
 from schemas.model import Model
-from services.control_room.campaign.decide import INSPECTED_AT_ONCE
-from services.control_room.campaign.pace import CHUNK
+from services.control_room.campaign.decide.inspection import INSPECTED_AT_ONCE
+from services.control_room.campaign.pace import STEP
+from services.control_room.campaign.sequence import Died
 from services.control_room.campaign.state import (
     AnswersRow,
     AskedRow,
@@ -21,35 +22,63 @@ from services.control_room.campaign.state import (
     SkippedRow,
     StepRow,
 )
+from services.control_room.entry import instant
 
 
 async def load_next(con: Connection, keys: Sequence[str], messages: Sequence[Any]) -> list[list[Letter]]:
-    """The letters that a campaign's next step may ask for, for `replay.step_due` and the reminder to pace."""
-    places = [m.asked if hasattr(m, "asked") else int(m.note["asked"]) for m in messages]
-    return [await _load_letters(con, key, place, CHUNK) for key, place in zip(keys, places, strict=True)]
+    """The letters that campaigns may ask for next: from the last that was asked for on, as many as the window will have
+    room for when these messages are counted."""
+    rows = await con.fetch(
+        "select key, (body ->> 'asked')::int as asked, coalesce(jsonb_array_length(body -> 'open'), 0) as open "
+        "from replay_campaign where key = any($1::text[]) and status = 'running'",
+        keys,
+    )
+    running = {row["key"]: row for row in rows}
+    return [
+        await _load_letters(con, key, range(row["asked"], row["asked"] + _room(row["open"], message)))
+        if (row := running.get(key)) is not None
+        else []
+        for key, message in zip(keys, messages, strict=True)
+    ]
+
+
+def _room(open: int, message: Any) -> int:
+    """Letters that may be asked for once this message is counted."""
+    return min(STEP, STEP - open + len(getattr(message, "answers", ())))
+
+
+async def load_unanswered(con: Connection, keys: Sequence[str], messages: Sequence[Any]) -> list[list[Letter]]:
+    """The letters that are asked for and not answered, and those that may follow."""
+    rows = await con.fetch(
+        "select key, array(select jsonb_array_elements_text(body -> 'open')::int) as open "
+        "from replay_campaign where key = any($1::text[])",
+        keys,
+    )
+    open = {row["key"]: row["open"] for row in rows}
+    following = await load_next(con, keys, messages)
+    return [
+        [*await _load_letters(con, key, open.get(key, ())), *more] for key, more in zip(keys, following, strict=True)
+    ]
 
 
 async def load_inspected(con: Connection, keys: Sequence[str], messages: Sequence[Any]) -> list[list[Letter]]:
     """The letters that are to be inspected, for `replay.inspection_due`."""
     pairs = zip(keys, messages, strict=True)
-    return [await _load_letters(con, key, message.first, INSPECTED_AT_ONCE) for key, message in pairs]
+    return [await _load_letters(con, key, range(m.first, m.first + INSPECTED_AT_ONCE)) for key, m in pairs]
 
 
-async def _load_letters(con: Connection, campaign: str, first: int, number: int) -> list[Letter]:
+async def _load_letters(con: Connection, campaign: str, places: Sequence[int]) -> list[Letter]:
     """Original bytes come only where a request needs them: edited, or known to nobody but the broker; and whole."""
     rows = await con.fetch(
-        "select l.place, l.occurrence, l.edited, d.status, d.body ->> 'next_occurrence' as next_occurrence, "
-        "b.letter ->> 'service' as service, b.letter ->> 'kind' as kind, b.letter ->> 'event_type' as event_type, "
-        "b.letter ->> 'event_source' as event_source, b.letter ->> 'event_id' as event_id, "
-        "b.letter ->> 'service_version' = 'broker' as written_here, b.letter ->> 'reason' as reason, "
-        "case when (l.edited is not null or b.letter ->> 'service_version' = 'broker') "
-        "and b.letter ->> 'body_bytes' is null then b.letter ->> 'body' end as original "
+        "select l.place, l.occurrence, l.edited, d.status, d.next_occurrence, o.service, o.kind, o.event_type, "
+        "o.event_source, o.event_id, o.service_version = 'broker' as written_here, o.reason, "
+        "case when (l.edited is not null or o.service_version = 'broker') "
+        "and o.letter ->> 'body_bytes' is null then o.letter ->> 'body' end as original "
         "from replay_letter l left join dead_letter d on d.key = l.occurrence "
-        "left join lateral (select d.body -> 'letter' as letter offset 0) b on true "
-        "where l.campaign = $1 and l.place >= $2 and l.place < $2 + $3 order by l.place",
+        "left join dead_letter_original o on o.occurrence = l.occurrence "
+        "where l.campaign = $1 and l.place = any($2::int[]) order by l.place",
         campaign,
-        first,
-        number,
+        list(places),
     )
     return [_letter(row) for row in rows]
 
@@ -109,9 +138,8 @@ async def _save_letters(con: Connection, row: LettersRow) -> None:
 
 async def _save_asked(con: Connection, row: AskedRow) -> None:
     await con.execute(
-        "insert into dead_letter_action (action_id, step, occurrence, row_id, at, action, actor, reason) "
-        "select id, 'ordered', o, md5(id || '/ordered')::uuid, $4, $5, $6, $7 from "
-        "(select $1 || '/' || p as id, o from unnest($2::int[], $3::text[]) as a(p, o)) as asked "
+        "insert into dead_letter_action (action_id, step, occurrence, at, action, actor, reason) "
+        "select $1 || '/' || p, 'ordered', o, $4, $5, $6, $7 from unnest($2::int[], $3::text[]) as a(p, o) "
         "on conflict do nothing",
         *(row.campaign_id, row.places, row.occurrences, row.at, row.action, row.actor, row.reason),
     )
@@ -120,8 +148,8 @@ async def _save_asked(con: Connection, row: AskedRow) -> None:
 async def _save_skipped(con: Connection, row: SkippedRow) -> None:
     step, id = "failed" if row.failed else "resolved", f"{row.campaign_id}/{row.place}"
     await con.execute(
-        "insert into dead_letter_action (action_id, step, occurrence, row_id, at, outcome) "
-        "values ($1::text, $2::text, $3, md5($1 || '/' || $2)::uuid, $4, $5) on conflict do nothing",
+        "insert into dead_letter_action (action_id, step, occurrence, at, outcome) values ($1, $2, $3, $4, $5) "
+        "on conflict do nothing",
         *(id, step, row.occurrence, row.at, row.outcome),
     )
 
@@ -134,8 +162,8 @@ async def _save_answers(con: Connection, row: AnswersRow) -> None:
         "  case a.outcome when 'failed' then 'failed' when 'discarded' then 'discarded' else 'resolved' end as status "
         "  from unnest($2::int[], $3::text[], $4::text[], $5::text[]) as a(place, outcome, error, next) "
         "  join replay_letter l on l.campaign = $1 and l.place = a.place), "
-        "noted as (insert into dead_letter_action (action_id, step, occurrence, row_id, at, outcome) "
-        "  select id, step, occurrence, md5(id || '/' || step)::uuid, $6, "
+        "noted as (insert into dead_letter_action (action_id, step, occurrence, at, outcome) "
+        "  select id, step, occurrence, $6, "
         "  case step when 'failed' then error else outcome end from ended on conflict do nothing) "
         "update dead_letter d set version = version + 1, updated_at = now(), body = d.body || jsonb_strip_nulls("
         "  jsonb_build_object('status', e.status, 'next_occurrence', e.next)) "
@@ -244,14 +272,31 @@ async def load_edits(con: Connection, occurrences: Sequence[str]) -> dict[str, l
     return found
 
 
-async def load_sequence(con: Connection, occurrences: Sequence[str]) -> list[str]:
-    """These letters in the order in which their events came first: by first death, then by the event's own time."""
+async def load_died(con: Connection, occurrences: Sequence[str]) -> list[Died]:
+    """These letters, with what is known of their events' beginnings."""
     rows = await con.fetch(
-        "select key from dead_letter where key = any($1::text[]) "
-        "order by (body -> 'letter' ->> 'first_at')::timestamptz, body -> 'letter' ->> 'service', key",
+        "select o.occurrence, o.service, f.first_at, o.event_source, o.event_id, f.event ->> 'causationid' as cause, "
+        "f.event ->> 'time' as time from dead_letter_original o join dead_letter_facts f using (occurrence) "
+        "where o.occurrence = any($1::text[])",
         occurrences,
     )
-    return [row["key"] for row in rows]
+    seen = await con.fetch(
+        "select source, id, min(position) as position from journal where id = any($1::text[]) group by source, id",
+        [row["event_id"] for row in rows if row["event_id"] is not None],
+    )
+    positions = {(row["source"], row["id"]): row["position"] for row in seen}
+    return [
+        Died(
+            occurrence=row["occurrence"],
+            service=row["service"],
+            first_at=row["first_at"],
+            event_id=row["event_id"],
+            cause=row["cause"],
+            time=instant(row["time"]),
+            position=positions.get((row["event_source"], row["event_id"])),
+        )
+        for row in rows
+    ]
 
 
 def campaign_rows(rows: Sequence[Model]) -> tuple[list[Model], list[Model]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from asyncpg import Connection, Record
 
-from services.control_room.state import DeadLetter, Status
+from services.control_room.state import LetterRow, Status, WholeLetter
 
 _STORE, _CHANNEL = "coalesce(f.store_id, o.store_id)", "coalesce(f.channel_id, o.channel_id)"
 _FILTERS: Mapping[str, str] = {
@@ -94,10 +94,14 @@ async def load_groups(con: Connection, by: Sequence[str], chosen: Mapping[str, A
     )
 
 
-async def load_whole(con: Connection, occurrences: Sequence[str]) -> dict[str, DeadLetter]:
+async def load_whole(con: Connection, occurrences: Sequence[str]) -> dict[str, WholeLetter]:
     """Dead letters as the ledger has them, with all of their original bytes."""
-    rows = await con.fetch("select body from dead_letter where key = any($1::text[])", occurrences)
-    found = {one.occurrence: one for row in rows if (one := DeadLetter.model_validate_json(row["body"]))}
+    rows = await con.fetch(
+        "select d.body || case when o.letter is null then '{}' else jsonb_build_object('letter', o.letter) end as body "
+        "from dead_letter d left join dead_letter_original o on o.occurrence = d.key where d.key = any($1::text[])",
+        occurrences,
+    )
+    found = {one.occurrence: one for row in rows if (one := WholeLetter.model_validate_json(row["body"]))}
     parts = await con.fetch(
         "select occurrence, bytes from dead_letter_bytes where occurrence = any($1::text[]) "
         "order by occurrence, position",
@@ -109,7 +113,7 @@ async def load_whole(con: Connection, occurrences: Sequence[str]) -> dict[str, D
     return {name: _whole(one, bodies.get(name, ())) for name, one in found.items()}
 
 
-def _whole(known: DeadLetter, rest: Sequence[bytes]) -> DeadLetter:
+def _whole(known: WholeLetter, rest: Sequence[bytes]) -> WholeLetter:
     if known.letter is None or not rest:
         return known
     body = base64.b64encode(b"".join((base64.b64decode(known.letter.body), *rest))).decode()
@@ -161,6 +165,15 @@ async def save_facts(con: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         "values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, "
         "array_to_tsvector($19::text[])) on conflict do nothing",
         rows,
+    )
+
+
+async def save_letters(con: Connection, rows: Sequence[LetterRow]) -> None:
+    await con.execute(
+        "insert into dead_letter_original (occurrence, letter) "
+        "select * from unnest($1::text[], $2::jsonb[]) on conflict do nothing",
+        [row.occurrence for row in rows],
+        [row.letter.model_dump_json(exclude_none=True) for row in rows],
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 from services.control_room import journal, store
 from services.control_room.entry import OrderSeen
 from services.control_room.facts import facts_of
-from services.control_room.state import ActionRow, DeadLetter, Status
+from services.control_room.state import ActionRow, DeadLetter, LetterRow, Status
 from tests.unit.control_room.builders import AT, delivery, event, letter
 
 
@@ -26,10 +26,10 @@ async def save_letter(con: asyncpg.Connection, **changes: Any) -> str:
     order_id, data = changes.pop("order_id", None), changes.pop("data", {})
     body = json.dumps(event(data={**data, "order_id": order_id})).encode()
     said = letter(**{"occurrence": str(uuid4()), "body": base64.b64encode(body).decode(), **changes})
-    state = DeadLetter(occurrence=said.occurrence, status=status, letter=said, order_id=order_id)
+    state = DeadLetter(occurrence=said.occurrence, status=status, recorded=True, order_id=order_id)
     ledger = state.model_dump_json(exclude_none=True)
     await con.execute("insert into dead_letter (key, version, body) values ($1, 1, $2)", said.occurrence, ledger)
-    await store.save_rows(con, [facts_of(said)])
+    await store.save_rows(con, [LetterRow(occurrence=said.occurrence, letter=said), facts_of(said)])
     return said.occurrence
 
 
@@ -101,10 +101,10 @@ async def test_dead_letter_is_loaded_as_it_was_saved(con: asyncpg.Connection) ->
 
 
 async def test_steps_are_written_once_and_never_changed(con: asyncpg.Connection) -> None:
-    row = ActionRow(action_id="a", step="ordered", occurrence="o", row_id=uuid4(), at=AT, actor="ana", reason="why")
-    end = ActionRow(action_id="a", step="failed", occurrence="o", row_id=uuid4(), at=AT, outcome="no")
+    row = ActionRow(action_id="a", step="ordered", occurrence="o", at=AT, actor="ana", reason="why")
+    end = ActionRow(action_id="a", step="failed", occurrence="o", at=AT, outcome="no")
     await store.save_rows(con, [row, end])
-    await store.save_rows(con, [row.model_copy(update={"actor": "eve", "row_id": uuid4()})])
+    await store.save_rows(con, [row.model_copy(update={"actor": "eve"})])
     assert [(r["step"], r["actor"]) for r in await store.load_actions(con, "o")] == [
         ("ordered", "ana"),
         ("failed", None),

@@ -17,7 +17,6 @@ from statistics import median
 from time import perf_counter
 from typing import Annotated, Any
 
-import asyncpg
 import typer
 from asyncpg import Connection
 from rich.console import Console
@@ -29,6 +28,7 @@ from services.control_room.facts import query_of
 from services.control_room.looking import store
 from services.control_room.looking.choice import documents
 from services.control_room.looking.commands import PAGE
+from services.control_room.servers import reading
 from shared.migrate import reader_url
 from tests.benchmarks import dead_letters_fill, turns
 from tests.benchmarks.dead_letters_fill import MIGRATIONS, NAME, NOW, REAL
@@ -105,10 +105,9 @@ def commands(deep: str) -> list[str]:
     ]
 
 
-async def timed(con: Connection, number: int, progress: Progress) -> Times:
+async def timed(con: Connection, deep: str, progress: Progress) -> Times:
     """Each question asked several times: rows, the first, the median and the slowest answer, in ms."""
-    deep = (await store.load_dead_letters(con, {}, number // 2))[-1]
-    asked = questions(deep["occurrence"])
+    asked = questions(deep)
     task = progress.add_task("asking", total=len(asked))
     found: Times = {}
     for name, ask in asked.items():
@@ -171,16 +170,13 @@ async def measure(number: int, keep: bool, progress: Progress) -> dict[str, Any]
         seconds = perf_counter() - started
         progress.remove_task(task)
         reader = reader_url(url, NAME, PASSWORD)
-        con = await asyncpg.connect(reader)
-        try:
+        async with reading(reader) as con:
             letters = await store.load_count(con, {})
             if letters != number:
                 raise RuntimeError(f"{letters} letters are there, not {number}")
-            queries = await timed(con, number, progress)
             deep = (await store.load_dead_letters(con, {}, number // 2))[-1]["occurrence"]
+            queries = await timed(con, deep, progress)
             sizes = await con.fetch(SIZES)
-        finally:
-            await con.close()
         ran = await asyncio.to_thread(timed_commands, deep, {**os.environ, "FLEET_DATABASE_URL": reader}, progress)
     return {
         "letters": number,

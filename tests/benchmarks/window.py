@@ -61,9 +61,9 @@ class Window:
 
 
 def machine_seconds() -> float:
-    """CPU that all processes of the machine have used so far."""
+    """CPU that all processes of the machine have used so far, those of low priority left out."""
     times = psutil.cpu_times()
-    return float(sum(times) - times.idle - times.iowait - times.guest - times.guest_nice)
+    return float(times.user + times.system + times.irq + times.softirq)
 
 
 def peak_mb(process: psutil.Process) -> float:

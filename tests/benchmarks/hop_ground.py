@@ -46,8 +46,9 @@ class WrongCount(Exception):
 class Ground:
     """Runs one contender at a time, as a process of its own, and watches what it publishes."""
 
-    def __init__(self, amqp_url: str, management_url: str, database_url: str, link: Link) -> None:
+    def __init__(self, amqp_url: str, management_url: str, server_url: str, database_url: str, link: Link) -> None:
         self.amqp_url = amqp_url
+        self.server_url = server_url
         self.environment = {
             **os.environ,
             "FLEET_AMQP_URL": amqp_url,
@@ -84,7 +85,8 @@ class Ground:
     async def hop(
         self, module: str, *arguments: str, events: int, warm: int, tables: tuple[str, str], workers: int = 1
     ) -> Figures:
-        """Runs the contender, in so many processes, on the filled queue. Raises WrongCount, TimeoutError."""
+        """Runs the contender, in so many processes, on the filled queue. The rows of both tables (each may be followed
+        by a condition) must be as many more as there were events. Raises WrongCount, TimeoutError."""
         self._over.clear()
         before = await self._counts(tables)
         async with AsyncExitStack() as running:
@@ -136,7 +138,7 @@ async def ground() -> AsyncIterator[Ground]:
             await prepare(database)
             try:
                 async with open_link(amqp_url, "benchmark") as link, await aio_pika.connect(amqp_url) as watching:
-                    one = Ground(amqp_url, stack.addresses.management_url, database, link)
+                    one = Ground(amqp_url, stack.addresses.management_url, stack.addresses.database_url, database, link)
                     channel = await (await watching.channel()).get_underlay_channel()
                     await channel.basic_consume(OUT, one.on_outgoing, no_ack=True)
                     yield one

@@ -19,6 +19,8 @@ class Figures:
     """CPU of the worker processes, user and system, per event."""
     peak_mb: float
     """Resident memory of the largest worker process at its highest."""
+    machine_us: float = 0.0
+    """CPU of the whole machine per event, broker, database and whatever else ran included."""
 
 
 class Window:
@@ -28,7 +30,7 @@ class Window:
         self._warm = warm
         self._total = total
         self._processes = processes
-        self._begun = self._ended = (0.0, 0.0)
+        self._begun = self._ended = (0.0, 0.0, 0.0)
         self._from = 0
         self.done = 0
 
@@ -42,19 +44,26 @@ class Window:
         self.done += events
         now = perf_counter()
         if not self._from and self.done >= self._warm:
-            self._begun = (now, self._cpu())
+            self._begun = (now, self._cpu(), machine_seconds())
         if self.done >= self._warm and now - self._begun[0] < BURST:
             self._from = self.done
         if self.over and not was_over:
-            self._ended = (now, self._cpu())
+            self._ended = (now, self._cpu(), machine_seconds())
 
     def _cpu(self) -> float:
         return sum(float(t.user + t.system) for t in (process.cpu_times() for process in self._processes))
 
     def figures(self) -> Figures:
         events = self.done - self._from
-        seconds, cpu = (end - begin for begin, end in zip(self._begun, self._ended, strict=True))
-        return Figures(events / seconds, cpu / events * 1e6, max(peak_mb(p) for p in self._processes))
+        seconds, cpu, machine = (end - begin for begin, end in zip(self._begun, self._ended, strict=True))
+        peak = max(peak_mb(p) for p in self._processes)
+        return Figures(events / seconds, cpu / events * 1e6, peak, machine / events * 1e6)
+
+
+def machine_seconds() -> float:
+    """CPU that all processes of the machine have used so far, those of low priority left out."""
+    times = psutil.cpu_times()
+    return float(times.user + times.system + times.irq + times.softirq)
 
 
 def peak_mb(process: psutil.Process) -> float:

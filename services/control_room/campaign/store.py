@@ -257,21 +257,6 @@ async def load_failures(con: Connection, campaign: str, limit: int) -> list[Reco
     )
 
 
-async def load_edits(con: Connection, occurrences: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """Edits of dead letters with who and why, oldest first."""
-    rows = await con.fetch(
-        "select e.occurrence, e.at, e.campaign, e.difference, c.body -> 'ordered' ->> 'actor' as actor, "
-        "c.body -> 'ordered' ->> 'reason' as reason from replay_edit e join replay_campaign c on c.key = e.campaign "
-        "where e.occurrence = any($1::text[]) order by e.at",
-        occurrences,
-    )
-    found: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        said = dict(row)
-        found.setdefault(said.pop("occurrence"), []).append(said)
-    return found
-
-
 async def load_died(con: Connection, occurrences: Sequence[str]) -> list[Died]:
     """These letters, with what is known of their events' beginnings."""
     rows = await con.fetch(

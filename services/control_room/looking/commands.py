@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.progress import Progress
 
 from services.control_room import console, errand
-from services.control_room.campaign.store import load_edits
 from services.control_room.console import as_json, out, run, show, stop
 from services.control_room.looking import store, view
 from services.control_room.looking.choice import Chosen, choosing
@@ -109,7 +108,7 @@ def show_dead_letter(occurrence: Occurrence, json: Json = False) -> None:
 async def _load(con: Connection, occurrence: str) -> view.Shown:
     known = (await store.load_whole(con, [occurrence]))[occurrence]
     actions = [dict(row) for row in await load_actions(con, occurrence)]
-    edits = (await load_edits(con, [occurrence])).get(occurrence, [])
+    edits = (await store.load_edits(con, [occurrence])).get(occurrence, [])
     shown, letter = view.Shown(known, actions, edits=edits), known.letter
     if letter is None or letter.key is None:
         return shown
@@ -158,7 +157,7 @@ async def _pages(con: Connection, chosen: Chosen) -> AsyncIterator[list[str]]:
         for few in (occurrences[n : n + PAGE // 10] for n in range(0, len(occurrences), PAGE // 10)):
             whole = await store.load_whole(con, few)
             actions = await store.load_all_actions(con, few)
-            edits = await load_edits(con, few)
+            edits = await store.load_edits(con, few)
             yield [_line(row, whole, actions, edits) for row in rows if row["occurrence"] in whole]
         after = occurrences[-1]
 

@@ -48,7 +48,8 @@ DIMENSIONS: Mapping[str, str] = {
 }
 """What they can be grouped by."""
 
-_FROM = "from dead_letter_facts f join dead_letter d on d.key = f.occurrence "
+_FACTS, _LEDGER = "from dead_letter_facts f ", "join dead_letter d on d.key = f.occurrence "
+_FROM = _FACTS + _LEDGER
 _ORDERS = "left join order_summary o on o.order_id = f.order_id "
 _OF_ORDER = ("channel_id", "store_id", "channel", "store")
 _LETTER = (
@@ -75,8 +76,10 @@ async def load_dead_letters(
 
 
 async def load_count(con: Connection, chosen: Mapping[str, Any]) -> int:
+    """Each letter that has facts is in the ledger: without a filter for its status nothing is read there."""
     where, values = _where(chosen)
-    return int(await con.fetchval(f"select count(*) {_FROM} {_joined(chosen)} {where}", *values))
+    ledger = _LEDGER if "d." in where else ""
+    return int(await con.fetchval(f"select count(*) {_FACTS} {ledger} {_joined(chosen)} {where}", *values))
 
 
 async def load_groups(con: Connection, by: Sequence[str], chosen: Mapping[str, Any], limit: int) -> list[Record]:
@@ -130,6 +133,21 @@ async def load_all_actions(con: Connection, occurrences: Sequence[str]) -> dict[
     found: dict[str, list[Record]] = {}
     for row in rows:
         found.setdefault(row["occurrence"], []).append(row)
+    return found
+
+
+async def load_edits(con: Connection, occurrences: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Edits of dead letters with who and why, oldest first."""
+    rows = await con.fetch(
+        "select e.occurrence, e.at, e.campaign, e.difference, c.body -> 'ordered' ->> 'actor' as actor, "
+        "c.body -> 'ordered' ->> 'reason' as reason from replay_edit e join replay_campaign c on c.key = e.campaign "
+        "where e.occurrence = any($1::text[]) order by e.at",
+        occurrences,
+    )
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        said = dict(row)
+        found.setdefault(said.pop("occurrence"), []).append(said)
     return found
 
 

@@ -186,7 +186,8 @@ def _server(which: str, how: str) -> Fault:
 
 
 def _wire(kind: str, how: str) -> Fault:
-    return Fault(f"{kind}-{how}", "servers", partial(wire_breaks, kind, how))
+    lane = "partners" if kind in ("partners", "gateway") else "servers"
+    return Fault(f"{kind}-{how}", lane, partial(wire_breaks, kind, how))
 
 
 def _partner(kind: str, setting: Mapping[str, float], names: tuple[str, ...] = PARTNERS) -> Fault:

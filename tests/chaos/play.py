@@ -80,6 +80,7 @@ async def play(plan: Plan, folder: Path, say: Say) -> Outcome:
         outcome.problems += _careful_upstream(ground)
         outcome.upstream = ground.upstream.counts()
         outcome.wires = {name: dict(wire.injected) for name, wire in ground.wires.items() if wire.injected}
+        say("stopping services and servers")
     return outcome
 
 

@@ -18,7 +18,7 @@ SHORT = (
     "kill-nf_reconciliation-decoded",
     "kill-billing-called",
     "kill-channel_sync-published",
-    "kill-control_room-saved",
+    "kill-control_room-committed",
     "broker-reset",
     "database-half-open",
     "database-kill",

@@ -19,7 +19,7 @@ from schemas.catalogue import CONSUMERS, CONTROL_ROOM, GATEWAY
 
 PARTNER_SECONDS = 3.0
 """How long a call to a partner may take here, instead of 10 to 60 s."""
-COMMAND_SECONDS = 5.0
+COMMAND_SECONDS = 3.0
 """How long a statement may take here, instead of 60 s."""
 AWAY_SECONDS = 3.0
 """How long to wait at most before the broker is tried again, instead of 30 s."""
@@ -55,8 +55,9 @@ STEPS: dict[str, dict[str, Step]] = {
         "confirmed": Step("shared.broker.publisher", "Publisher.publish"),  # and the partner was not told
     },
     CONTROL_ROOM: {
-        "saved": Step("services.control_room.store", "save_orders"),
-        "published": Step("shared.broker.link", "Link.ack_up_to", before=True),
+        **{name: step for name, step in CYCLE.items() if name not in ("called", "answered")},
+        "entered": Step("services.control_room.journal", "entries"),
+        "kept": Step("services.control_room.store", "save_orders"),  # and not committed
     },
 }
 

@@ -6,6 +6,7 @@ Exit code 0 only if every fault took effect, and nothing was lost or done twice;
 import argparse
 import asyncio
 import json
+import logging
 import random
 import sys
 from pathlib import Path
@@ -19,6 +20,8 @@ from tests.chaos.series import many, one, repeat, shown, summary
 
 def main() -> None:
     asked = _asked()
+    logging.getLogger("aiormq").propagate = False  # that connections are lost is no news here
+    logging.getLogger("aiormq").addHandler(logging.NullHandler())
     try:
         faults = tuple(dict.fromkeys(names_of(asked.faults.split(",")))) if asked.faults else tuple(FAULTS)
     except KeyError as unknown:

@@ -13,7 +13,8 @@ from schemas.runtime import (
     DeadLetterReleased,
     DeadLetterResolved,
 )
-from services.control_room.facts import PartRow, clean, cleaned, facts_of
+from schemas.text import storable
+from services.control_room.facts import PartRow, cleaned, facts_of
 from services.control_room.state import ActionRow, DeadLetter, Status, Step
 
 WRITTEN_HERE = "broker"
@@ -52,7 +53,7 @@ def on_failed(known: DeadLetter | None, failed: DeadLetterFailed, ctx: Context[N
     known = known or DeadLetter(occurrence=failed.occurrence)
     if failed.replay_id in known.ended:
         return unchanged(known)
-    row = _ended("failed", failed.replay_id, failed.occurrence, clean(failed.error), ctx)
+    row = _ended("failed", failed.replay_id, failed.occurrence, storable(failed.error), ctx)
     change = {
         "status": known.status if known.status.is_over else Status.FAILED,
         "ended": (*known.ended, failed.replay_id),
@@ -79,7 +80,7 @@ def order_of(letter: DeadLetterRecorded) -> str | None:
         named = event["data"]["order_id"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return clean(named)[:64] if isinstance(named, str) else None
+    return storable(named)[:64] if isinstance(named, str) else None
 
 
 def _storable(letter: DeadLetterRecorded) -> DeadLetterRecorded:

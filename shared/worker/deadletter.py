@@ -25,11 +25,11 @@ from schemas.runtime import (
     Finding,
     LetterAnswer,
 )
+from schemas.text import storable_error
 from shared.partner import store as calls
 from shared.worker.fold import Result, is_held
 from shared.worker.incoming import Incoming, Replay
 from shared.worker.outbox import Outbox
-from shared.worker.store import storable
 
 _TOGETHER = 64
 """Letters in one answer at most: an error may be long."""
@@ -94,7 +94,7 @@ def record(outbox: Outbox, service: str, version: str, result: Result, now: date
         service=service,
         service_version=version,
         reason=cast(Any, result.reason),
-        error=storable(result.error or ""),
+        error=storable_error(result.error or ""),
         event_type=item.type,
         event_source=item.source,
         event_id=item.id,
@@ -142,7 +142,7 @@ def answer(
     said: Said
     if about is not None and about.status != "handled":
         next_one = None if about.status != "dead" else str(about.occurrence)
-        error = storable(about.error or about.status)
+        error = storable_error(about.error or about.status)
         said = DeadLetterFailed(**common, error=error, next_occurrence=next_one, failed_at=now)
     else:
         outcome = "discarded" if replay.discard else "handled"
@@ -159,7 +159,7 @@ def answer_failed(service: str, order: Incoming, replay: Replay, now: datetime) 
         occurrence=str(replay.occurrence),
         replay_id=replay.replay_id,
         service=service,
-        error=storable(order.fault.error if order.fault is not None else ""),
+        error=storable_error(order.fault.error if order.fault is not None else ""),
         failed_at=now,
     )
     return Answer(said, f"{order.id}/answer", order)

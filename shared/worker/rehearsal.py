@@ -11,6 +11,7 @@ from asyncpg import Connection
 
 from schemas import envelope
 from schemas.runtime import AskedLetter, DeadLetterInspectRequested, DeadLetterReplayRequested, Finding
+from schemas.text import storable_error
 from shared.worker import store
 from shared.worker.fold import Result
 from shared.worker.incoming import Incoming
@@ -89,5 +90,5 @@ def refused(order: Incoming, error: Exception) -> Finding:
 
 def _finding(order: Incoming, finding: str, detail: str) -> Finding:
     place = int(order.data.replay_id.rpartition("/")[2])
-    said = store.storable(detail)[-_LONGEST:]
+    said = storable_error(detail)[-_LONGEST:]
     return Finding.model_validate({"place": place, "occurrence": order.subject, "finding": finding, "detail": said})

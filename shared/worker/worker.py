@@ -143,7 +143,7 @@ class Worker:
             return
         async with connection(self._pool) as con:
             if not self._transactor.paused:
-                session.offer(await store.load_due(con, self._runtime.batch_events))
+                session.intake.offer(await store.load_due(con, self._runtime.batch_events))
         blocked = self._link is not None and await self._link.blocked()
         self._health.tell("blocked", "the broker blocks publishers (memory or disk alarm)" if blocked else None)
         self._health.tell("paused", "too many dead letters running" if self._transactor.paused else None)

@@ -12,6 +12,7 @@ import runpy
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ PARTNER_SECONDS = 3.0
 """How long a call to a partner may take here, instead of 10 to 60 s."""
 COMMAND_SECONDS = 3.0
 """How long a statement may take here, instead of 60 s."""
+LEASE_SECONDS = 12.0
+"""For how long nobody else makes the calls of a process that was killed, instead of 20 s."""
 AWAY_SECONDS = 3.0
 """How long to wait at most before the broker is tried again, instead of 30 s."""
 
@@ -40,8 +43,8 @@ def _has_outgoing(parts: Any) -> bool:
 
 
 CYCLE = {
-    "decoded": Step("shared.worker.session", "decode"),
-    "decided": Step("shared.worker.batch", "Handling._decide"),
+    "decoded": Step("shared.worker.intake", "decode"),
+    "decided": Step("shared.worker.deciding", "Deciding.decide"),
     "saved": Step("shared.worker.store", "save_done"),  # and not committed
     "committed": Step("shared.worker.transact", "Transactor.handle", when=_has_outgoing),  # and not published
     "published": Step("shared.broker.link", "Link.ack_up_to", before=True),  # and not acked
@@ -122,10 +125,13 @@ def try_again_soon() -> None:
 def be_impatient() -> None:
     """Minutes of waiting would prove no more than seconds do."""
     from shared import database
+    from shared.partner import caller
     from shared.partner.caller import Caller
     from shared.partner.operation import Policy
 
     database.COMMAND_SECONDS = COMMAND_SECONDS
+    caller.LEASE = timedelta(seconds=LEASE_SECONDS)
+    caller.RENEW_EVERY = LEASE_SECONDS / 4
     policy_of = Caller._policy
     make = Caller._try
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from uuid import uuid5
 
 from schemas.runtime import ReminderDue
-from shared.worker.decode import DELIVERIES, is_suspect
 from shared.worker.incoming import Incoming
+from shared.worker.suspects import ATTEMPTS, is_suspect
 from shared.worker.watermark import Watermark
 from tests.simulation.broker import Waiting
 from tests.simulation.calling import Calling
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 SWEEP_SECONDS = 30.0
-MOST_REDELIVERIES = DELIVERIES - 2
+MOST_REDELIVERIES = ATTEMPTS - 2
 """From the next one on a message is a dead letter by design: who kills a process more often must not wonder."""
 
 

@@ -94,7 +94,7 @@ class Process:
     def take(self, deliveries: int) -> Batch:
         batch = Batch([])
         for _ in range(min(deliveries, len(self._broker.ready))):
-            batch.items += self.session._opened(self.link.deliver())
+            batch.items += self.session.intake.opened(self.link.deliver())
         return batch
 
     def commit(self, batch: Batch) -> list[Batch]:

@@ -19,11 +19,11 @@ SETTINGS = {
     "lock_timeout": "10s",
     "statement_timeout": "60s",
     "idle_in_transaction_session_timeout": "60s",
-    # A machine or a network that vanished is missed in 20 seconds, and with it go the locks of its sessions.
-    "tcp_keepalives_idle": "10s",
-    "tcp_keepalives_interval": "5s",
+    # A client whose machine or network vanished is missed in 20 seconds, and with it go the locks that it held.
+    "tcp_keepalives_idle": "10",  # seconds, as the next one
+    "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "2",
-    "tcp_user_timeout": "20s",
+    "tcp_user_timeout": "20000",  # milliseconds
     "client_connection_check_interval": "5s",
 }
 """Of the role's sessions in this database."""

@@ -75,7 +75,7 @@ async def bench_of_database(database_place: Place) -> AsyncIterator[Bench]:
 def deliveries(monkeypatch: pytest.MonkeyPatch) -> list[Delivery]:
     """Every delivery that a session takes, as the broker made it."""
     seen: list[Delivery] = []
-    decode = intake.decode
+    decode = intake.decode  # type: ignore[attr-defined]
 
     def noting(delivery: Delivery, *rest: Any) -> Any:
         seen.append(delivery)

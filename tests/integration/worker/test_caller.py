@@ -12,6 +12,7 @@ import pytest
 
 from schemas.decision import Request
 from schemas.model import Model
+from shared.database import connection
 from shared.partner import caller, store
 from shared.partner.caller import Caller
 from shared.partner.errors import Unavailable
@@ -189,7 +190,7 @@ async def test_revived_call_that_a_person_let_go_is_tried_again_where_it_was_not
     partner = Partner()
     partner.refuses = 2
     async with calling(bench, partner, Policy(uncertain="stop")):
-        async with asyncpg.create_pool(bench.url, min_size=1, max_size=1) as pool, pool.acquire() as con:
+        async with asyncpg.create_pool(bench.url, min_size=1, max_size=1) as pool, connection(pool) as con:
             assert await store.revive_calls(con, [occurrence], []) == {occurrence}
         await until(lambda: statuses(bench, "answered"))
     assert partner.asked == 3
@@ -200,7 +201,7 @@ async def test_revived_call_of_a_partner_that_can_be_asked_is_asked_about_first(
     await call(bench, status="exhausted", attempt=1, uncertain=True, occurrence=occurrence)
     partner = Partner()
     async with calling(bench, partner, Policy(uncertain="query")):
-        async with asyncpg.create_pool(bench.url, min_size=1, max_size=1) as pool, pool.acquire() as con:
+        async with asyncpg.create_pool(bench.url, min_size=1, max_size=1) as pool, connection(pool) as con:
             await store.revive_calls(con, [occurrence], [])
         await until(lambda: statuses(bench, "answered"))
     assert (partner.queried, partner.asked) == (1, 0)

@@ -184,7 +184,7 @@ WRONG: list[tuple[dict[str, str | None], list[str]]] = [
 async def test_wrong_settings_end_the_process_with_their_names(
     settings: dict[str, str | None], said: list[str]
 ) -> None:
-    async with process(**settings) as victim:
+    async with process(None, VICTIM, **settings) as victim:
         _, stderr = await victim.communicate()
     assert victim.returncode == os.EX_CONFIG
     for line in said:

@@ -131,7 +131,7 @@ def noted(bench: Bench) -> set[str]:
 
 
 async def waiting(bench: Bench, reason: str, count: int) -> bool:
-    return sum(row["status"] == "waiting" and row["reason"] == reason for row in await bench.kept()) >= count
+    return [(row["status"], row["reason"]) for row in await bench.kept()].count(("waiting", reason)) >= count
 
 
 async def all_said(bench: Bench) -> bool:

@@ -27,10 +27,11 @@ DECISIONS: dict[str, Any] = {
 
 def told(state: DeadLetter | None, *messages: Any) -> Decision[DeadLetter]:
     """The last decision after telling all messages in order."""
-    outcome: Any = Decision(state)
+    outcome: Decision[DeadLetter] = Decision(state)
     for n, message in enumerate(messages):
-        outcome = DECISIONS[type(message).__name__](outcome.state, message, ctx(f"cause-{n}"))
-        assert isinstance(outcome, Decision)
+        decided = DECISIONS[type(message).__name__](outcome.state, message, ctx(f"cause-{n}"))
+        assert isinstance(decided, Decision)
+        outcome = decided
     return outcome
 
 

@@ -139,7 +139,9 @@ async def record(con: Connection, some: Sequence[DeadLetterRecorded]) -> None:
 
 
 def told(state: DeadLetter | None, decided: Any, message: Any) -> tuple[DeadLetter, Sequence[Model]]:
-    cause = Cause(message.occurrence, "/bench", message.TYPE, None, NOW, envelope.reference("/bench", uuid4().hex))
+    cause = Cause(
+        message.occurrence, "/bench", message.TYPE, message.subject, NOW, envelope.reference("/bench", uuid4().hex)
+    )
     outcome = decided(state, message, Context(NOW, cause, None, Numbers({}), message.occurrence))
     assert isinstance(outcome, Decision)
     assert outcome.state is not None

@@ -119,7 +119,7 @@ def try_again_soon() -> None:
     from shared import backoff
 
     backoff.LONGEST = AWAY_SECONDS
-    backoff.Backoff.__init__.__defaults__ = (backoff.FIRST, AWAY_SECONDS)  # type: ignore[misc]
+    backoff.Backoff.__init__.__defaults__ = (backoff.FIRST, AWAY_SECONDS)
 
 
 def be_impatient() -> None:

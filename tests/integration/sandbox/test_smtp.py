@@ -95,7 +95,8 @@ async def test_connection_that_the_server_ended_is_replaced_by_a_new_one(partner
         sender = MailServer(url, timeout=5)
         assert (await sender.send(mail(), partners.attempt("call-1"))).taken
         if mood == "hangs_up":
-            handler.sessions[0].transport.abort()
+            transport: Any = handler.sessions[0].transport
+            transport.abort()
         else:
             handler.weary = handler.sessions[0]
         assert (await sender.send(mail(), partners.attempt("call-2"))).taken

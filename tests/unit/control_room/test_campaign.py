@@ -372,14 +372,14 @@ def test_letter_that_waits_for_something_is_not_answered_and_keeps_the_campaign_
     for _ in range(2 * ASKED_AGAIN):
         table.wait(UNANSWERED)
         table.say(answered(0, outcome="waiting"))
-    assert (table.known.status, table.known.open, table.known.resolved) == (Status.RUNNING, {0}, 0)
+    assert (table.known.status, table.known.open, table.known.resolved) == (Status.RUNNING, frozenset({0}), 0)
 
 
 def test_open_letter_that_was_settled_by_others_is_not_asked_for_again() -> None:
     table = begun(2)
     table.letters[0] = {"settled": "was resolved before"}
     table.wait(UNANSWERED)
-    assert (table.known.skipped, table.known.open) == (1, {1})
+    assert (table.known.skipped, table.known.open) == (1, frozenset({1}))
 
 
 def test_step_that_got_lost_is_made_up_for() -> None:

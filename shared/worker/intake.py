@@ -160,7 +160,8 @@ class Intake:
         """Under load a batch waits for more events: many in one transaction cost little more than one. It waits no
         longer than its first event is late already: where all go through at once nobody is kept waiting, and the later
         they are the more go together. An event that comes after a quiet moment waits for nobody."""
-        rest = self._busy_at + min(self._gather_seconds, self._next.items[0].lateness) - monotonic()
+        late = self._next.items[0].lateness if self._next.items else 0.0
+        rest = self._busy_at + min(self._gather_seconds, late) - monotonic()
         if rest > 0:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(rest):

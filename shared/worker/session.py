@@ -6,8 +6,8 @@
 CAREFUL: one delivery at a time, because what comes first may be what killed the process before us; each close, by us
 or by the broker (its consumer time-out), counts as a delivery of all that was prefetched. The first delivery that is
 completed opens the full prefetch: nothing is held by a worker that is paused, or that its database refuses. Where
-deliveries come that were given back more than once it stays careful, or becomes so again, until some in a row were not:
-replicas that die one after the other hand each other what they had prefetched, and it must not die of that.
+deliveries come that were given back more than once it stays careful, or becomes so again, until some in a row were not;
+each of them is handled alone, see `suspects`.
 Three loops overlap: the next batch is decoded and the last one is sent while one is in the database.
 """
 

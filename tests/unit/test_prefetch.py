@@ -1,13 +1,12 @@
 """How many deliveries a session holds: each close counts as a delivery of all of them, and the fifth is the last."""
 
-import asyncio
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 from shared.broker.link import Delivery
 from shared.worker.intake import HARMLESS
-from shared.worker.session import Session, State
+from shared.worker.session import Session, State, Wake
 
 
 class Link:
@@ -33,7 +32,7 @@ async def session() -> tuple[Session, Link]:
         retention_days=21, prefetch=512, prefetch_bytes=2**20, batch_events=256, gather_seconds=0.1
     )
     transactor: Any = SimpleNamespace(paused=False, wary=False)
-    begun = Session(desk, link, transactor, runtime, asyncio.Event())  # type: ignore[arg-type]
+    begun = Session(desk, link, transactor, runtime, Wake())  # type: ignore[arg-type]
     begun._has_acked = True
     await begun._consume(State.CAREFUL)
     return begun, link

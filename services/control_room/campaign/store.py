@@ -7,8 +7,8 @@ from typing import Any
 from asyncpg import Connection, Record
 
 from schemas.model import Model
+from services.control_room.campaign import pace
 from services.control_room.campaign.decide.inspection import INSPECTED_AT_ONCE
-from services.control_room.campaign.pace import STEP
 from services.control_room.campaign.sequence import Died
 from services.control_room.campaign.state import (
     AnswersRow,
@@ -26,25 +26,22 @@ from services.control_room.entry import instant
 
 
 async def load_next(con: Connection, keys: Sequence[str], messages: Sequence[Any]) -> list[list[Letter]]:
-    """The letters that campaigns may ask for next: from the last that was asked for on, as many as the window will have
-    room for when these messages are counted."""
+    """The letters that campaigns may ask for next, as many as there is room for when these messages are counted."""
     rows = await con.fetch(
-        "select key, (body ->> 'asked')::int as asked, coalesce(jsonb_array_length(body -> 'open'), 0) as open "
-        "from replay_campaign where key = any($1::text[]) and status = 'running'",
-        keys,
+        "select key, body from replay_campaign where key = any($1::text[]) and status = 'running'", list(set(keys))
     )
-    running = {row["key"]: row for row in rows}
+    running = {row["key"]: Campaign.model_validate_json(row["body"]) for row in rows}
     return [
-        await _load_letters(con, key, range(row["asked"], row["asked"] + _room(row["open"], message)))
-        if (row := running.get(key)) is not None
-        else []
+        [] if (known := running.get(key)) is None else await _load_letters(con, key, _following(known, message))
         for key, message in zip(keys, messages, strict=True)
     ]
 
 
-def _room(open: int, message: Any) -> int:
-    """Letters that may be asked for once this message is counted."""
-    return min(STEP, STEP - open + len(getattr(message, "answers", ())))
+def _following(known: Campaign, message: Any) -> range:
+    """The places that may be asked for once this message is counted."""
+    answered = {answer.place for answer in getattr(message, "answers", ())}
+    campaign = known.model_copy(update={"open": known.open - answered})
+    return range(campaign.asked, campaign.asked + pace.wanted(campaign))
 
 
 async def load_unanswered(con: Connection, keys: Sequence[str], messages: Sequence[Any]) -> list[list[Letter]]:
@@ -282,6 +279,33 @@ async def load_died(con: Connection, occurrences: Sequence[str]) -> list[Died]:
         )
         for row in rows
     ]
+
+
+async def purge_campaigns(con: Connection, keep_days: int, limit: int = 5000) -> int:
+    """Deletes of campaigns that nothing happened in for `keep_days` and that are over (or were only planned) the sets,
+    findings and edits, at most so many rows of each at once, then the campaigns; how many rows went. One with a letter
+    that is still open stays whole, and its turns stay for ever."""
+    over = await con.fetch(
+        "select c.key from replay_campaign c where c.status not in ('running', 'paused', 'failing') "
+        "and c.updated_at < now() - $1 * interval '1 day' and not exists ("
+        "select from replay_letter l join dead_letter d on d.key = l.occurrence where l.campaign = c.key "
+        "and d.status in ('open', 'failed', 'held') and d.next_occurrence is null) order by c.updated_at limit 100",
+        keep_days,
+    )
+    keys = [row["key"] for row in over]
+    gone = 0
+    for table in ("replay_finding", "replay_edit", "replay_letter"):
+        done = await con.execute(
+            f"delete from {table} where ctid = any(array("
+            f"select ctid from {table} where campaign = any($1::text[]) limit $2))",
+            keys,
+            limit,
+        )
+        gone += int(done.rpartition(" ")[2])
+    if keys and not gone:
+        done = await con.execute("delete from replay_campaign where key = any($1::text[])", keys)
+        gone = int(done.rpartition(" ")[2])
+    return gone
 
 
 def campaign_rows(rows: Sequence[Model]) -> tuple[list[Model], list[Model]]:

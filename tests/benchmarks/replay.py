@@ -34,8 +34,9 @@ import services.control_room
 from deploy.local.stack import STACKS, running
 from schemas import envelope
 from schemas.payment import PaymentApproved
-from services.control_room.campaign import orders, store
+from services.control_room.campaign import orders
 from services.control_room.campaign.orders import Person
+from services.control_room.campaign.reading import store
 from services.control_room.campaign.state import Campaign, Status
 from services.control_room.servers import SCHEMA, reading
 from shared.broker import management

@@ -8,7 +8,8 @@ import aio_pika
 import pytest
 
 from services.control_room.__main__ import service as control_room
-from services.control_room.campaign import pace, store
+from services.control_room.campaign import pace
+from services.control_room.campaign.reading import store
 from services.control_room.campaign.state import Campaign
 from services.control_room.servers import reading
 from shared.migrate import service_url

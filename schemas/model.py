@@ -1,8 +1,8 @@
-"""The two shapes everything in the contract has: a frozen model, and a message."""
+"""The two shapes everything in the contract has, a frozen model and a message, and where something does not fit one."""
 
 from typing import ClassVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 
 class Model(BaseModel):
@@ -29,3 +29,11 @@ class Dated(Message):
     """Reference data that holds from an instant on."""
 
     valid_from: AwareDatetime
+
+
+def places(error: ValidationError) -> str:
+    """The errors of a validation, one a line: where, what. Values are left out: they may be personal."""
+    return "\n".join(
+        f"{'.'.join(str(part) for part in problem['loc']) or '(event)'}: {problem['msg']}"
+        for problem in error.errors(include_input=False, include_url=False, include_context=False)[:50]
+    )

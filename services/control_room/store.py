@@ -53,13 +53,13 @@ async def save_orders(con: Connection, seen: Sequence[OrderSeen]) -> None:
     )
 
 
-async def purge_dead_letters(con: Connection, keep_days: int, limit: int = 500) -> int:
-    """Deletes the oldest of those that were resolved or discarded more than `keep_days` ago, at most `limit`; how many.
+async def purge_dead_letters(con: Connection, keep_days: int, limit: int = 2000) -> int:
+    """Deletes some of those that were resolved or discarded more than `keep_days` ago, at most `limit`; how many.
     What is open or failed stays for ever, and so do the actions: they are the record of who did what."""
     deleted = await con.fetchval(
         "with gone as (delete from dead_letter where key in (select key from dead_letter "
         "where status in ('resolved', 'discarded') and updated_at < now() - $1 * interval '1 day' "
-        "order by updated_at limit $2 for update skip locked) returning key), "
+        "limit $2 for update skip locked) returning key), "
         "facts as (delete from dead_letter_facts where occurrence in (select key from gone)), "
         "originals as (delete from dead_letter_original where occurrence in (select key from gone)), "
         "parts as (delete from dead_letter_bytes where occurrence in (select key from gone)) "

@@ -118,7 +118,14 @@ def record(outbox: Outbox, service: str, version: str, result: Result, now: date
         )
 
 
-Said = DeadLetterResolved | DeadLetterFailed
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """No end: the event needs something that has not come. It is said to who asks again."""
+
+    replay_id: str
+
+
+Said = DeadLetterResolved | DeadLetterFailed | Waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +173,10 @@ def answer_failed(service: str, order: Incoming, replay: Replay, now: datetime) 
     return Answer(said, f"{order.id}/answer", order)
 
 
+def answer_waits(order: Incoming, replay: Replay) -> Answer:
+    return Answer(Waits(replay.replay_id), f"{order.id}/answer", order)
+
+
 def say(outbox: Outbox, service: str, answers: Sequence[Answer], now: datetime) -> None:
     """Says each answer; those of one campaign (`replay_id` is `campaign/place`) together. Each is given in one batch
     only, so the first one's id makes an id that is never used again."""
@@ -174,7 +185,7 @@ def say(outbox: Outbox, service: str, answers: Sequence[Answer], now: datetime) 
         campaign, slash, _ = one.said.replay_id.rpartition("/")
         if slash:
             campaigns.setdefault(campaign, []).append(one)
-        else:
+        elif not isinstance(one.said, Waits):
             _add(outbox, one.said, one.id, one.cause)
     for campaign, group in campaigns.items():
         for some in _parts(group):
@@ -206,6 +217,8 @@ def _in_short(said: Said) -> LetterAnswer:
     place = int(said.replay_id.rpartition("/")[2])
     if isinstance(said, DeadLetterResolved):
         return LetterAnswer(place=place, outcome=said.outcome, released=said.released)
+    if isinstance(said, Waits):
+        return LetterAnswer(place=place, outcome="waiting")
     return LetterAnswer(place=place, outcome="failed", error=said.error, next_occurrence=said.next_occurrence)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from schemas import catalogue, envelope
-from schemas.model import Message
+from schemas.model import Message, places
 from shared.broker.frames import UNREADABLE
 from shared.broker.link import Delivery
 from shared.broker.topology import INBOUND
@@ -204,14 +204,6 @@ def _unknown(routing_key: str) -> Fault:
     if catalogue.version_of(routing_key) > catalogue.version_of(newest.type):
         return Fault("unknown_version", f"{routing_key!r} is newer than {newest.type!r}, which is known here", True)
     return Fault("unknown_type", f"{routing_key!r} is not a version of {newest.type!r} that ever was published")
-
-
-def places(error: ValidationError) -> str:
-    """The errors of a validation, one a line: where, what. Values are left out: they may be personal."""
-    return "\n".join(
-        f"{'.'.join(str(part) for part in problem['loc']) or '(event)'}: {problem['msg']}"
-        for problem in error.errors(include_input=False, include_url=False, include_context=False)[:50]
-    )
 
 
 def _known_in_part(delivery: Delivery, loose: Any, body: bytes, index: int | None, fault: Fault) -> Incoming:

@@ -4,10 +4,12 @@ Keys are found and locked, what is known is dropped, states are loaded; then `de
 `effects` saves what they changed, with one outgoing row for all that is said.
 """
 
+import asyncio
 import contextlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import groupby
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -40,6 +42,8 @@ class Handling:
         self._items = list(batch.items)
         self._replays = Replays(desk.service.name, desk.routes)
         self._inspected: list[tuple[Incoming, list[Finding]]] = []
+        self._postponed: list[Incoming] = []
+        """Inspections that are left for the next batch."""
 
     async def run(self, only_rehearse: bool = False) -> None:
         """Raises what PostgreSQL raises, and Rehearsed instead of committing a rehearsal; then nothing has happened."""
@@ -55,6 +59,7 @@ class Handling:
             effects = Effects(self._con, self._desk.service, self._batch, fold)
             deciding = Deciding(self._con, self._batch, fold, effects, self._items, self._may_die)
             await (deciding.decide_step_by_step() if self._batch.step_by_step else deciding.decide())
+            self._batch.left = [*self._postponed, *self._batch.left]
             await effects.save()
             await self._save_done(fold.results)
             if only_rehearse:
@@ -62,20 +67,28 @@ class Handling:
         self._batch.stage = Stage.SAVED
 
     async def _inspect(self) -> None:
-        """Answers what replays would do, before anything is locked for this batch itself."""
+        """Answers what replays would do, before anything is locked for this batch itself, and not for long."""
         asked = {i.ref: i for i in self._items if i.fault is None and isinstance(i.data, DeadLetterInspectRequested)}
         self._items = [i for i in self._items if i.ref not in asked]
-        self._inspected = [(order, await self._rehearsed(rehearsal.replays(order.data))) for order in asked.values()]
+        began = monotonic()
+        for order in asked.values():
+            if not self._inspected or monotonic() - began < rehearsal.BATCH_SECONDS:
+                self._inspected.append((order, await self._rehearsed(rehearsal.replays(order.data))))
+            else:
+                self._postponed.append(order)
 
     async def _rehearsed(self, orders: Sequence[Incoming]) -> list[Finding]:
         """What came of replaying these together, all of it taken back; one by one where the database refuses it."""
         batch = Batch(list(orders))
         handling = Handling(self._desk, self._con, batch, (), len(orders) + 1)
         try:
-            with contextlib.suppress(rehearsal.Rehearsed):
-                await handling.run(only_rehearse=True)
+            async with asyncio.timeout(rehearsal.LONGEST_SECONDS) as limit:
+                with contextlib.suppress(rehearsal.Rehearsed):
+                    await handling.run(only_rehearse=True)
             return await rehearsal.findings(self._con, orders, batch.results, handling._replays.again)
         except Exception as error:
+            if isinstance(error, TimeoutError) and limit.expired():
+                return [rehearsal.given_up(order) for order in orders]
             if diagnose(error) not in (Trouble.CULPRIT, None):
                 raise
             if len(orders) == 1:

@@ -18,6 +18,10 @@ from shared.worker.incoming import Incoming
 
 UNSENT_AFTER = timedelta(seconds=3)
 _LONGEST = 1000
+LONGEST_SECONDS = 5.0
+"""A rehearsal that takes longer is given up: it holds the keys that it is about."""
+BATCH_SECONDS = 1.0
+"""After so much of rehearsals a batch goes on with what is real; the rest of them is left for the next one."""
 
 
 class Rehearsed(Exception):
@@ -86,6 +90,10 @@ def _gone(order: Incoming, again: set[UUID], trace: str | None, unsent: set[str]
 def refused(order: Incoming, error: Exception) -> Finding:
     """The database would not take it, or a look-up raises."""
     return _finding(order, "would_fail", f"{type(error).__name__}: {error}")
+
+
+def given_up(order: Incoming) -> Finding:
+    return _finding(order, "not_inspected", f"to rehearse it and others took more than {LONGEST_SECONDS:.0f} s")
 
 
 def _finding(order: Incoming, finding: str, detail: str) -> Finding:

@@ -59,6 +59,14 @@ def room(campaign: Campaign) -> int:
     return max(0, min(campaign.step_end - campaign.asked, STEP - len(campaign.open)))
 
 
+def wanted(campaign: Campaign) -> int:
+    """Letters that it could ask for now, whatever the rate says: one canary, or what the window has room for."""
+    if not may_ask(campaign):
+        return 0
+    stepped = next_step(campaign)
+    return STEP - len(campaign.open) if stepped.step_size == STEP else room(stepped)
+
+
 def rests(campaign: Campaign, now: datetime) -> bool:
     """Whether the rate is used up, and a reminder will say when it is not."""
     return campaign.rests_until is not None and now < campaign.rests_until

@@ -1,4 +1,4 @@
-"""The SQL of campaigns: their sets, their turns, and what became of each letter. Bulk only."""
+"""The SQL of campaigns as they run: their sets, their turns, and what became of each letter. Bulk only."""
 
 import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -7,9 +7,8 @@ from typing import Any
 from asyncpg import Connection, Record
 
 from schemas.model import Model
+from services.control_room.campaign import pace
 from services.control_room.campaign.decide.inspection import INSPECTED_AT_ONCE
-from services.control_room.campaign.pace import STEP
-from services.control_room.campaign.sequence import Died
 from services.control_room.campaign.state import (
     AnswersRow,
     AskedRow,
@@ -22,29 +21,25 @@ from services.control_room.campaign.state import (
     SkippedRow,
     StepRow,
 )
-from services.control_room.entry import instant
 
 
 async def load_next(con: Connection, keys: Sequence[str], messages: Sequence[Any]) -> list[list[Letter]]:
-    """The letters that campaigns may ask for next: from the last that was asked for on, as many as the window will have
-    room for when these messages are counted."""
+    """The letters that campaigns may ask for next, as many as there is room for when these messages are counted."""
     rows = await con.fetch(
-        "select key, (body ->> 'asked')::int as asked, coalesce(jsonb_array_length(body -> 'open'), 0) as open "
-        "from replay_campaign where key = any($1::text[]) and status = 'running'",
-        keys,
+        "select key, body from replay_campaign where key = any($1::text[]) and status = 'running'", list(set(keys))
     )
-    running = {row["key"]: row for row in rows}
+    running = {row["key"]: Campaign.model_validate_json(row["body"]) for row in rows}
     return [
-        await _load_letters(con, key, range(row["asked"], row["asked"] + _room(row["open"], message)))
-        if (row := running.get(key)) is not None
-        else []
+        [] if (known := running.get(key)) is None else await _load_letters(con, key, _following(known, message))
         for key, message in zip(keys, messages, strict=True)
     ]
 
 
-def _room(open: int, message: Any) -> int:
-    """Letters that may be asked for once this message is counted."""
-    return min(STEP, STEP - open + len(getattr(message, "answers", ())))
+def _following(known: Campaign, message: Any) -> range:
+    """The places that may be asked for once this message is counted."""
+    answered = {answer.place for answer in getattr(message, "answers", ())}
+    campaign = known.model_copy(update={"open": known.open - answered})
+    return range(campaign.asked, campaign.asked + pace.wanted(campaign))
 
 
 async def load_unanswered(con: Connection, keys: Sequence[str], messages: Sequence[Any]) -> list[list[Letter]]:
@@ -211,80 +206,34 @@ _SAVE: Mapping[type[Model], Callable[[Connection, Any], Awaitable[None]]] = {
 assert set(_SAVE) == set(CampaignRow.__args__)
 
 
-async def load_campaign(con: Connection, campaign: str) -> Campaign | None:
-    body = await con.fetchval("select body from replay_campaign where key = $1", campaign)
-    return None if body is None else Campaign.model_validate_json(body)
-
-
-async def load_campaigns(con: Connection, limit: int, with_planned: bool) -> list[Campaign]:
-    """The latest first."""
-    rows = await con.fetch(
-        "select body from replay_campaign where $2 or status not in ('listing', 'planned') "
-        "order by body -> 'ordered' ->> 'ordered_at' desc nulls last, key limit $1",
-        limit,
-        with_planned,
-    )
-    return [Campaign.model_validate_json(row["body"]) for row in rows]
-
-
-async def load_campaign_ids(con: Connection, prefix: str) -> list[str]:
-    rows = await con.fetch("select key from replay_campaign where starts_with(key, $1) order by key limit 6", prefix)
-    return [row["key"] for row in rows]
-
-
-async def load_steps(con: Connection, campaign: str) -> list[Record]:
-    """Its turns, oldest first."""
-    return await con.fetch(
-        "select at, step, actor, reason, outcome from replay_campaign_step where campaign = $1 order by at, step",
-        campaign,
-    )
-
-
-async def load_findings(con: Connection, campaign: str) -> list[Record]:
-    return await con.fetch(
-        "select place, occurrence, finding, detail from replay_finding where campaign = $1 order by place", campaign
-    )
-
-
-async def load_failures(con: Connection, campaign: str, limit: int) -> list[Record]:
-    """Letters of the campaign that failed, with the error, in its order."""
-    return await con.fetch(
-        "select l.place, l.occurrence, a.outcome as error from replay_letter l join dead_letter_action a "
-        "on a.action_id = l.campaign || '/' || l.place and a.step = 'failed' where l.campaign = $1 "
-        "order by l.place limit $2",
-        campaign,
-        limit,
-    )
-
-
-async def load_died(con: Connection, occurrences: Sequence[str]) -> list[Died]:
-    """These letters, with what is known of their events' beginnings."""
-    rows = await con.fetch(
-        "select o.occurrence, o.service, f.first_at, o.event_source, o.event_id, f.event ->> 'causationid' as cause, "
-        "f.event ->> 'time' as time from dead_letter_original o join dead_letter_facts f using (occurrence) "
-        "where o.occurrence = any($1::text[])",
-        occurrences,
-    )
-    seen = await con.fetch(
-        "select source, id, min(position) as position from journal where id = any($1::text[]) group by source, id",
-        [row["event_id"] for row in rows if row["event_id"] is not None],
-    )
-    positions = {(row["source"], row["id"]): row["position"] for row in seen}
-    return [
-        Died(
-            occurrence=row["occurrence"],
-            service=row["service"],
-            first_at=row["first_at"],
-            event_id=row["event_id"],
-            cause=row["cause"],
-            time=instant(row["time"]),
-            position=positions.get((row["event_source"], row["event_id"])),
-        )
-        for row in rows
-    ]
-
-
 def campaign_rows(rows: Sequence[Model]) -> tuple[list[Model], list[Model]]:
     """Rows of campaigns, and all others."""
     mine = [row for row in rows if type(row) in _SAVE]
     return mine, [row for row in rows if type(row) not in _SAVE]
+
+
+async def purge_campaigns(con: Connection, keep_days: int, limit: int = 5000) -> int:
+    """Deletes of campaigns that nothing happened in for `keep_days` and that are over (or were only planned) the sets,
+    findings and edits, at most so many rows of each at once, then the campaigns; how many rows went. One with a letter
+    that is still open stays whole, and its turns stay for ever."""
+    over = await con.fetch(
+        "select c.key from replay_campaign c where c.status not in ('running', 'paused', 'failing') "
+        "and c.updated_at < now() - $1 * interval '1 day' and not exists ("
+        "select from replay_letter l join dead_letter d on d.key = l.occurrence where l.campaign = c.key "
+        "and d.status in ('open', 'failed', 'held') and d.next_occurrence is null) order by c.updated_at limit 100",
+        keep_days,
+    )
+    keys = [row["key"] for row in over]
+    gone = 0
+    for table in ("replay_finding", "replay_edit", "replay_letter"):
+        done = await con.execute(
+            f"delete from {table} where ctid = any(array("
+            f"select ctid from {table} where campaign = any($1::text[]) limit $2))",
+            keys,
+            limit,
+        )
+        gone += int(done.rpartition(" ")[2])
+    if keys and not gone:
+        done = await con.execute("delete from replay_campaign where key = any($1::text[])", keys)
+        gone = int(done.rpartition(" ")[2])
+    return gone

@@ -14,7 +14,7 @@ from asyncpg import Connection
 from rich.console import Console
 from rich.progress import Progress
 
-from services.control_room import console, errand
+from services.control_room import console, selection
 from services.control_room.console import as_json, out, run, show, stop
 from services.control_room.looking import store, view
 from services.control_room.looking.choice import Chosen, choosing
@@ -51,7 +51,7 @@ def list_dead_letters(
     """Dead letters, the latest first."""
 
     async def load() -> list[Any]:
-        last = (await errand.named([after]))[0] if after else None
+        last = (await selection.named([after]))[0] if after else None
         async with reading(read(ReaderSettings).database_url) as con:
             return await store.load_dead_letters(con, chosen, limit + 1, last)
 
@@ -94,7 +94,7 @@ def show_dead_letter(occurrence: Occurrence, json: Json = False) -> None:
     """One dead letter: what was wrong where, its original bytes, who waits behind it, what was done about it."""
 
     async def load() -> view.Shown:
-        [meant] = await errand.named([occurrence])
+        [meant] = await selection.named([occurrence])
         async with reading(read(ReaderSettings).database_url) as con:
             return await _load(con, meant)
 

@@ -16,6 +16,9 @@ insert into dead_letter_original (occurrence, letter)
 select key, body -> 'letter' from dead_letter where body ? 'letter';
 update dead_letter set body = (body - 'letter') || '{"recorded": true}' where body ? 'letter';
 alter table dead_letter reset (toast_tuple_target);
+-- Rows are narrow now. Without an index on what an action changes, a new status is a new version in the same page.
+drop index dead_letter_now;
+drop index dead_letter_over;
 create trigger dead_letter_original_is_written_once before update on dead_letter_original
 for each row execute function refuse_change();
 

@@ -110,12 +110,13 @@ class Ground:
     async def _counts(self, tables: tuple[str, str]) -> list[int]:
         return [int(await self.value(f"select count(*) from {table}")) for table in tables]
 
-    async def clear(self, inbox: bool = True) -> None:
-        """Empty tables (the inbox too, or as it is), and nothing of the last contender left to be written to disk
-        during the next one."""
+    async def clear(self, inbox: bool = True, checkpoint: bool = True) -> None:
+        """Empty tables (the inbox too, or as it is), and after a checkpoint nothing of the last contender left to be
+        written to disk during the next one."""
         tables = [f"{NAME}.outgoing", f"{NAME}.hop_order", *([f"{NAME}.inbox"] if inbox else [])]
         await execute(self.database_url, f"truncate {', '.join(tables)}, peer_inbox, peer_order, peer_outbox")
-        await execute(self.database_url, "checkpoint")
+        if checkpoint:
+            await execute(self.database_url, "checkpoint")
 
     async def value(self, query: str) -> Any:
         connection = await asyncpg.connect(self.database_url)

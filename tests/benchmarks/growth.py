@@ -109,6 +109,7 @@ def summary(rows: int, events: int, found: turns.Found, pages: int) -> dict[str,
             kind: {
                 "over five minutes": round(between[kind] * (1 - lost / CHECKPOINTS), 3),
                 "between checkpoints": between[kind],
+                "by CPU": turns.cpu_ratio(found, f"{FULL}, {kind}", f"{EMPTY}, {kind}"),
                 "of each round": turns.ratios(found, f"{FULL}, {kind}", f"{EMPTY}, {kind}"),
             }
             for kind in KINDS
@@ -132,7 +133,8 @@ def show(found: dict[str, Any], console: Console) -> None:
         colour = "green" if ratios["over five minutes"] >= AIM else "red"
         over, between = ratios["over five minutes"], ratios["between checkpoints"]
         console.print(
-            f"full ÷ empty, {kind}: [{colour}]{over:.2f}[/] (aim ≥ {AIM:g}); between checkpoints {between:.2f}"
+            f"full ÷ empty, {kind}: [{colour}]{over:.2f}[/] (aim ≥ {AIM:g}); between checkpoints {between:.2f}, "
+            f"by CPU per event {ratios['by CPU']:.2f}"
         )
     console.print(
         f"Right after a checkpoint, single: {found['right_after_checkpoint']:.2f} for some seconds; one costs "

@@ -150,7 +150,15 @@ async def ground() -> AsyncIterator[Ground]:
             await prepare(database)
             try:
                 async with open_link(amqp_url, "benchmark") as link, await aio_pika.connect(amqp_url) as watching:
-                    one = Ground(amqp_url, stack.addresses.management_url, stack.addresses.database_url, database, link)
+                    addresses = stack.addresses
+                    one = Ground(
+                        amqp_url,
+                        addresses.management_url,
+                        addresses.database_url,
+                        database,
+                        link,
+                        server_processes(stack),
+                    )
                     channel = await (await watching.channel()).get_underlay_channel()
                     await channel.basic_consume(OUT, one.on_outgoing, no_ack=True)
                     yield one

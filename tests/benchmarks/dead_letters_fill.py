@@ -70,15 +70,15 @@ create function pg_temp.bytes(text, copies) returns text language sql as $$
     select translate(encode(convert_to(replace(convert_from(decode($1, 'base64'), 'UTF8'), '{original}', $2.mark),
                                        'UTF8'), 'base64'), e'\\n', '') $$;
 
-create function pg_temp.body(jsonb, copies) returns jsonb language sql as $$
-    select said || jsonb_build_object('letter', said -> 'letter' || jsonb_build_object(
-        'body', pg_temp.bytes($1 -> 'letter' ->> 'body', $2), 'first_at', at, 'last_at', at))
-    from (select pg_temp.said(($1 #- '{{letter,body}}')::text, $2)::jsonb as said,
+create function pg_temp.letter(jsonb, copies) returns jsonb language sql as $$
+    select said || jsonb_build_object('body', pg_temp.bytes($1 ->> 'body', $2), 'first_at', at, 'last_at', at)
+    from (select pg_temp.said(($1 - 'body')::text, $2)::jsonb as said,
                  to_char($2.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as at) of $$;
 """
 SAID = ("event_id", "event_subject", "key", "order_id", "error")
 CHANGED = {
-    "dead_letter": {"key": "c.occurrence", "body": "pg_temp.body(t.body, c)"},
+    "dead_letter": {"key": "c.occurrence", "body": "pg_temp.said(t.body::text, c)::jsonb"},
+    "dead_letter_original": {"occurrence": "c.occurrence", "letter": "pg_temp.letter(t.letter, c)"},
     "dead_letter_facts": {
         "occurrence": "c.occurrence",
         "first_at": "c.at",
@@ -89,7 +89,6 @@ CHANGED = {
     },
     "dead_letter_action": {
         "action_id": "t.action_id || c.mark",
-        "row_id": "gen_random_uuid()",
         "occurrence": "c.occurrence",
         "at": "c.at",
     },

@@ -55,9 +55,10 @@ def summary(events: int, found: turns.Found) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "workers": rows,
         "two_to_one": {kind: turns.ratio(found, *pair) for kind, pair in pairs.items()},
+        "by_cpu": {kind: turns.cpu_ratio(found, *pair) for kind, pair in pairs.items()},
         "of_each_round": {kind: turns.ratios(found, *pair) for kind, pair in pairs.items()},
         "cores_busy": {
-            one: round(row["events_per_second"] * row["machine_us_per_event"] / 1e6, 2) for one, row in rows.items()
+            one: round(row["events_per_second"] * row["system_us_per_event"] / 1e6, 2) for one, row in rows.items()
         },
     }
 
@@ -65,9 +66,9 @@ def summary(events: int, found: turns.Found) -> dict[str, Any]:
 def show(found: dict[str, Any], console: Console) -> None:
     console.print(turns.table(f"One hop, one service, {found['cores']} cores for all", found["workers"]))
     for kind, ratio in found["two_to_one"].items():
-        console.print(f"2 workers ÷ 1, {kind}: {ratio:.2f}")
+        console.print(f"2 workers ÷ 1, {kind}: {ratio:.2f} (by CPU per event {found['by_cpu'][kind]:.2f})")
     busy = ", ".join(f"{cores} with {one}" for one, cores in found["cores_busy"].items())
-    console.print(f"Cores busy, of {found['cores']}: {busy}.")
+    console.print(f"Cores that worker, broker and database keep busy, of {found['cores']}: {busy}.")
     console.print(f"{found['rounds']} rounds in turn, {found['events']} events each, exactly once.")
 
 

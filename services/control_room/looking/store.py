@@ -49,14 +49,16 @@ DIMENSIONS: Mapping[str, str] = {
 """What they can be grouped by."""
 
 _FACTS, _LEDGER = "from dead_letter_facts f ", "join dead_letter d on d.key = f.occurrence "
-_FROM = _FACTS + _LEDGER
 _ORDERS = "left join order_summary o on o.order_id = f.order_id "
-_OF_ORDER = ("channel_id", "store_id", "channel", "store")
 _LETTER = (
     "f.occurrence, d.status, f.service, f.reason, f.exception, f.event_type, f.event_id, f.event_subject, "
     f"f.key as event_key, f.order_id, f.supplier_id, {_CHANNEL} as channel_id, {_STORE} as store_id, f.attempts, "
     "f.first_at, f.last_at, d.next_occurrence, f.error"
 )
+_NARROW = "f.occurrence, f.service, f.reason, f.exception, f.event_type, f.event_id, f.event_subject, f.key, " + (
+    "f.order_id, f.supplier_id, f.channel_id, f.store_id, f.attempts, f.first_at, f.last_at, f.error"
+)
+"""All but the event and its words."""
 
 
 async def load_dead_letters(
@@ -64,22 +66,17 @@ async def load_dead_letters(
 ) -> list[Record]:
     """Dead letters without their bodies, the latest first; a filter that is None chooses all.
 
-    `after` is the last one of the page before.
+    `after` is the last one of the page before. The rest is looked up for those of the page alone.
     """
     where, values = _where({**chosen, "after": after})
-    return await con.fetch(
-        f"select {_LETTER} {_FROM} {_ORDERS} {where} order by f.last_at desc, f.occurrence desc "
-        f"limit ${len(values) + 1}",
-        *values,
-        limit,
-    )
+    order = "order by f.last_at desc, f.occurrence desc"
+    page = f"select {_NARROW} {_from(where)} {where} {order} limit ${len(values) + 1}"
+    return await con.fetch(f"select {_LETTER} from ({page}) f {_LEDGER} {_ORDERS} {order}", *values, limit)
 
 
 async def load_count(con: Connection, chosen: Mapping[str, Any]) -> int:
-    """Each letter that has facts is in the ledger: without a filter for its status nothing is read there."""
     where, values = _where(chosen)
-    ledger = _LEDGER if "d." in where else ""
-    return int(await con.fetchval(f"select count(*) {_FACTS} {ledger} {_joined(chosen)} {where}", *values))
+    return int(await con.fetchval(f"select count(*) {_from(where)} {where}", *values))
 
 
 async def load_groups(con: Connection, by: Sequence[str], chosen: Mapping[str, Any], limit: int) -> list[Record]:
@@ -90,7 +87,7 @@ async def load_groups(con: Connection, by: Sequence[str], chosen: Mapping[str, A
     return await con.fetch(
         f"select {columns}, count(*) as letters, count(*) filter (where d.status in ('open', 'failed') "
         "and d.next_occurrence is null) as open, min(f.first_at) as first_at, max(f.last_at) as last_at, "
-        f"max(f.occurrence) as example {_FROM} {_joined((*by, *_said(chosen)))} {where} "
+        f"max(f.occurrence) as example {_from('d.', columns, where)} {where} "
         f"group by {places} order by letters desc, {places} limit ${len(values) + 1}",
         *values,
         limit,
@@ -156,7 +153,8 @@ async def load_waiting(con: Connection, service: str, key: str, limit: int) -> t
     chosen = {"service": service, "key": key, "status": Status.HELD}
     where, values = _where(chosen)
     rows = await con.fetch(
-        f"select {_LETTER} {_FROM} {_ORDERS} {where} order by f.last_at, f.occurrence limit ${len(values) + 1}",
+        f"select {_LETTER} {_FACTS} {_LEDGER} {_ORDERS} {where} order by f.last_at, f.occurrence "
+        f"limit ${len(values) + 1}",
         *values,
         limit,
     )
@@ -166,7 +164,7 @@ async def load_waiting(con: Connection, service: str, key: str, limit: int) -> t
 async def load_holder(con: Connection, service: str, key: str) -> str | None:
     """The dead letter that events of the key wait behind."""
     found = await con.fetchval(
-        f"select f.occurrence {_FROM} where f.service = $1 and f.key = $2 and f.reason <> 'held' "
+        f"select f.occurrence {_FACTS} {_LEDGER} where f.service = $1 and f.key = $2 and f.reason <> 'held' "
         "and d.status not in ('resolved', 'discarded') and d.next_occurrence is null "
         "order by f.last_at desc limit 1",
         service,
@@ -206,10 +204,11 @@ def _said(chosen: Mapping[str, Any]) -> list[str]:
     return [name for name, value in chosen.items() if value is not None]
 
 
-def _joined(names: Mapping[str, Any] | Sequence[str]) -> str:
-    """The orders, where store or channel are asked for: a message that does not name them has its order's."""
-    wanted = _said(names) if isinstance(names, Mapping) else names
-    return _ORDERS if any(name in _OF_ORDER for name in wanted) else ""
+def _from(*said: str) -> str:
+    """The facts; the ledger where its status is asked for (each letter that has facts is in it); the orders where store
+    or channel are: a message that does not name them has its order's."""
+    text = " ".join(said)
+    return f"{_FACTS}{_LEDGER if 'd.' in text else ''}{_ORDERS if _STORE in text or _CHANNEL in text else ''}"
 
 
 def _where(chosen: Mapping[str, Any]) -> tuple[str, list[Any]]:

@@ -222,7 +222,7 @@ class Partners:
             reason="Autorizado o uso da NF-e",
             protocol=documents.protocol_number(document.access_key[:2], at, sequence),
             received_at=at,
-            xml=documents.base64_of(documents.invoice(document, sequence)),
+            xml=documents.invoice(document, sequence, self.world.profile.wire),
         )
         return answer
 
@@ -244,7 +244,7 @@ class Partners:
             return [lines[:1], lines[1:]]
         return [lines]
 
-    def _sale(self, order: SendPurchaseOrder, lines: tuple[PoLine, ...]) -> bytes:
+    def _sale(self, order: SendPurchaseOrder, lines: tuple[PoLine, ...]) -> str:
         facts = FACTS[order.supplier.supplier_id]
         at = self.world.scheduler.now.astimezone(BRASILIA).replace(microsecond=0)
         return documents.sale(
@@ -258,14 +258,15 @@ class Partners:
             due=at.date() + timedelta(days=facts.terms_days),
             number=self._nf_number(facts),
             at=at,
+            wire=self.world.profile.wire,
         )
 
     def _nf_number(self, facts: SupplierFacts) -> int:
         self.numbers[facts.supplier_id] += 1
         return self.numbers[facts.supplier_id]
 
-    def _issue(self, supplier: str, id: str, xml: bytes, pause: float) -> None:
-        issued = SupplierNfIssued(supplier_id=supplier, xml=documents.base64_of(xml))
+    def _issue(self, supplier: str, id: str, xml: str, pause: float) -> None:
+        issued = SupplierNfIssued(supplier_id=supplier, xml=xml)
         self._later(f"/partners/suppliers/{supplier}", id, issued, pause)
 
     def _take_invoice(self, request: HandOverInvoice) -> InvoiceReceived:
@@ -300,7 +301,7 @@ class Partners:
         report = CarrierReported(carrier=CARRIER, tracking_code=code, status=status, occurred_at=self._at(at))
         self._later(f"/partners/carriers/{CARRIER}", f"{code}-{status}", report, max(0.0, at) + self._pause())
 
-    def _remittance(self, order: SendPurchaseOrder, request: HandOverInvoice) -> bytes:
+    def _remittance(self, order: SendPurchaseOrder, request: HandOverInvoice) -> str:
         invoice = self.authorised.get(request.invoice_key)
         if invoice is None or invoice.xml != request.xml:
             self.wrong.append(f"PO {order.number}: R {request.invoice_key} is none that SEFAZ has authorised")
@@ -315,6 +316,7 @@ class Partners:
             CitedInvoice(request.invoice_key, issued_on, order.buyer),
             number=self._nf_number(facts),
             at=at,
+            wire=self.world.profile.wire,
         )
 
     def _make_label(self, shipment: str) -> None:

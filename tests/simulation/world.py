@@ -7,35 +7,21 @@ Everything that happens follows from the seed: clock, ids, order, faults.
 
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cache
-from pathlib import Path
+from dataclasses import dataclass, field
 from random import Random
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 from zlib import crc32
 
-from deploy.local.world_data import SELLER
 from schemas import catalogue
 from schemas.model import Message
 from schemas.supplier import OfferChanged, SupplierChanged
-from services.billing import __main__ as billing
-from services.billing.settings import Settings as BillingSettings
-from services.channel_sync import __main__ as channel_sync
-from services.channel_sync.settings import Settings as ChannelSettings
-from services.nf_reconciliation import __main__ as nf_reconciliation
-from services.nf_reconciliation.reading import key_of
-from services.nf_reconciliation.settings import Settings as NfSettings
-from services.order_intake import __main__ as order_intake
-from services.order_intake.settings import Settings as IntakeSettings
-from services.po_dispatch import __main__ as po_dispatch
-from services.po_dispatch.settings import Settings as DispatchSettings
 from shared.partner.operation import Policy
 from shared.worker.routes import Routes
 from shared.worker.subscription import Service
-from tests.simulation import documents, ending, scenario
+from tests.simulation import ending, scenario
 from tests.simulation.broker import Broker, Waiting
 from tests.simulation.event import Event, Pack, inbound
+from tests.simulation.fleet import fleet
 from tests.simulation.invariants import Invariants, Violated
 from tests.simulation.partners import Partners
 from tests.simulation.replica import SWEEP_SECONDS, Replica
@@ -47,31 +33,6 @@ M = TypeVar("M", bound=Message)
 MOST_STEPS = 200_000
 """For an order; a world that needs more does not come to rest."""
 SHOWN = 60
-
-
-@cache
-def fleet() -> tuple[Service, ...]:
-    """The five consumers as their own composition roots make them; no partner is ever reached under these URLs."""
-    with TemporaryDirectory() as folder:
-        certificate = documents.certificate(SELLER.name, SELLER.cnpj)
-        key, cert = Path(folder, "key.pem"), Path(folder, "cert.pem")
-        key.write_bytes(certificate.key_pem)
-        cert.write_bytes(certificate.cert_pem)
-        url = scenario.BASE_URL
-        services = (
-            order_intake.service(IntakeSettings(erp_url=url)),
-            po_dispatch.service(DispatchSettings(erp_url=url, secrets={})),
-            nf_reconciliation.service(NfSettings(erp_url=url)),
-            billing.service(BillingSettings(erp_url=url, sefaz_url=url, signing_key_file=key, signing_cert_file=cert)),
-            channel_sync.service(ChannelSettings(smtp_url="smtp://mail.example.com", secrets={})),
-        )
-    return tuple(replace(s, subscriptions=tuple(_with_known_keys(one) for one in s.subscriptions)) for s in services)
-
-
-def _with_known_keys(subscription: Any) -> Any:
-    """The key of an XML that the simulation made itself is not read out of it each time."""
-    reads = getattr(subscription, "key", None) is key_of
-    return replace(subscription, key=documents.key_of) if reads else subscription
 
 
 @dataclass(frozen=True, slots=True)

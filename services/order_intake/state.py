@@ -47,7 +47,7 @@ class PurchaseOrder(Model):
 
     def with_shipment(self, shipment_id: str, **times: datetime) -> Self:
         """With these times of a shipment; of two times that were told, the earlier one holds."""
-        known = self.shipments.get(shipment_id, Shipment())
+        known = self.shipments.get(shipment_id) or Shipment()
         earliest = {name: min(getattr(known, name) or at, at) for name, at in times.items()}
         return self.model_copy(update={"shipments": {**self.shipments, shipment_id: known.model_copy(update=earliest)}})
 
@@ -126,7 +126,7 @@ class Order(Model):
         )
 
     def purchase_order(self, po_id: str) -> PurchaseOrder:
-        return self.purchase_orders.get(po_id, PurchaseOrder())
+        return self.purchase_orders.get(po_id) or PurchaseOrder()
 
     def with_purchase_order(self, po_id: str, po: PurchaseOrder) -> Self:
         return self.model_copy(update={"purchase_orders": {**self.purchase_orders, po_id: po}})

@@ -46,7 +46,7 @@ LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Internal
 """What asyncpg raises while the database is away."""
 BLOCK = 5
 """Orders that the upstream system publishes at once."""
-EVERY = 5.0
+EVERY = 10.0
 """Seconds without new orders after which there are some, however many are stuck where something is broken."""
 
 

@@ -152,9 +152,11 @@ class Intake:
             self._room.set()
         return batch
 
-    def go_on(self) -> None:
-        """The suspect delivery is dealt with. Until then nothing else was decoded: it must not be blamed for that."""
-        self._room.set()
+    def dealt_with(self, batch: Batch) -> None:
+        """Until a suspect delivery is dealt with nothing else is decoded: it must not be blamed for that. (After any
+        other batch there may be a suspect one in the next, which has no room for more.)"""
+        if batch.suspect is not None:
+            self._room.set()
 
     async def _gather(self) -> None:
         """Under load a batch waits for more events: many in one transaction cost little more than one. It waits no

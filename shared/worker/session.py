@@ -185,13 +185,14 @@ class Session:
     async def _handle(self) -> None:
         """Brings batches into the database, in order. Pauses after many dead letters running."""
         while not self._stop.is_set():
-            batch = await self._or_stop(self.intake.next_batch())
-            if batch is not None and batch.suspect is not None:
-                batch = await self._or_stop(self._examine(batch.suspect))
+            taken = await self._or_stop(self.intake.next_batch())
+            if taken is None:
+                return
+            batch = taken if taken.suspect is None else await self._or_stop(self._examine(taken.suspect))
             while batch is not None and batch.items and not self._stop.is_set():
                 await self._wait_while_paused()
                 batch = await self._handle_some(batch)
-            self.intake.go_on()
+            self.intake.dealt_with(taken)
 
     async def _handle_some(self, batch: Batch) -> Batch | None:
         """Handles the batch, or its first event only where caution is due; what is left of it."""

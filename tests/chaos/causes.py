@@ -54,8 +54,9 @@ def without_cause(entries: Sequence[Entry], memories: Mapping[str, Memory]) -> l
     causes = {entry.id for entry in entries}
     reminders: set[str] = set()
     for service, memory in memories.items():
-        causes |= {str(call) for call in _calls(service, memory, refs)}
-        reminders |= {_reminder(service, name, ref) for name in memory.reminders for ref in refs}
+        known = refs & memory.handled
+        causes |= {str(call) for call in _calls(service, memory, known)}
+        reminders |= {_reminder(service, name, ref) for name in memory.reminders for ref in known}
     return [
         entry
         for entry in entries

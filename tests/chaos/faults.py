@@ -16,7 +16,7 @@ from tests.chaos.field import Field
 from tests.chaos.victim import STEPS
 from tests.integration.worker.bench import until
 
-INJECTED_WITHIN = 150.0
+INJECTED_WITHIN = 240.0
 """Seconds: no load, no fault."""
 GIVEN_UP_WITHIN = 60.0
 """Seconds until the last client must have noticed that its connection is half-open. Heartbeats take the longest."""

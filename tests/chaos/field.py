@@ -32,7 +32,8 @@ from tests.chaos.victim import AWAY_SECONDS
 from tests.chaos.wire import Wire
 
 ROOT = Path(__file__).resolve().parents[2]
-HEARTBEAT_SECONDS = 10
+HEARTBEAT_SECONDS = 5
+"""A silent connection is given up after three times that."""
 QUICK = {
     "FLEET_SWEEP_SECONDS": "4",
     "FLEET_CONFIRM_SECONDS": "6",
@@ -45,6 +46,8 @@ LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Internal
 """What asyncpg raises while the database is away."""
 BLOCK = 5
 """Orders that the upstream system publishes at once."""
+EVERY = 10.0
+"""Seconds without new orders after which there are some, however many are stuck where something is broken."""
 
 
 @dataclass
@@ -78,12 +81,12 @@ class Field:
     async def feed(self, orders: int, under_way: int) -> None:
         """Publishes at least so many orders, and more for as long as `feeding` says: nothing breaks without load.
 
-        No more are published while so many are `under_way`.
+        While so many are `under_way` only a few are published now and then.
         """
-        block = 0
+        block, last = 0, monotonic()
         while self.feeding or len(self.placed) < orders:
-            if len(self.placed) - self.completed < under_way:
-                block += 1
+            if len(self.placed) - self.completed < under_way or monotonic() - last > EVERY:
+                block, last = block + 1, monotonic()
                 messages = world.orders(BLOCK, self.seed * 1000 + block)
                 self.placed += sorted({m.order_id for m in messages if isinstance(m, OrderPlaced | OrderPlacedV1)})
                 await self.upstream.publish(messages)

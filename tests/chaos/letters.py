@@ -47,7 +47,8 @@ def wrong_letters(
 
 async def load_letters(con: Connection) -> list[Letter]:
     rows = await con.fetch(
-        "select key, coalesce(body -> 'letter' ->> 'event_id', '') as event_id, status from control_room.dead_letter"
+        "select key, coalesce(event_id, ''), status from control_room.dead_letter "
+        "left join control_room.dead_letter_original on occurrence = key"
     )
     return [Letter(*row.values()) for row in rows]
 

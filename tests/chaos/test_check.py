@@ -14,7 +14,8 @@ from schemas.runtime import CallAnswered, DeadLetterBatchAnswered, DeadLetterBat
 from tests.chaos.causes import Entry, Memory, not_handled, without_cause
 from tests.chaos.faults import FAULTS
 from tests.chaos.letters import MENDED, Letter, Mending, wrong_letters
-from tests.chaos.play import Plan, names_of
+from tests.chaos.play import Outcome, Plan, names_of
+from tests.chaos.series import Run, summary
 from tests.chaos.victim import STEPS, Step
 
 PLACED = Entry("/upstream/chaos", "placed", OrderPlaced.TYPE, None)
@@ -100,6 +101,16 @@ def test_same_seed_makes_the_same_schedule_and_another_seed_another() -> None:
     assert order(1, 0) != order(2, 0)
     assert order(1, 0) != order(1, 1)
     assert sorted(order(1, 0)) == sorted(FAULTS)
+
+
+def test_series_says_what_failed_and_how_to_repeat_it() -> None:
+    plan = Plan(seed=7, orders=50, faults=tuple(FAULTS))
+    failed = Run(Outcome(plan, problems=["nothing was injected"]), 100.0)
+    assert str(failed).splitlines() == ["seed 7: FAILED, 100 s", "    nothing was injected"]
+    assert summary([failed]) == (
+        "0 of 1 runs passed; 0 faults in 2 minutes; "
+        "to repeat the first that failed: python -m tests.chaos --seed 7 --orders 50"
+    )
 
 
 def test_processes_of_one_service_are_killed_in_turn_with_those_of_others() -> None:

@@ -26,18 +26,19 @@ def intake(prefetch: int = 512) -> Intake:
 
 def arrives(at: Intake, tag: int, late: float) -> None:
     """An event that was published so many seconds ago."""
+    kind = "order.completed.v1"
     event = {
         "specversion": "1.0",
         "id": f"e{tag}",
         "source": "/shop",
-        "type": "order.completed.v1",
+        "type": kind,
         "subject": "ORD-1",
         "time": (datetime.now(UTC) - timedelta(seconds=late)).isoformat(),
         "datacontenttype": "application/json",
         "data": {"order_id": "ORD-1", "store_id": "s", "channel_id": "c", "completed_at": "2026-07-01T12:00:00Z"},
     }
     body = json.dumps(event).encode()
-    at.deliver(Delivery(tag, "billing", "fleet.events", event["type"], "application/cloudevents+json", {}, body, False))
+    at.deliver(Delivery(tag, "billing", "fleet.events", kind, "application/cloudevents+json", {}, body, False))
     at.fill()
     assert at._next.items[-1].fault is None
 

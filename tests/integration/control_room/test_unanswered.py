@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import aio_pika
+import asyncpg
 import pytest
 
 from services.control_room.__main__ import service as control_room
@@ -12,8 +13,11 @@ from services.control_room.campaign import pace
 from services.control_room.campaign.reading import store
 from services.control_room.campaign.state import Campaign
 from services.control_room.servers import reading
+from shared.broker.link import Delivery
 from shared.migrate import service_url
-from shared.worker.decode import DELIVERIES
+from shared.worker.incoming import Mark
+from shared.worker.store.attempts import begin_attempt
+from shared.worker.suspects import ATTEMPTS, MARKED_FROM, message_of
 from tests.conftest import PASSWORD
 from tests.integration.control_room.conftest import Room, fleet_cli
 from tests.integration.control_room.test_campaigns import die, replay
@@ -28,11 +32,17 @@ async def waiting(room: Room) -> int:
         return queue.declaration_result.message_count or 0
 
 
-async def take_and_die(room: Room) -> None:
-    """As a process that is killed by what it takes."""
+async def take_and_die(room: Room, delivery: int) -> None:
+    """As a process that is killed by what it takes: it leaves the marks that the worker leaves."""
     connection = await aio_pika.connect(room.vhost.amqp_url)
     queue = await (await connection.channel()).get_queue(NAME, ensure=False)
-    assert await queue.get(timeout=10) is not None
+    message = await queue.get(timeout=10)
+    assert message is not None
+    if delivery >= MARKED_FROM:
+        taken = Delivery(0, NAME, "", message.routing_key or "", message.content_type or "", {}, message.body, True)
+        con = await asyncpg.connect(service_url(room.admin_url, NAME, PASSWORD))
+        await begin_attempt(con, Mark(message_of(taken), 0), "killed")
+        await con.close()
     await connection.close()
     await until(lambda: waits(room, 1))
 
@@ -75,14 +85,14 @@ async def test_order_that_kills_its_service_five_times_fails_its_letters_and_sto
         await dead_with_nobody_there(room, 3)
         id = (await replay(room, "--service", NAME, "--yes", "--no-wait"))["campaign_id"]
         await until(lambda: waits(room, 1))
-        for _ in range(DELIVERIES - 1):
-            await take_and_die(room)
+        for delivery in range(1, ATTEMPTS + 1):
+            await take_and_die(room, delivery)
         async with mended(room):
             await until(lambda: is_now(room, id, "failing"))
             watched = json.loads((await fleet_cli(room, "dead-letters", "watch", id, "--json")).stdout)
             [failure] = watched["failures"]
             assert f"the order to {NAME} died itself" in failure["error"]
-            assert f"delivered {DELIVERIES} times" in failure["error"]
+            assert "attempts, at this alone, never ended" in failure["error"]
             assert [row["occurrence"] for row in await listed(room, status="failed")] == [failure["occurrence"]]
             await fleet_cli(room, "dead-letters", "resume", id, "--why", "go on", "--actor", "ana")
             await until(lambda: is_now(room, id, "done"))

@@ -48,8 +48,13 @@ XSDATA = XmlSerializer(context=XmlContext(), config=SerializerConfig(xml_declara
 def bindings(document: InvoiceDocument, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, str]:
     """The binding's object that `build` writes, with its namespace."""
     written: list[tuple[Any, str]] = []
+
+    def keep(found: Any, namespace: str) -> bytes:
+        written.append((found, namespace))
+        return b""
+
     with monkeypatch.context() as patched:
-        patched.setattr(nfe, "write", lambda *given: written.append(given) or b"")
+        patched.setattr(nfe, "write", keep)
         nfe.build(document)
     return written[0]
 

@@ -6,8 +6,8 @@ Consumes   `<service>.dead` of every service (`dead_letter.recorded`, and what t
            beside the cycle, `control_room.journal`: everything that both entry exchanges carry.
 Publishes  `dead_letter.batch_requested` and `.inspect_requested` to the service concerned; `replay.step_due` and
            `.inspection_due` to itself.
-Owns       the ledger of dead letters (`dead_letter`; each as it was recorded in `dead_letter_original`, what it is found
-           by in `dead_letter_facts`; every action in `dead_letter_action`, append-only),
+Owns       the ledger of dead letters (`dead_letter`; each as it was recorded in `dead_letter_original`, what it is
+           found by in `dead_letter_facts`; every action in `dead_letter_action`, append-only),
            campaigns (`replay_campaign`, their sets, turns, findings and edits in `replay_letter`,
            `replay_campaign_step`, `replay_finding`, `replay_edit`, append-only; see `campaign/`),
            the journal (`journal`, a partition a day) and the orders as the journal saw them (`order_summary`).

@@ -20,6 +20,7 @@ from shared.worker.incoming import Incoming, Kept, Replay
 from shared.worker.routes import Routes
 
 _ORDERS = (DeadLetterReplayRequested, DeadLetterDiscardRequested)
+_UNDONE = (*HOLDING, "delivery_limit")
 
 
 def is_order(item: Incoming) -> bool:
@@ -64,8 +65,9 @@ class Replays:
         return dead + [i for i in rest if id(i) not in orders]
 
     def _takes_failed(self, item: Incoming) -> bool:
-        """Whether it is an order that `batch.refuse` has marked. One that cannot be read is a dead letter itself."""
-        if item.fault is not None and item.fault.reason in HOLDING and is_order(item):
+        """Whether it is an order that cannot be carried out: refused, or the process dies of it. One that cannot be
+        read is a dead letter itself."""
+        if item.fault is not None and item.fault.reason in _UNDONE and is_order(item):
             with contextlib.suppress(ValueError):
                 self._failed.append((item, deadletter.order_of(item.data)))
                 return True

@@ -1,11 +1,16 @@
 """Messages that come again and again: those that only waited are handled, what ends the process each time is dead."""
 
+from typing import Any
+
 import aio_pika
 
 from schemas import envelope
+from schemas.decision import Context, Outcome
+from schemas.payment import PaymentApproved
 from shared.broker.link import Delivery
 from shared.worker.suspects import ATTEMPTS, MARKED_FROM, WHOLE, message_of
-from tests.integration.worker.bench import NAME, Bench, event, pack, payment, service, until
+from tests.integration.worker.bench import NAME, Bench, Tally, event, pack, payment, service, until
+from tests.integration.worker.test_campaign_batches import answers, batch, die
 from tests.integration.worker.test_failures import Switch, owner
 from tests.integration.worker.test_process import all_done, ends, process
 from tests.integration.worker.victim import DEADLY
@@ -68,6 +73,23 @@ async def test_event_that_kills_is_dead_alone_and_the_rest_of_its_pack_is_handle
         [letter] = await until(lambda: bench.dead)
     assert letter["data"]["event_id"] == "e-deadly"
     assert await bench.tally("ORD-deadly") == ()
+
+
+async def test_letter_of_which_a_replay_kills_is_answered_as_failed_and_the_others_are_replayed(bench: Bench) -> None:
+    def broken(known: Tally | None, paid: PaymentApproved, ctx: Context[Any]) -> Outcome[Tally]:
+        raise RuntimeError("a bug")
+
+    async with bench.working(service(broken)):
+        letters = await die(bench, "a", "deadly", "b")
+    await bench.command(batch(letters))
+    for _ in range(ATTEMPTS):
+        async with process(bench) as victim:
+            assert await ends(victim) == DEADLY
+    async with process(bench):
+        await until(lambda: len(answers(bench)) == 3)
+    deadly = next(one.place for one in letters if one.event_id == "e-deadly")
+    assert answers(bench) == {one.place: "failed" if one.place == deadly else "handled" for one in letters}
+    assert len(bench.dead) == 3, "the order itself is no dead letter"
 
 
 async def given_back(bench: Bench, times: int) -> Delivery:

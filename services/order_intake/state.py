@@ -194,7 +194,7 @@ class Order(Model):
         return {po_id: po for po_id, po in sorted(self.purchase_orders.items()) if po.is_open}
 
     def purchase_order(self, po_id: str) -> PurchaseOrder:
-        return self.purchase_orders.get(po_id, PurchaseOrder())
+        return self.purchase_orders.get(po_id) or PurchaseOrder()
 
     def with_purchase_order(self, po_id: str, po: PurchaseOrder) -> Self:
         return self.model_copy(update={"purchase_orders": {**self.purchase_orders, po_id: po}})

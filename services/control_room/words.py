@@ -70,9 +70,7 @@ _SAY: Mapping[str, Callable[[Data], str]] = {
     "purchase_order.rerouted": lambda d: f"{_of(d, 'po_number', 'supplier_id', 'cause')} {_count(d, 'lines', 'line')}",
     "purchase_order.cancelled": _po("supplier_id", "cause"),
     "purchase_order.cancel_refused": _po("supplier_id", "detail"),
-    "purchase_order.late": lambda d: (
-        f"{_of(d, 'po_number', 'supplier_id')} no {_of(d, 'what')} since {_of(d, 'since')}"
-    ),
+    "purchase_order.late": _po("supplier_id", "what", "due"),
     "fulfilment.stopped": lambda d: _count(d, "cancelled_po_ids", "PO"),
     "supplier.po_refused": _po("supplier_id", "reason"),
     "supplier.cancellation_answered": lambda d: (

@@ -18,14 +18,14 @@ from services.po_dispatch.routing.explanation import SHOWN_CANDIDATES, explained
 from services.po_dispatch.routing.sources import Barred, LookedAt, Option, Source, objection, serves
 from services.po_dispatch.state import OrderLine
 
-__all__ = ["DEFAULT", "EXACT_SETS", "SHOWN_CANDIDATES", "Option", "Routing", "Source", "route"]
+__all__ = ["DEFAULT", "EXACT_SETS", "SHOWN_CANDIDATES", "Routing", "Source", "route"]
 
 
 @dataclass(frozen=True, slots=True)
 class Routing:
     """`chosen` by order line, for every line or for none; then the lines that lack an offer, or stock."""
 
-    chosen: Mapping[int, Option]
+    chosen: Mapping[int, Source]
     candidates: tuple[Candidate, ...]
     without_offer: tuple[int, ...] = ()
     without_stock: tuple[int, ...] = ()
@@ -50,13 +50,14 @@ def route(
     looked_at = {line.line: [(o, objection(o, line, uf, barred)) for o in options[line.sku]] for line in lines}
     able = {line: [o for o, why in found if why is None] for line, found in looked_at.items()}
     if only is not None:
-        able = {line: [o for o in found if o.offer.supplier_id in only] for line, found in able.items()}
+        able = {line: [o for o in found if o[1].supplier_id in only] for line, found in able.items()}
     chosen = choose(lines, able, criteria, one_shipment=one_shipment)
     unconnected = tuple(n.line for n in lines if not any(serves(option, uf) for option in options[n.sku]))
     if unconnected or len(chosen) < len(lines):
         missing = tuple(line.line for line in lines if line.line not in chosen and line.line not in unconnected)
         return Routing({}, (), unconnected, missing)
-    return Routing(chosen, _candidates(looked_at, chosen, criteria))
+    sources_of = {line: Source(offer, supplier) for line, (_, offer, supplier) in chosen.items()}
+    return Routing(sources_of, _candidates(looked_at, chosen, criteria))
 
 
 def _by_sku(
@@ -65,11 +66,11 @@ def _by_sku(
     criteria: Sequence[Criterion],
 ) -> Mapping[str, list[Option]]:
     """Each SKU's options, the preferred ones first."""
-    prefer, make = preference(criteria), Option._make
+    prefer = preference(criteria)
     options: dict[str, list[Option]] = {line.sku: [] for line in lines}
     for offer, supplier in sources:
         if (found := options.get(offer.sku)) is not None:
-            found.append(make((prefer(offer, supplier), offer, supplier)))
+            found.append((prefer(offer, supplier), offer, supplier))
     for found in options.values():
         found.sort()
     return options
@@ -78,7 +79,7 @@ def _by_sku(
 def _candidates(
     looked_at: Mapping[int, Sequence[LookedAt]], chosen: Mapping[int, Option], criteria: Sequence[Criterion]
 ) -> tuple[Candidate, ...]:
-    shipments = len({option.offer.supplier_id for option in chosen.values()})
+    shipments = len({offer.supplier_id for _, offer, _ in chosen.values()})
     return tuple(
         candidate
         for line, found in looked_at.items()

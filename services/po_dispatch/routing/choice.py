@@ -40,7 +40,9 @@ def choose(
 class _Search:
     def __init__(self, lines: Sequence[OrderLine], able: Able, criteria: Sequence[Criterion]) -> None:
         self.lines = lines
-        self.criteria = criteria
+        self._rank_by = rank(criteria)
+        self._priority_leads = next((c for c in criteria if c != "shipments"), None) == "priority"
+        """Within sets of one size the suppliers' priorities decide before anything that depends on the line."""
         self._by_demand = sorted(lines, key=lambda line: (-line.quantity, line.line))
         self._all = (1 << len(lines)) - 1
         self._masks: dict[str, int] = {}
@@ -116,16 +118,11 @@ class _Search:
                 return min(complete, key=self._rank)
         return {}
 
-    @property
-    def _priority_leads(self) -> bool:
-        """Within sets of one size the suppliers' priorities decide before anything that depends on the line."""
-        return next((c for c in self.criteria if c != "shipments"), None) == "priority"
-
     def _merit(self, group: Group) -> int:
         return sum(self._priorities[supplier] for supplier in group)
 
     def _rank(self, chosen: Chosen) -> tuple[object, ...]:
-        return rank(chosen, self.lines, self.criteria)
+        return self._rank_by(chosen, self.lines)  # type: ignore[no-any-return]
 
     def assign(self, group: Collection[str]) -> Chosen:
         """Each line from the best offer of the group that still has the stock."""
@@ -135,7 +132,7 @@ class _Search:
             offered = self._offered[line.line]
             found = [option for supplier in group if supplier in offered for option in offered[supplier]]
             for option in sorted(found) if len(found) > 1 else found:
-                offer = option.offer
+                offer = option[1]
                 used = taken.get(offer.offer_id, 0)
                 if used + line.quantity <= offer.stock:
                     chosen[line.line] = option
@@ -152,7 +149,7 @@ class _Search:
             helpful = {
                 supplier: (-len(found), min(found))
                 for supplier in self.suppliers
-                if supplier not in group and (found := [o[supplier][0].preference for o in left if supplier in o])
+                if supplier not in group and (found := [o[supplier][0][0] for o in left if supplier in o])
             }
             if not helpful:
                 break

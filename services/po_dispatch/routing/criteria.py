@@ -35,16 +35,26 @@ def _usual(offer: OfferChanged, supplier: SupplierChanged | None) -> Preference:
 
 
 def measured(option: Option, criterion: Criterion) -> Any:
-    return _OF_OFFER[criterion](option.offer, option.supplier)
+    return _OF_OFFER[criterion](option[1], option[2])
 
 
-def rank(chosen: Mapping[int, Option], lines: Sequence[OrderLine], criteria: Sequence[Criterion]) -> tuple[Any, ...]:
+Chosen = Mapping[int, Option]
+Measure = Callable[[Chosen, Sequence[OrderLine]], Any]
+
+_OF_ALL: Mapping[Criterion, Measure] = {
+    "shipments": lambda chosen, lines: len({offer.supplier_id for _, offer, _ in chosen.values()}),
+    "priority": lambda chosen, lines: sum(
+        {offer.supplier_id: supplier.priority for _, offer, supplier in chosen.values() if supplier}.values()
+    ),
+    "cost": lambda chosen, lines: sum([line.quantity * chosen[line.line][1].cost for line in lines], Decimal(0)),
+    "lead_time": lambda chosen, lines: max([offer.lead_time_days for _, offer, _ in chosen.values()]),
+}
+
+
+def rank(criteria: Sequence[Criterion]) -> Measure:
     """Orders the ways to buy all lines."""
-    suppliers = {o.offer.supplier_id: o.supplier.priority for o in chosen.values() if o.supplier}
-    measures: Mapping[Criterion, Callable[[], Any]] = {
-        "shipments": lambda: len(suppliers),
-        "priority": lambda: sum(suppliers.values()),
-        "cost": lambda: sum((line.quantity * chosen[line.line].offer.cost for line in lines), Decimal(0)),
-        "lead_time": lambda: max(option.offer.lead_time_days for option in chosen.values()),
-    }
-    return (*[measures[c]() for c in criteria], sorted(option.offer.offer_id for option in chosen.values()))
+    measures = [_OF_ALL[criterion] for criterion in criteria]
+    return lambda chosen, lines: (
+        *[measure(chosen, lines) for measure in measures],
+        sorted([offer.offer_id for _, offer, _ in chosen.values()]),
+    )

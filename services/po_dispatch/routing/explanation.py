@@ -1,6 +1,6 @@
 """PURE. Why an offer won or lost, in words: what `purchase_order.created` tells of each candidate."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from schemas.purchase_order import Candidate
@@ -9,7 +9,9 @@ from services.po_dispatch.routing.criteria import measured
 from services.po_dispatch.routing.sources import LookedAt, Option
 
 SHOWN_CANDIDATES = 20
-_WORDS: dict[Criterion, str] = {"priority": "priority {}", "cost": "cost {}", "lead_time": "lead time {} day(s)"}
+_SHORT: Mapping[Criterion, str] = {"priority": "priority", "cost": "cost", "lead_time": "lead time"}
+_NAMES: Mapping[Criterion, str] = {**_SHORT, "priority": "supplier priority"}
+_UNITS: Mapping[Criterion, str] = {"priority": "", "cost": "", "lead_time": " day(s)"}
 
 
 def explained(
@@ -24,23 +26,23 @@ def explained(
 
 
 def _candidate(order_line: int, option: Option, chosen: bool, reason: str) -> Candidate:
-    offer = option.offer
+    _, offer, _ = option
     return Candidate(
         order_line=order_line, offer_id=offer.offer_id, supplier_id=offer.supplier_id, chosen=chosen, reason=reason
     )
 
 
 def _won(winner: Option, shipments: int, compared: Sequence[Criterion]) -> str:
-    own = ", ".join(_WORDS[criterion].format(measured(winner, criterion)) for criterion in compared)
+    own = ", ".join(f"{_SHORT[c]} {measured(winner, c)}{_UNITS[c]}" for c in compared)
     return f"best of {shipments} shipment(s): {own or 'the first of equals'}"
 
 
 def _lost(option: Option, winner: Option, compared: Sequence[Criterion]) -> str:
     """The first criterion that speaks for the winner; what is preferred by itself would not have fitted the rest."""
-    if option.preference < winner.preference:
+    preference, best_preference = option[0], winner[0]
+    if preference < best_preference:
         return "would need more shipments, or a supplier of less priority for another line"
-    for criterion, own, best in zip(compared, option.preference, winner.preference, strict=False):
+    for criterion, own, best in zip(compared, preference, best_preference, strict=False):
         if own != best:
-            name = "supplier " if criterion == "priority" else ""
-            return f"{name}{_WORDS[criterion].format(own)}, the chosen one's is {best}"
+            return f"{_NAMES[criterion]} {own}{_UNITS[criterion]}, the chosen one's is {best}"
     return "as good as the chosen one"

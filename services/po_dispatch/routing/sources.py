@@ -22,14 +22,8 @@ Preference = tuple[Any, ...]
 Prefer = Callable[[OfferChanged, SupplierChanged | None], Preference]
 
 
-class Option(NamedTuple):
-    """A source with its place among those of its SKU. Options are ordered by it."""
-
-    preference: Preference
-    offer: OfferChanged
-    supplier: SupplierChanged | None
-
-
+Option = tuple[Preference, OfferChanged, SupplierChanged | None]
+"""A source with its place among those of its SKU; a plain tuple, because an order may have thousands."""
 LookedAt = tuple[Option, str | None]
 """An option for a line, and what speaks against it."""
 
@@ -39,7 +33,7 @@ def objection(option: Option, line: OrderLine, uf: str, barred: Barred = frozens
     _, offer, supplier = option
     if supplier is None:
         return "supplier unknown"
-    if not (supplier.active and offer.active):
+    if not (offer.active and supplier.active):
         return "not active"
     if offer.ufs and uf not in offer.ufs:
         return f"does not deliver to {uf}"

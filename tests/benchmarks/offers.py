@@ -56,7 +56,7 @@ def events(offers: int) -> Iterator[bytes]:
 
 async def fill(link: Link, offers: int) -> None:
     """As an upstream that packs, which is how so many at once are meant to come."""
-    packs = envelope.pack(events(offers))
+    packs = iter(envelope.pack(events(offers)))
     while some := list(islice(packs, AT_ONCE)):
         messages = [Outgoing("fleet.inbound", OfferChanged.TYPE, envelope.PACK, body, uuid4().hex) for body in some]
         await link.publish(messages)

@@ -86,7 +86,7 @@ class Draft:
 def drafts(bill: Bill, reference: Reference, now: datetime) -> tuple[Draft, ...] | NotYet | Refused:
     """The R that can be issued now. NotYet: reference data that they need has not come."""
     order = bill.order
-    billed = {po_id for invoice in bill.invoices if invoice.bills for po_id in invoice.po_ids}
+    billed = {po_id for invoice in bill.billing for po_id in invoice.po_ids}
     if (
         order is None
         or bill.stopping.under_way
@@ -112,13 +112,18 @@ def drafts(bill: Bill, reference: Reference, now: datetime) -> tuple[Draft, ...]
 
 
 def _ready(bill: Bill, per_order: bool) -> Iterable[tuple[PurchaseOrder, ...]]:
-    """What each R bills. None is ready before all POs of the order are known; one for all, before they cover it."""
+    """What each R bills. None is ready before all POs of the order are known; one for all, before they cover it.
+
+    What replaces goods that an R bills and that do not come waits until that R is cancelled.
+    """
     pos = tuple(bill.purchase_order(po_id) for po_id in bill.sale_po_ids)
     if not pos or any(po.created is None for po in pos):
         return
-    billed = {po_id for invoice in bill.invoices if invoice.bills for po_id in invoice.po_ids}
+    billed = {po_id for invoice in bill.billing for po_id in invoice.po_ids}
     if not per_order:
-        yield from ((po,) for po in pos if po.supplied and po.po_id not in billed)
+        held = {part.order_line for i in bill.billing if bill.is_outdated(i) for part in i.parts}
+        free = (po for po in pos if held.isdisjoint(line.order_line for line in po.lines))
+        yield from ((po,) for po in free if po.supplied and po.po_id not in billed)
     elif not billed and bill.covered and all(po.supplied for po in pos):
         yield pos
 

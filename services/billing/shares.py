@@ -18,7 +18,7 @@ Shares = Mapping[tuple[str, int], Share]
 
 def of_unbilled(bill: Bill, order: OrderReady) -> Shares:
     """Of every PO line that no R bills yet. What no PO supplies (yet) keeps its part too."""
-    billed = [part for invoice in bill.invoices if invoice.bills for part in invoice.parts]
+    billed = [part for invoice in bill.billing for part in invoice.parts]
     done = {(part.po_id, part.po_line) for part in billed}
     found: dict[tuple[str, int], Share] = {}
     for item, share in zip(order.items, line_shares(order.items, order.freight, order.discount), strict=True):
@@ -49,5 +49,6 @@ def _rest(share: Share, parts: Sequence[BilledPart]) -> Share:
 def _divided(share: Share, lines: Sequence[tuple[str, PoLine]], quantity: int) -> Shares:
     """`quantity` is how many units the share is of; those beyond the lines are supplied by nobody yet."""
     quantities = [line.quantity for _, line in lines]
-    divided = divide(share, [*quantities, max(quantity - sum(quantities), 0)])
+    missing = quantity - sum(quantities)
+    divided = divide(share, [*quantities, missing] if missing > 0 else quantities) if lines else ()
     return {(po_id, line.line): part for (po_id, line), part in zip(lines, divided, strict=False)}

@@ -30,7 +30,13 @@ def refused(minutes: int = 1) -> OrderCancellationRefused:
     return OrderCancellationRefused(**ORDER, reasons=(), refused_at=b.NOW + timedelta(minutes=minutes))
 
 
-STOPPED = FulfilmentStopped(order_id="order-1", cancelled_po_ids=("po-a",), stopped_at=b.NOW)
+def fulfilment_stopped(minutes: int = 0) -> FulfilmentStopped:
+    """For the attempt that was started then."""
+    at = b.NOW + timedelta(minutes=minutes)
+    return FulfilmentStopped(order_id="order-1", started_at=at, cancelled_po_ids=("po-a",), stopped_at=at)
+
+
+STOPPED = fulfilment_stopped()
 BOUGHT: tuple[Message, ...] = (b.order_ready(), b.only_po(), b.nf_of_only_po())
 
 

@@ -1,6 +1,6 @@
 """What each R of a bill will say, before it has a number: what could keep it from being written shows here."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -114,18 +114,21 @@ def drafts(bill: Bill, reference: Reference, now: datetime) -> tuple[Draft, ...]
 def _ready(bill: Bill, per_order: bool) -> Iterable[tuple[PurchaseOrder, ...]]:
     """What each R bills. None is ready before all POs of the order are known; one for all, before they cover it.
 
-    What replaces goods that an R bills and that do not come waits until that R is cancelled.
+    What replaces goods that do not come waits until these are heard to be void, and an R that bills them is cancelled.
     """
     pos = tuple(bill.purchase_order(po_id) for po_id in bill.sale_po_ids)
     if not pos or any(po.created is None for po in pos):
         return
     billed = {po_id for invoice in bill.billing for po_id in invoice.po_ids}
+    twice = shares.bought_twice(bill)
     if not per_order:
-        held = {part.order_line for i in bill.billing if bill.is_outdated(i) for part in i.parts}
-        free = (po for po in pos if held.isdisjoint(line.order_line for line in po.lines))
-        yield from ((po,) for po in free if po.supplied and po.po_id not in billed)
-    elif not billed and bill.covered and all(po.supplied for po in pos):
+        yield from ((po,) for po in pos if po.supplied and po.po_id not in billed and _is_free(po, twice))
+    elif not billed and bill.covered and not twice and all(po.supplied for po in pos):
         yield pos
+
+
+def _is_free(po: PurchaseOrder, twice: Collection[int]) -> bool:
+    return not any(line.order_line in twice for line in po.lines)
 
 
 def _draft(

@@ -143,3 +143,20 @@ def test_sefaz_is_asked_no_longer_than_the_window_lasts() -> None:
     run = Run().hear(*BOUGHT).authorise_all().hear(started(), STOPPED)
     (call,) = [call for call in run.calls if isinstance(call.request, CancelInvoice)]
     assert call.window == timedelta(hours=24)
+
+
+def test_stop_of_an_attempt_that_was_refused_does_not_end_the_next_one() -> None:
+    run = Run().hear(*BOUGHT).authorise_all().hear(started(), refused(1), STOPPED, started(2))
+    assert not run.said(BillingStopped)
+    assert not run.asked(CancelInvoice)
+    answer(run.hear(fulfilment_stopped(2)))
+    assert [said.started_at for said in run.said(BillingStopped)] == [b.NOW + timedelta(minutes=2)]
+
+
+def test_invoice_authorised_after_billing_stopped_is_cancelled_too() -> None:
+    """It was rejected first, so nobody waited for it."""
+    run = Run().hear(*BOUGHT, started(), STOPPED)
+    (request,) = run.asked(AuthoriseInvoice)
+    run.take(decide.on_invoice_answered(run.bill, b.rejected(request), run.context()))
+    answer(run.authorise_all())
+    assert len(run.said(InvoiceCancelled)) == len(run.said(BillingStopped)) == 1

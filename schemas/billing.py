@@ -159,6 +159,8 @@ class BillingStopped(Message):
     SUBJECT = "order_id"
 
     order_id: Id
+    started_at: Time
+    """Of the cancellation that it belongs to."""
     invoices_in_force: tuple[AccessKey, ...] = ()
     """Too late to cancel: only an entry NF undoes them, which is a person's to decide."""
     problems: tuple[Problem, ...] = ()

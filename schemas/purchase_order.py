@@ -191,6 +191,8 @@ class FulfilmentStopped(Message):
     SUBJECT = "order_id"
 
     order_id: Id
+    started_at: Time
+    """Of the cancellation that it belongs to: one that was refused may be followed by another."""
     cancelled_po_ids: tuple[Id, ...] = ()
     stopped_at: Time
 

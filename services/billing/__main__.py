@@ -82,6 +82,8 @@ SUBSCRIPTIONS: Subscriptions = (
         BILL,
         decide.on_cancellation_answered,
         exhausted=decide.on_cancellation_exhausted,
+        load=load_references,
+        series=series_names,
     ),
     Subscription(refund.RefundRequested, BILL, decide.on_refund_requested, load=load_references),
     Answer(OrderRefund, RefundTaken, BILL, decide.on_refund_taken),

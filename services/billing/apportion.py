@@ -61,8 +61,9 @@ def line_shares(items: Sequence[Item], freight: Decimal, discount: Decimal) -> t
 def divide(share: Share, quantities: Sequence[int]) -> tuple[Share, ...]:
     """A line's share over the parts that supply it, by quantity. No part has more discount than goods."""
     goods = apportion(share.goods, quantities)
-    discounts = apportion(share.discount, goods)
-    freights = apportion(share.freight, goods)
+    worth: Sequence[Decimal | int] = goods if share.goods else quantities
+    discounts = apportion(share.discount, worth)
+    freights = apportion(share.freight, worth)
     return tuple(Share(*part) for part in zip(goods, discounts, freights, strict=True))
 
 

@@ -1,6 +1,6 @@
 """What each R of a bill will say, before it has a number: what could keep it from being written shows here."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -86,7 +86,7 @@ class Draft:
 def drafts(bill: Bill, reference: Reference, now: datetime) -> tuple[Draft, ...] | NotYet | Refused:
     """The R that can be issued now. NotYet: reference data that they need has not come."""
     order = bill.order
-    billed = {po_id for invoice in bill.invoices if invoice.bills for po_id in invoice.po_ids}
+    billed = {po_id for invoice in bill.billing for po_id in invoice.po_ids}
     if (
         order is None
         or bill.stopping.under_way
@@ -112,15 +112,23 @@ def drafts(bill: Bill, reference: Reference, now: datetime) -> tuple[Draft, ...]
 
 
 def _ready(bill: Bill, per_order: bool) -> Iterable[tuple[PurchaseOrder, ...]]:
-    """What each R bills. None is ready before all POs of the order are known; one for all, before they cover it."""
+    """What each R bills. None is ready before all POs of the order are known; one for all, before they cover it.
+
+    What replaces goods that do not come waits until these are heard to be void, and an R that bills them is cancelled.
+    """
     pos = tuple(bill.purchase_order(po_id) for po_id in bill.sale_po_ids)
     if not pos or any(po.created is None for po in pos):
         return
-    billed = {po_id for invoice in bill.invoices if invoice.bills for po_id in invoice.po_ids}
+    billed = {po_id for invoice in bill.billing for po_id in invoice.po_ids}
+    twice = shares.bought_twice(bill)
     if not per_order:
-        yield from ((po,) for po in pos if po.supplied and po.po_id not in billed)
-    elif not billed and bill.covered and all(po.supplied for po in pos):
+        yield from ((po,) for po in pos if po.supplied and po.po_id not in billed and _is_free(po, twice))
+    elif not billed and bill.covered and not twice and all(po.supplied for po in pos):
         yield pos
+
+
+def _is_free(po: PurchaseOrder, twice: Collection[int]) -> bool:
+    return not any(line.order_line in twice for line in po.lines)
 
 
 def _draft(

@@ -5,6 +5,7 @@ after a part of it was billed. So the parts that an R bills are remembered in it
 anew: whatever happens between, the R of an order add up to the order, to the cent.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from schemas.order import Item, OrderReady
@@ -18,7 +19,7 @@ Shares = Mapping[tuple[str, int], Share]
 
 def of_unbilled(bill: Bill, order: OrderReady) -> Shares:
     """Of every PO line that no R bills yet. What no PO supplies (yet) keeps its part too."""
-    billed = [part for invoice in bill.invoices if invoice.bills for part in invoice.parts]
+    billed = [part for invoice in bill.billing for part in invoice.parts]
     done = {(part.po_id, part.po_line) for part in billed}
     found: dict[tuple[str, int], Share] = {}
     for item, share in zip(order.items, line_shares(order.items, order.freight, order.discount), strict=True):
@@ -27,6 +28,20 @@ def of_unbilled(bill: Bill, order: OrderReady) -> Shares:
         open_quantity = item.quantity - sum(part.quantity for part in parts)
         found.update(_divided(_rest(share, parts), lines, open_quantity))
     return found
+
+
+def bought_twice(bill: Bill) -> frozenset[int]:
+    """Order lines of which R and POs have more than was ordered: that a PO, or an R, is void is still on its way."""
+    billed = [part for invoice in bill.billing for part in invoice.parts]
+    done = {(part.po_id, part.po_line) for part in billed}
+    bought = Counter[int]()
+    for part in billed:
+        bought[part.order_line] += part.quantity
+    for po_id in bill.sale_po_ids:
+        for line in bill.purchase_order(po_id).lines:
+            bought[line.order_line] += 0 if (po_id, line.line) in done else line.quantity
+    items = bill.order.items if bill.order else ()
+    return frozenset(item.line for item in items if bought[item.line] > item.quantity)
 
 
 def _supplying(bill: Bill, item: Item) -> list[tuple[str, PoLine]]:
@@ -49,5 +64,6 @@ def _rest(share: Share, parts: Sequence[BilledPart]) -> Share:
 def _divided(share: Share, lines: Sequence[tuple[str, PoLine]], quantity: int) -> Shares:
     """`quantity` is how many units the share is of; those beyond the lines are supplied by nobody yet."""
     quantities = [line.quantity for _, line in lines]
-    divided = divide(share, [*quantities, max(quantity - sum(quantities), 0)])
+    missing = quantity - sum(quantities)
+    divided = divide(share, [*quantities, missing] if missing > 0 else quantities) if lines else ()
     return {(po_id, line.line): part for (po_id, line), part in zip(lines, divided, strict=False)}

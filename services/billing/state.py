@@ -66,6 +66,9 @@ class InvoiceStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+_REJECTED = InvoiceStatus.REFUSED
+
+
 class BilledPart(Model):
     """What an R bills of an order line: so many units of one PO line, and what these have of the order. BRL."""
 
@@ -173,10 +176,11 @@ class Stopping(Model):
 
     started_at: Time | None = None
     refused_at: Time | None = None
-    fulfilment_stopped_at: Time | None = None
+    fulfilment_stopped_for: Time | None = None
+    """When the newest attempt was started for which nothing is bought any more."""
     cancel_within: timedelta = timedelta(hours=24)
-    stopped_at: Time | None = None
-    """When `billing.stopped` was said."""
+    stopped_for: Time | None = None
+    """When the newest attempt was started for which `billing.stopped` was said."""
 
     @property
     def under_way(self) -> bool:
@@ -200,13 +204,15 @@ class Bill(Model):
 
     @property
     def sale_po_ids(self) -> tuple[str, ...]:
-        """The POs that R has to bill: those of the newest word on it, without resends and void ones."""
+        """The POs that R has to bill: those of the newest word on it and all that were created, without resends and
+        void ones. A PO leaves an order only by being void."""
         words = [(po.created.created_at, po.created.order_po_ids) for po in self.purchase_orders if po.created]
         words += [(po.order_po_ids_at, po.order_po_ids) for po in self.purchase_orders if po.order_po_ids_at]
         if not words:
             return ()
         newest = max(at for at, _ in words)
         named = {po_id for at, po_ids in words for po_id in po_ids if at == newest}
+        named |= {po.po_id for po in self.purchase_orders if po.created}
         resent = {po.po_id for po in self.purchase_orders if po.created and po.created.purpose == "resend"}
         return tuple(sorted(named - resent - {po.po_id for po in self.purchase_orders if po.void}))
 
@@ -220,6 +226,17 @@ class Bill(Model):
             for line in self.purchase_order(po_id).lines:
                 bought[line.order_line] = bought.get(line.order_line, 0) + line.quantity
         return all(bought.get(item.line, 0) >= item.quantity for item in self.order.items)
+
+    def is_outdated(self, invoice: Invoice) -> bool:
+        """Whether it bills units that its POs do not bring any more."""
+        left = {(po.po_id, line.line): line.quantity for po in self.purchase_orders if not po.void for line in po.lines}
+        return any(part.quantity > left.get((part.po_id, part.po_line), 0) for part in invoice.parts)
+
+    @property
+    def billing(self) -> tuple[Invoice, ...]:
+        """The R whose content may not be billed again. One that SEFAZ rejected and that is outdated bills nothing: it
+        will not be corrected, its number is voided."""
+        return tuple(i for i in self.invoices if i.bills and (i.status is not _REJECTED or not self.is_outdated(i)))
 
     @property
     def invoiced(self) -> bool:

@@ -77,6 +77,8 @@ class CancelRefusal(Model):
 class Stop(Model):
     """Billing's word that it has stopped: the R's that it could not cancel."""
 
+    started_at: Time
+    """Of the attempt that it belongs to."""
     invoices_in_force: tuple[AccessKey, ...]
     stopped_at: Time
 
@@ -129,7 +131,8 @@ class Order(Model):
     """When a wish or an attempt was refused last: what is started later has a later time, whatever clocks say."""
     cancel_refusals: Mapping[str, CancelRefusal] = {}
     """By PO id."""
-    fulfilment_stopped_at: Time | None = None
+    fulfilment_stopped_for: Time | None = None
+    """When the newest attempt was started for which po_dispatch has stopped."""
     billing_stopped: Stop | None = None
     cancelled_at: Time | None = None
     cancelled_in_erp: Literal["no", "asked", "yes"] = "no"

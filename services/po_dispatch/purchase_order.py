@@ -62,6 +62,8 @@ class RefusalSaid(Model):
 
     at: Time
     lines: tuple[RefusedPoLine, ...]
+    heard_at: Time
+    """By our clock: later than any refusal before it, whatever clocks say."""
 
 
 class Delay(Model):

@@ -1,14 +1,14 @@
 """What follows from the order, its POs, the suppliers' notas fiscais and the shipments.
 
-Messages only add to what the bill knows; `_advance` then does whatever has become possible. So it does not matter
+Messages only add to what the bill knows; `advanced` then does whatever has become possible. So it does not matter
 in which order they come, and what was done is seen in the bill and not done again.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from schemas.decision import Call, Context, Decision, Outcome, unchanged
-from schemas.model import Model
+from schemas.model import Message, Model
 from schemas.nota_fiscal import RemittanceNfMatched, SupplierNfMatched
 from schemas.order import OrderCancellationRefused, OrderReady
 from schemas.purchase_order import (
@@ -21,9 +21,10 @@ from schemas.purchase_order import (
 from services.billing import ledger
 from services.billing.decide.invoices import numbered
 from services.billing.decide.payables import advances, opened, ordered, payable_opened, without_void_advances
+from services.billing.decide.stopping import withdrawn
 from services.billing.draft import drafts
 from services.billing.reference import Reference
-from services.billing.state import Bill, Payable, PurchaseOrder
+from services.billing.state import Bill, Payable, PurchaseOrder, Stopping
 
 Ctx = Context[Reference]
 
@@ -37,7 +38,7 @@ def on_order_ready(bill: Bill | None, event: OrderReady, ctx: Ctx) -> Outcome[Bi
         for p in event.payments
         if p.approved_at is not None and p.amount
     ]
-    return _advance(known.model_copy(update={"order": event}), ctx, paid)
+    return advanced(known.model_copy(update={"order": event}), ctx, paid)
 
 
 def on_purchase_order_created(bill: Bill | None, event: PurchaseOrderCreated, ctx: Ctx) -> Outcome[Bill]:
@@ -45,7 +46,7 @@ def on_purchase_order_created(bill: Bill | None, event: PurchaseOrderCreated, ct
         said = event.model_copy(update={"candidates": ()})
         return po if po.created is not None else po.model_copy(update={"created": said})
 
-    return _learnt(bill, event.order_id, event.po_id, learn, lambda known: _advance(known, ctx))
+    return _learnt(bill, event.order_id, event.po_id, learn, lambda known: advanced(known, ctx))
 
 
 def on_purchase_order_refused(bill: Bill | None, event: PurchaseOrderRefused, ctx: Ctx) -> Outcome[Bill]:
@@ -60,7 +61,7 @@ def on_purchase_order_refused(bill: Bill | None, event: PurchaseOrderRefused, ct
             event.refused_at,
         )
 
-    return _learnt(bill, event.order_id, event.po_id, learn, lambda known: _advance(known, ctx))
+    return _learnt(bill, event.order_id, event.po_id, learn, lambda known: advanced(known, ctx))
 
 
 def on_purchase_order_cancelled(bill: Bill | None, event: PurchaseOrderCancelled, ctx: Ctx) -> Outcome[Bill]:
@@ -70,7 +71,7 @@ def on_purchase_order_cancelled(bill: Bill | None, event: PurchaseOrderCancelled
         cancelled = po.model_copy(update={"cancelled_at": event.cancelled_at})
         return _with_word(cancelled, event.order_po_ids, event.cancelled_at)
 
-    return _learnt(bill, event.order_id, event.po_id, learn, lambda known: _advance(known, ctx))
+    return _learnt(bill, event.order_id, event.po_id, learn, lambda known: advanced(known, ctx))
 
 
 def on_cancellation_refused(bill: Bill | None, event: OrderCancellationRefused, ctx: Ctx) -> Outcome[Bill]:
@@ -80,7 +81,7 @@ def on_cancellation_refused(bill: Bill | None, event: OrderCancellationRefused, 
     if before is not None and event.refused_at <= before:
         return unchanged(bill)
     stopping = known.stopping.model_copy(update={"refused_at": event.refused_at})
-    return _advance(known.model_copy(update={"stopping": stopping}), ctx)
+    return advanced(known.model_copy(update={"stopping": stopping}), ctx)
 
 
 def _with_word(po: PurchaseOrder, order_po_ids: tuple[str, ...], at: datetime) -> PurchaseOrder:
@@ -96,7 +97,7 @@ def on_supplier_nf_matched(bill: Bill | None, event: SupplierNfMatched, ctx: Ctx
         nfs = sorted([*po.supplier_nfs, event], key=lambda nf: nf.access_key)
         return po.model_copy(update={"supplier_nfs": tuple(nfs)})
 
-    return _learnt(bill, event.order_id, event.po_id, learn, lambda known: _advance(known, ctx))
+    return _learnt(bill, event.order_id, event.po_id, learn, lambda known: advanced(known, ctx))
 
 
 def on_remittance_nf_matched(bill: Bill | None, event: RemittanceNfMatched, ctx: Context[None]) -> Outcome[Bill]:
@@ -140,13 +141,16 @@ def _noted(bill: Bill) -> Outcome[Bill]:
     return Decision(bill, calls=payments)
 
 
-def _advance(bill: Bill, ctx: Ctx, rows: Sequence[Model] = ()) -> Outcome[Bill]:
+def advanced(
+    bill: Bill, ctx: Ctx, rows: Sequence[Model] = (), events: Sequence[Message] = (), calls: Sequence[Call] = ()
+) -> Outcome[Bill]:
     """Whatever the bill now allows: R numbered and sent to SEFAZ, payables opened, payments ordered.
 
     Nothing before the order is known. What R lacks is looked at first: a number that was taken is used.
     """
     if bill.order is None:
-        return Decision(bill)
+        return Decision(bill, events=events, calls=calls, rows=rows)
+    bill, told, withdrawals = withdrawn(bill, _window(ctx), ctx)
     written = drafts(bill, ctx.reference, ctx.now)
     if not isinstance(written, tuple):
         return written
@@ -159,10 +163,16 @@ def _advance(bill: Bill, ctx: Ctx, rows: Sequence[Model] = ()) -> Outcome[Bill]:
     bill, payments = ordered(bill)
     return Decision(
         bill,
-        events=[payable_opened(bill, payable) for payable in (*paid_first, *owed) if payable.owed],
-        calls=[*(Call("sefaz", request) for _, request in requests), *payments],
+        events=[*events, *told, *(payable_opened(bill, payable) for payable in (*paid_first, *owed) if payable.owed)],
+        calls=[*calls, *withdrawals, *(Call("sefaz", request) for _, request in requests), *payments],
         rows=[*rows, *(movement for payable in owed for movement in _bought(bill.order_id, payable, ctx.now))],
     )
+
+
+def _window(ctx: Ctx) -> timedelta:
+    """How long after its authorisation an R may be cancelled."""
+    profile = ctx.reference.tax_profile
+    return profile.current(ctx.now).cancel_within if profile else Stopping().cancel_within
 
 
 def _bought(order_id: str, payable: Payable, at: datetime) -> list[Model]:

@@ -131,9 +131,13 @@ def payable_opened(bill: Bill, payable: Payable) -> PayableOpened:
 
 
 def ordered(bill: Bill) -> tuple[Bill, tuple[Call, ...]]:
-    """Payments of open payables go to the ERP; on delivery terms once delivered. Without an ERP a person pays."""
+    """Payments of open payables go to the ERP; on delivery terms once delivered. Without an ERP a person pays.
+
+    None while the order is being cancelled, and none for the S2 of a void PO: its goods do not come, so its payable
+    stays open until its supplier has cancelled the S2, or a person pays it.
+    """
     calls: list[Call] = []
-    if bill.order is None or bill.order.erp_order_number is None:
+    if bill.order is None or bill.order.erp_order_number is None or bill.stopping.under_way:
         return bill, ()
     for payable in bill.payables:
         due = _payment_due(bill.purchase_order(payable.po_id), payable)
@@ -155,7 +159,9 @@ def ordered(bill: Bill) -> tuple[Bill, tuple[Call, ...]]:
 
 
 def _payment_due(po: PurchaseOrder, payable: Payable) -> datetime | None:
-    """When it is to be paid; None where that is not known yet."""
+    """When it is to be paid; None where that is not known yet, or it is not to be paid."""
+    if po.void:
+        return None
     if payable.is_advance or po.created is None or po.created.terms.kind != "on_delivery":
         return payable.due
     return po.delivered_at and po.delivered_at + timedelta(days=po.created.terms.days)

@@ -31,11 +31,11 @@ def on_cancel_refused(order: Order | None, event: PurchaseOrderCancelRefused, ct
 def on_fulfilment_stopped(order: Order | None, event: FulfilmentStopped, ctx: Ctx) -> Decision[Order]:
     """The POs that it names are void too, where their own messages are still on their way."""
     known = order or Order()
-    at = min(known.fulfilment_stopped_at or event.stopped_at, event.stopped_at)
+    attempt = max(known.fulfilment_stopped_for or event.started_at, event.started_at)
     for po_id in event.cancelled_po_ids:
         cancelled = known.purchase_order(po_id).reached("cancelled", event.stopped_at)
         known = known.with_purchase_order(po_id, cancelled)
-    return follow(order, known.model_copy(update={"fulfilment_stopped_at": at}), ctx)
+    return follow(order, known.model_copy(update={"fulfilment_stopped_for": attempt}), ctx)
 
 
 def on_billing_stopped(order: Order | None, event: BillingStopped, ctx: Ctx) -> Decision[Order]:
@@ -44,5 +44,5 @@ def on_billing_stopped(order: Order | None, event: BillingStopped, ctx: Ctx) -> 
     before = known.billing_stopped
     if before is not None and before.stopped_at >= event.stopped_at:
         return unchanged(known)
-    stop = Stop(invoices_in_force=event.invoices_in_force, stopped_at=event.stopped_at)
+    stop = Stop(started_at=event.started_at, invoices_in_force=event.invoices_in_force, stopped_at=event.stopped_at)
     return follow(order, known.model_copy(update={"billing_stopped": stop}), ctx)

@@ -38,7 +38,7 @@ def on_invoice_issued(fulfilment: Fulfilment | None, event: InvoiceIssued, ctx: 
             return _unknown_po(event.order_id, po_id)
         if po.number is None and po.void is None:
             return later("purchase_order.created")
-        if po.invoice_key not in (None, event.access_key):
+        if event.access_key not in po.cancelled_invoices and po.invoice_key not in (None, event.access_key):
             return later("invoice.cancelled")  # of the R that it has; two at a time there are not
     new = [po for _, po in billed if po is not None and _is_new(po, event.access_key)]
     if not new:

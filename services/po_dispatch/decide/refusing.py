@@ -5,6 +5,7 @@ Once R is issued a refusal cannot be settled here: the invoice bills what would 
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import timedelta
 from decimal import Decimal
 
 from schemas.decision import Context, Decision, Outcome, Refused, later, unchanged
@@ -17,6 +18,8 @@ from services.po_dispatch.machine import PoStatus
 from services.po_dispatch.purchase_order import PurchaseOrder, RefusalSaid
 from services.po_dispatch.state import Fulfilment, Reroute
 
+TICK = timedelta(microseconds=1)
+
 
 def on_refused(fulfilment: Fulfilment | None, event: SupplierPoRefused, ctx: Context[None]) -> Outcome[Fulfilment]:
     """What crosses our cancellation counts too: of what it refuses nothing is left to cancel."""
@@ -25,11 +28,13 @@ def on_refused(fulfilment: Fulfilment | None, event: SupplierPoRefused, ctx: Con
         return later("purchase_order.created")
     if event.supplier_id != po.supplier.supplier_id:
         return not_its_po(event.supplier_id, event.po_number)
-    said = RefusalSaid(at=event.refused_at, lines=event.lines)
-    if po.void is not None or po.status is PoStatus.AGREED or said in po.refusals:
+    known = any((said.at, said.lines) == (event.refused_at, event.lines) for said in po.refusals)
+    if po.void is not None or po.status is PoStatus.AGREED or known:
         return unchanged(fulfilment)
     if (problem := _impossible(po, event)) is not None:
         return problem
+    heard_at = max([ctx.now, *(refusal.heard_at + TICK for refusal in po.refusals)])
+    said = RefusalSaid(at=event.refused_at, lines=event.lines, heard_at=heard_at)
     noted = po.model_copy(update={"refusals": (*po.refusals, said)})
     refused = _refused_lines(po, event)
     return _without(fulfilment, noted, refused, ctx) if refused else Decision(fulfilment.with_po(noted))
@@ -84,7 +89,7 @@ def _without(
         refused=tuple(refused),
         lines=lines,
         total=total,
-        refused_at=po.refusals[-1].at,
+        refused_at=po.refusals[-1].heard_at,
     )
     open_again = tuple(OrderLineQuantity(order_line=line.order_line, quantity=line.quantity) for line in refused)
     changed, rerouted = reopened(changed, Reroute(po_id=po.po_id, lines=open_again, cause="refused"), ctx)

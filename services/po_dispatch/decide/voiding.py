@@ -67,7 +67,11 @@ def stopped(fulfilment: Fulfilment, ctx: Context[None]) -> Outcome:
         fulfilment, told = cancelled(fulfilment, po, "order_cancelled", ctx)
         events += told
     void = tuple(po.po_id for po in fulfilment.purchase_orders if po.created_at is not None)
-    events.append(FulfilmentStopped(order_id=fulfilment.order_id, cancelled_po_ids=void, stopped_at=ctx.now))
+    events.append(
+        FulfilmentStopped(
+            order_id=fulfilment.order_id, started_at=stop.started_at, cancelled_po_ids=void, stopped_at=ctx.now
+        )
+    )
     return fulfilment.model_copy(update={"stop": stop.model_copy(update={"stopped_at": ctx.now})}), events
 
 

@@ -30,7 +30,13 @@ def refused(minutes: int = 1) -> OrderCancellationRefused:
     return OrderCancellationRefused(**ORDER, reasons=(), refused_at=b.NOW + timedelta(minutes=minutes))
 
 
-STOPPED = FulfilmentStopped(order_id="order-1", cancelled_po_ids=("po-a",), stopped_at=b.NOW)
+def fulfilment_stopped(minutes: int = 0) -> FulfilmentStopped:
+    """For the attempt that was started then."""
+    at = b.NOW + timedelta(minutes=minutes)
+    return FulfilmentStopped(order_id="order-1", started_at=at, cancelled_po_ids=("po-a",), stopped_at=at)
+
+
+STOPPED = fulfilment_stopped()
 BOUGHT: tuple[Message, ...] = (b.order_ready(), b.only_po(), b.nf_of_only_po())
 
 
@@ -137,3 +143,20 @@ def test_sefaz_is_asked_no_longer_than_the_window_lasts() -> None:
     run = Run().hear(*BOUGHT).authorise_all().hear(started(), STOPPED)
     (call,) = [call for call in run.calls if isinstance(call.request, CancelInvoice)]
     assert call.window == timedelta(hours=24)
+
+
+def test_stop_of_an_attempt_that_was_refused_does_not_end_the_next_one() -> None:
+    run = Run().hear(*BOUGHT).authorise_all().hear(started(), refused(1), STOPPED, started(2))
+    assert not run.said(BillingStopped)
+    assert not run.asked(CancelInvoice)
+    answer(run.hear(fulfilment_stopped(2)))
+    assert [said.started_at for said in run.said(BillingStopped)] == [b.NOW + timedelta(minutes=2)]
+
+
+def test_invoice_authorised_after_billing_stopped_is_cancelled_too() -> None:
+    """It was rejected first, so nobody waited for it."""
+    run = Run().hear(*BOUGHT, started(), STOPPED)
+    (request,) = run.asked(AuthoriseInvoice)
+    run.take(decide.on_invoice_answered(run.bill, b.rejected(request), run.context()))
+    answer(run.authorise_all())
+    assert len(run.said(InvoiceCancelled)) == len(run.said(BillingStopped)) == 1

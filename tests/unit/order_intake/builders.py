@@ -1,7 +1,7 @@
 """The messages order_intake hears of an order and its POs, and a way to tell it many of them."""
 
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from schemas.access_key import check_digit
@@ -46,6 +46,8 @@ from services.order_intake.state import Order
 from tests.builders import HOME, ITEM, NOW, PAYMENT, context, order_placed, store_changed
 
 PO = "po-1"
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+"""Started of whichever attempt to cancel is the newest one."""
 
 
 def hours(number: float) -> datetime:
@@ -131,12 +133,12 @@ def cancel_refused(po_id: str = PO, **fields: Any) -> PurchaseOrderCancelRefused
     return PurchaseOrderCancelRefused.model_validate(data | fields)
 
 
-def fulfilment_stopped(*po_ids: str) -> FulfilmentStopped:
-    return FulfilmentStopped(order_id="order-1", cancelled_po_ids=po_ids, stopped_at=hours(13))
+def fulfilment_stopped(*po_ids: str, started_at: datetime = LATEST) -> FulfilmentStopped:
+    return FulfilmentStopped(order_id="order-1", started_at=started_at, cancelled_po_ids=po_ids, stopped_at=hours(13))
 
 
 def billing_stopped(*in_force: str, **fields: Any) -> BillingStopped:
-    data = {"order_id": "order-1", "invoices_in_force": in_force, "stopped_at": hours(14)}
+    data = {"order_id": "order-1", "started_at": LATEST, "invoices_in_force": in_force, "stopped_at": hours(14)}
     return BillingStopped.model_validate(data | fields)
 
 

@@ -238,3 +238,17 @@ def test_erp_answer_to_cancelled_is_noted_once() -> None:
 def test_store_without_erp_cancels_without_calls() -> None:
     order, calls = b.asked(PAID, b.wish(), *STOPPED, has_erp=False)
     assert (order.status, calls) == ("cancelled", [])
+
+
+def test_stop_of_an_attempt_that_was_refused_does_not_end_the_next_one() -> None:
+    """Its supplier said too late, then yes: it stopped for the first attempt, and the order is bought again."""
+    order, published = b.told(*ACKNOWLEDGED, b.wish(), b.cancel_refused())
+    [first] = [event.started_at for event in published if isinstance(event, OrderCancellationStarted)]
+    stops = [b.fulfilment_stopped("po-1", started_at=first), b.billing_stopped(started_at=first)]
+    order, published = b.told(*stops, b.created("po-2"), b.sent("po-2"), AGAIN, order=order)
+    assert "order.cancelled" not in kinds(published)
+    assert order.is_being_cancelled
+    order, published = b.told(b.cancel_refused("po-2"), order=order)
+    assert codes(published) == ["supplier_too_late"]
+    _, published = b.told(*STOPPED, order=order)
+    assert published == []

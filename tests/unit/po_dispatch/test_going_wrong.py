@@ -295,3 +295,32 @@ def test_late_nf_is_alerted_once() -> None:
     assert [e.what for e in of(wait_until_due(one), PurchaseOrderLate)] == ["supplier_nf"]
     assert one.now == b.NOW + timedelta(hours=48)
     assert one.reminders == {}
+
+
+def test_refusals_of_one_second_are_told_at_times_of_ours_that_follow_each_other() -> None:
+    """Others take the newest of several refusals, and the newest word on which POs an order has."""
+    one = world()
+    [first] = of(say(one, refused(RefusedPoLine(line=1))), PurchaseOrderRefused)
+    [second] = of(say(one, refused(RefusedPoLine(line=2))), PurchaseOrderRefused)
+    assert b.NOW < first.refused_at < second.refused_at
+    assert second.lines == ()
+
+
+def test_refusal_by_a_clock_that_is_ahead_is_told_before_the_pos_that_follow_from_it() -> None:
+    one = world()
+    ahead = refused().model_copy(update={"refused_at": b.NOW + timedelta(days=1)})
+    events = say(one, ahead)
+    [told], [created] = of(events, PurchaseOrderRefused), of(events, PurchaseOrderCreated)
+    assert told.refused_at <= created.created_at
+
+
+def test_stop_names_the_cancellation_that_it_belongs_to() -> None:
+    """Too late, then yes: all is void for the first attempt, which was refused; the second has its own stop."""
+    one = world()
+    say(one, started(10))
+    say(one, answered(accepted=False))
+    [first] = of(say(one, answered(accepted=True)), FulfilmentStopped)
+    say(one, cancellation_refused())
+    say(one, started(at=70))
+    [second] = of(say(one, answered(accepted=True, number="PC2")), FulfilmentStopped)
+    assert [stop.started_at for stop in (first, second)] == [started(10).started_at, started(70).started_at]

@@ -1,5 +1,6 @@
 """R and label on their way to the supplier."""
 
+from schemas.billing import InvoiceCancelled
 from schemas.decision import NotYet, Refused
 from schemas.purchase_order import InvoiceHandedOver
 from services.po_dispatch.decide import gate, hand_over, shipping
@@ -120,3 +121,16 @@ def test_last_missing_document_after_the_parcel_left_forgets_the_gate() -> None:
     assert matched.forget == (gate.GATE,)
     again = b.decided(hand_over.on_remittance_nf_matched(matched.state, b.remittance_nf_matched(left), b.context()))
     assert (again.state, again.forget) == (matched.state, ())
+
+
+def test_invoice_that_comes_after_its_cancellation_and_after_the_next_one_is_not_waited_with() -> None:
+    before = b.created()
+    first, second = b.invoice_issued(before), b.invoice_issued(before, access_key=b.key(2))
+    cancelled = InvoiceCancelled(
+        order_id="O-1", store_id="shop", channel_id="shop", invoice_id="r-1", po_ids=first.po_ids,
+        access_key=first.access_key, protocol="135260000000002", cancelled_at=b.NOW,
+    )  # fmt: skip
+    known = b.state(hand_over.on_invoice_cancelled(before, cancelled, b.context()))
+    known = b.state(hand_over.on_invoice_issued(known, second, b.context()))
+    late = b.decided(hand_over.on_invoice_issued(known, first, b.context()))
+    assert (late.state, late.calls) == (known, ())

@@ -113,8 +113,10 @@ def _end(order: Order, now: datetime) -> tuple[Order, list[Message]]:
     problems = tuple(supplier_refusals(order))
     if problems:
         return _refused(order, placed, attempt, problems, now)
-    stopped = order.fulfilment_stopped_at is not None and order.billing_stopped is not None
-    if not stopped or (order.billing_stopped and order.billing_stopped.invoices_in_force):
+    bought_until, billed = order.fulfilment_stopped_for, order.billing_stopped
+    if bought_until is None or bought_until < attempt.started_at:
+        return order, []
+    if billed is None or billed.started_at < attempt.started_at or billed.invoices_in_force:
         return order, []
     if order.status in ("delivered", "completed"):
         return _refused(order, placed, attempt, (Problem(code="delivered"),), now)

@@ -1,0 +1,55 @@
+"""Cases of suppliers that do not deliver, and of those that want their money first."""
+
+from deploy.local.mixed.expected import completed
+from deploy.local.mixed.sale import Place, placed
+from deploy.local.mixed.script import Script
+from deploy.local.mixed.stores import HASTY
+
+_REROUTED = ("po_dispatched", "delivered")
+
+
+def order(case: str, place: Place) -> Script:
+    goods = placed(place, {"REC-ALL": 2})
+    more = {"PO": 2, "PO sent": 2, "PO refused": 1, "PO rerouted": 1}
+    return Script(case, goods.order_id, completed(through=_REROUTED, **more), [goods])
+
+
+def line(case: str, place: Place) -> Script:
+    goods = placed(place, {"VIDRO-1": 1, "REC-LINE": 2})
+    more = {"PO refused": 1, "PO rerouted": 1}
+    return Script(case, goods.order_id, completed(2, through=_REROUTED, **more), [goods])
+
+
+def unit(case: str, place: Place) -> Script:
+    goods = placed(place, {"REC-UNIT": 3})
+    more = {"PO refused": 1, "PO rerouted": 1}
+    return Script(case, goods.order_id, completed(2, through=_REROUTED, **more), [goods])
+
+
+def silent(case: str, place: Place) -> Script:
+    """Reminded at half of the hasty store's deadline, given up at its end."""
+    goods = placed(place, {"MUDO-1": 1}, store=HASTY)
+    more = {"PO": 2, "PO sent": 2, "PO late": 1, "PO cancelled": 1, "PO rerouted": 1}
+    asked = {"reminder": 1, "cancellation": 1}
+    return Script(case, goods.order_id, completed(through=_REROUTED, **more, **asked), [goods])
+
+
+def prepaid(case: str, place: Place) -> Script:
+    goods = placed(place, {"PRE-OK": 2})
+    through = ("ready_to_order", "supplier_payment_pending", "po_dispatched", "delivered")
+    return Script(case, goods.order_id, completed(through=through), [goods])
+
+
+def bank_refuses(case: str, place: Place) -> Script:
+    goods = placed(place, {"PRE-BROKE": 1})
+    more = {"PO": 2, "PO cancelled": 1, "PO rerouted": 1, "payment refused": 1}
+    through = ("supplier_payment_pending", "po_dispatched", "delivered")
+    return Script(case, goods.order_id, completed(through=through, **more), [goods])
+
+
+def bank_late(case: str, place: Place) -> Script:
+    """The hasty store buys elsewhere; the money that the bank sends all the same is a claim on the supplier."""
+    goods = placed(place, {"PRE-LATE": 1}, store=HASTY)
+    more = {"PO": 2, "PO late": 1, "PO cancelled": 1, "PO rerouted": 1, "supplier paid": 2}
+    through = ("supplier_payment_pending", "po_dispatched", "delivered")
+    return Script(case, goods.order_id, completed(through=through, **more), [goods])

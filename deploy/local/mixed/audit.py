@@ -1,4 +1,4 @@
-"""PURE: did every order of the mixed scenario end as it must? Its path, each fact and mail, what partners were asked."""
+"""PURE: did every order of the mixed scenario end as it must? Its path, its facts and mails, what partners did."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The cases of the mixed scenario. Each makes one order for a place in the run; order `n` has case `n mod len(CASES)`."""
+"""The cases of the mixed scenario. Each makes one order for a place in the run; they take turns."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -36,7 +36,7 @@ def split(case: str, place: Place) -> Script:
 def several_parcels(case: str, place: Place) -> Script:
     order = placed(place, {"VOL-2": 1})
     more = {"parcel": 2, "parcel delivered": 2, "mail shipped": 2, "delay": 1, "mail delayed": 1}
-    return Script(case, order.order_id, completed(**more), [order])
+    return Script(case, order.order_id, completed(1, more), [order])
 
 
 def by_mail(case: str, place: Place) -> Script:
@@ -61,7 +61,7 @@ def _comes(case: str, place: Place, product: Product, fact: str, status: str, na
     def then(now: datetime) -> Sequence[Message]:
         return [offer(SECOND, product, stock=10, since=now)]
 
-    expected = completed(through=("payment_confirmed", status, "ready_to_order", "delivered"), **{name: 1})
+    expected = completed(1, {name: 1}, through=("payment_confirmed", status, "ready_to_order", "delivered"))
     return Script(case, order.order_id, expected, [order], _offers(product), [Cue(fact, then)])
 
 
@@ -78,7 +78,7 @@ def no_supplier(case: str, place: Place) -> Script:
 def _limit(case: str, place: Place, product: Product, status: str, name: str) -> Script:
     """It never comes; the hasty store gives up."""
     order = placed(place, {}, own=product, store=HASTY)
-    expected = cancelled(through=("payment_confirmed", status, "cancelled"), **{name: 1})
+    expected = cancelled({name: 1}, through=("payment_confirmed", status, "cancelled"))
     return Script(case, order.order_id, expected, [order], _offers(product))
 
 

@@ -36,7 +36,7 @@ def before(case: str, place: Place) -> Script:
         Cue("order.status_changed.v1", change, {"status": "payment_pending"}),
         Cue("order.changed.v1", pay),
     ]
-    expected = completed(changed=1, **{"alteracao-pedido-venda": 1})
+    expected = completed(1, {"changed": 1, "alteracao-pedido-venda": 1})
     return Script(case, order.order_id, expected, [order], cues=cues)
 
 
@@ -49,5 +49,5 @@ def after(case: str, place: Place) -> Script:
         id = f"{order.order_id}-C1"
         return [OrderChangeRequested(order_id=order.order_id, change_id=id, requested_at=now, ship_to=ship_to)]
 
-    expected = completed(**{"change refused": 1})
+    expected = completed(1, {"change refused": 1})
     return Script(case, order.order_id, expected, [order], cues=[Cue("purchase_order.sent.v1", change)])

@@ -11,19 +11,19 @@ _REROUTED = ("po_dispatched", "delivered")
 def order(case: str, place: Place) -> Script:
     goods = placed(place, {"REC-ALL": 2})
     more = {"PO": 2, "PO sent": 2, "PO refused": 1, "PO rerouted": 1}
-    return Script(case, goods.order_id, completed(through=_REROUTED, **more), [goods])
+    return Script(case, goods.order_id, completed(1, more, through=_REROUTED), [goods])
 
 
 def line(case: str, place: Place) -> Script:
     goods = placed(place, {"VIDRO-1": 1, "REC-LINE": 2})
     more = {"PO refused": 1, "PO rerouted": 1}
-    return Script(case, goods.order_id, completed(2, through=_REROUTED, **more), [goods])
+    return Script(case, goods.order_id, completed(2, more, through=_REROUTED), [goods])
 
 
 def unit(case: str, place: Place) -> Script:
     goods = placed(place, {"REC-UNIT": 3})
     more = {"PO refused": 1, "PO rerouted": 1}
-    return Script(case, goods.order_id, completed(2, through=_REROUTED, **more), [goods])
+    return Script(case, goods.order_id, completed(2, more, through=_REROUTED), [goods])
 
 
 def silent(case: str, place: Place) -> Script:
@@ -31,7 +31,7 @@ def silent(case: str, place: Place) -> Script:
     goods = placed(place, {"MUDO-1": 1}, store=HASTY)
     more = {"PO": 2, "PO sent": 2, "PO late": 1, "PO cancelled": 1, "PO rerouted": 1}
     asked = {"reminder": 1, "cancellation": 1}
-    return Script(case, goods.order_id, completed(through=_REROUTED, **more, **asked), [goods])
+    return Script(case, goods.order_id, completed(1, {**more, **asked}, through=_REROUTED), [goods])
 
 
 def prepaid(case: str, place: Place) -> Script:
@@ -44,7 +44,7 @@ def bank_refuses(case: str, place: Place) -> Script:
     goods = placed(place, {"PRE-BROKE": 1})
     more = {"PO": 2, "PO cancelled": 1, "PO rerouted": 1, "payment refused": 1}
     through = ("supplier_payment_pending", "po_dispatched", "delivered")
-    return Script(case, goods.order_id, completed(through=through, **more), [goods])
+    return Script(case, goods.order_id, completed(1, more, through=through), [goods])
 
 
 def bank_late(case: str, place: Place) -> Script:
@@ -52,4 +52,4 @@ def bank_late(case: str, place: Place) -> Script:
     goods = placed(place, {"PRE-LATE": 1}, store=HASTY)
     more = {"PO": 2, "PO late": 1, "PO cancelled": 1, "PO rerouted": 1, "supplier paid": 2}
     through = ("supplier_payment_pending", "po_dispatched", "delivered")
-    return Script(case, goods.order_id, completed(through=through, **more), [goods])
+    return Script(case, goods.order_id, completed(1, more, through=through), [goods])

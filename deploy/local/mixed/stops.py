@@ -1,8 +1,9 @@
 """Cases of cancellation: at each stage, with the supplier's yes, its "too late", and a parcel that crosses it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
-from deploy.local.mixed.expected import Expected, cancelled, completed
+from deploy.local.mixed.expected import NOTHING_MORE, Expected, cancelled, completed
 from deploy.local.mixed.sale import Place, placed
 from deploy.local.mixed.script import Cue, Script
 from deploy.local.mixed.stores import STRICT
@@ -27,22 +28,22 @@ def half_paid(case: str, place: Place) -> Script:
 def waiting(case: str, place: Place) -> Script:
     product = unknown(f"COT-{place.number:06d}", place.number)
     order = placed(place, {}, own=product, payments=2)
-    end = cancelled(refunds=2, through=("payment_confirmed", "quote_pending", "cancelled"), quote_needed=1)
+    end = cancelled(refunds=2, through=("payment_confirmed", "quote_pending", "cancelled"), more={"quote needed": 1})
     return _stopped(case, order, end, _MOVED, status="quote_pending")
 
 
 def unsent(case: str, place: Place) -> Script:
     """The PO waits for the bank, whose money becomes a claim on the supplier."""
     order = placed(place, {"PRE-LATE": 1})
-    end = cancelled(
-        through=("ready_to_order", "supplier_payment_pending", "cancelled"), PO=1, PO_cancelled=1, supplier_paid=1
-    )
+    more = {"PO": 1, "PO cancelled": 1, "supplier paid": 1}
+    end = cancelled(more, through=("ready_to_order", "supplier_payment_pending", "cancelled"))
     return _stopped(case, order, end, _MOVED, status="supplier_payment_pending")
 
 
 def sent(case: str, place: Place) -> Script:
     order = placed(place, {"CAN-SENT": 1}, payments=2)
-    end = cancelled(refunds=2, through=("po_dispatched", "cancelled"), PO=1, PO_sent=1, PO_cancelled=1, cancellation=1)
+    more = {"PO": 1, "PO sent": 1, "PO cancelled": 1, "cancellation": 1}
+    end = cancelled(more, refunds=2, through=("po_dispatched", "cancelled"))
     return _stopped(case, order, end, "purchase_order.sent.v1")
 
 
@@ -51,7 +52,7 @@ def invoiced(case: str, place: Place) -> Script:
     order = placed(place, {"CAN-R": 1})
     once = ("PO", "PO sent", "PO confirmed", "PO cancelled", "S2", "R", "R handed over", "R cancelled")
     more = dict.fromkeys((*once, "mail invoiced", "supplier paid", "cancellation"), 1)
-    end = cancelled(through=("po_dispatched", "invoiced", "cancelled"), **more)
+    end = cancelled(more, through=("po_dispatched", "invoiced", "cancelled"))
     return _stopped(case, order, end, "invoice.handed_over.v1")
 
 
@@ -70,18 +71,18 @@ def one_of_two(case: str, place: Place) -> Script:
     """What the one has cancelled already is bought again, from the same: it was we who wanted it."""
     order = placed(place, {"CAN-SENT": 1, "CAN-LATE": 1})
     more = {"PO": 3, "PO sent": 3, "PO cancelled": 1, "PO rerouted": 1}
-    return _stopped(case, order, _refused(2, **more, cancellation=2), "purchase_order.sent.v1", times=2)
+    return _stopped(case, order, _refused(2, {**more, "cancellation": 2}), "purchase_order.sent.v1", times=2)
 
 
 def against_policy(case: str, place: Place) -> Script:
     """Refused by the store's own setting: nobody is asked."""
     order = placed(place, {"VIDRO-1": 1}, store=STRICT)
-    return _stopped(case, order, completed(cancellation_refused=1), _MOVED, status="po_dispatched")
+    return _stopped(case, order, completed(1, {"cancellation refused": 1}), _MOVED, status="po_dispatched")
 
 
-def _refused(pos: int = 1, **more: int) -> Expected:
+def _refused(pos: int = 1, more: Mapping[str, int] = NOTHING_MORE) -> Expected:
     asked = {"cancellation started": 1, "cancellation refused": 1, "PO too late to cancel": 1, "cancellation": 1}
-    return completed(pos, **(asked | more))
+    return completed(pos, asked | {**more})
 
 
 def _stopped(case: str, order: OrderPlaced, expected: Expected, fact: str, *, times: int = 1, **having: str) -> Script:

@@ -17,8 +17,8 @@ check: venv  ## Lint, types and import contracts only
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-chaos: venv  ## Break everything around the fleet under load, and check that nothing is lost or done twice (SEED=…)
-	$(BIN)/python -m tests.chaos --orders $(ORDERS) $(if $(SEED),--seed $(SEED))
+chaos: venv  ## Break everything around the fleet under load, and check that nothing is lost or done twice (SEED=… RUNS=…)
+	$(BIN)/python -m tests.chaos --orders $(ORDERS) $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS))
 
 outages: venv  ## The outage tests with minutes instead of seconds
 	$(BIN)/python -m pytest tests/integration/outages -m slow

@@ -109,10 +109,15 @@ def pack(events: Iterable[bytes]) -> list[bytes]:
 
 def slices(body: bytes) -> list[bytes]:
     """The events of a pack as the very bytes they came as. ValueError: not a JSON array."""
+    return [event for event, _ in parsed_slices(body)]
+
+
+def parsed_slices(body: bytes) -> list[tuple[bytes, Any]]:
+    """As `slices`, each with its JSON value."""
     text = body.decode()
     decoder = json.JSONDecoder()
     position = text.index("[") + 1
-    found: list[bytes] = []
+    found: list[tuple[bytes, Any]] = []
     while True:
         while position < len(text) and text[position] in " \t\r\n,":
             position += 1
@@ -120,6 +125,6 @@ def slices(body: bytes) -> list[bytes]:
             raise ValueError("the pack's array is not closed")
         if text[position] == "]":
             return found
-        _, end = decoder.raw_decode(text, position)
-        found.append(text[position:end].encode())
+        value, end = decoder.raw_decode(text, position)
+        found.append((text[position:end].encode(), value))
         position = end

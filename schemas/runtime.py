@@ -167,7 +167,9 @@ class AskedLetter(Model):
     """What a replay brings along: the edited event, or what only the broker knew."""
 
 
-AskedLetters = Annotated[tuple[AskedLetter, ...], Field(min_length=1, max_length=200)]
+TOGETHER = 256
+"""Letters in one request or answer at most."""
+AskedLetters = Annotated[tuple[AskedLetter, ...], Field(min_length=1, max_length=TOGETHER)]
 
 
 class DeadLetterInspectRequested(Message):
@@ -196,6 +198,7 @@ class Finding(Model):
         "already_handled",
         "handled_unsent",
         "not_found",
+        "not_inspected",
     ]
     detail: Annotated[str, Field(max_length=1000)] = ""
 
@@ -228,7 +231,8 @@ class LetterAnswer(Model):
     """What came of one dead letter: of a batch, `dead_letter.resolved` and `dead_letter.failed` in one."""
 
     place: int
-    outcome: Literal["handled", "already_handled", "discarded", "called_again", "failed"]
+    outcome: Literal["handled", "already_handled", "discarded", "called_again", "failed", "waiting"]
+    """`waiting`: the event needs something that has not come, and is answered for when that is over."""
     released: int = 0
     error: Detail = ""
     next_occurrence: Id | None = None

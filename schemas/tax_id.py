@@ -4,7 +4,7 @@ Only ASCII counts: the patterns name their characters, so other scripts' digits 
 """
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from itertools import cycle, islice
 from operator import mul
 
@@ -37,11 +37,13 @@ def cpf_check_digits(first9: str) -> str:
     return first + modulo_11(first9 + first, 11)
 
 
+@lru_cache(maxsize=4096)
 def is_valid_cnpj(text: str) -> bool:
     """Fourteen characters without punctuation, capitals only; one digit repeated is nobody's CNPJ."""
     return CNPJ.fullmatch(text) is not None and text != text[0] * 14 and cnpj_check_digits(text[:12]) == text[12:]
 
 
+@lru_cache(maxsize=4096)
 def is_valid_cpf(text: str) -> bool:
     """Eleven digits without punctuation; one digit repeated passes the arithmetic but is nobody's CPF."""
     return CPF.fullmatch(text) is not None and text != text[0] * 11 and cpf_check_digits(text[:9]) == text[9:]

@@ -15,7 +15,17 @@ import yoyo
 from psycopg import sql
 
 RUNTIME = Path(__file__).parent / "migrations"
-SETTINGS = {"lock_timeout": "10s", "statement_timeout": "60s", "idle_in_transaction_session_timeout": "60s"}
+SETTINGS = {
+    "lock_timeout": "10s",
+    "statement_timeout": "60s",
+    "idle_in_transaction_session_timeout": "60s",
+    # A client whose machine or network vanished is missed in 20 seconds, and with it go the locks that it held.
+    "tcp_keepalives_idle": "10",  # seconds, as the next one
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "2",
+    "tcp_user_timeout": "20000",  # milliseconds
+    "client_connection_check_interval": "5s",
+}
 """Of the role's sessions in this database."""
 BUSY = (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation, psycopg.errors.InternalError)
 """What a role answers that is being created or changed from another database at the same time."""

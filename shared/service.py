@@ -82,14 +82,12 @@ async def _work(service: Service, runtime: Runtime, stop: asyncio.Event, health:
     partitioned = partitions.of_runtime(runtime.retention_days)
     await partitions.keep_once(pool, partitioned)  # a service that was away for weeks has no partition for today
     worker = Worker(desk, pool, runtime, health, check)
-    made_calls = asyncio.Event()
-    caller = Caller(service.name, release, service.operations, pool, worker.send_saved, made_calls)
+    caller = Caller(service.name, release, service.operations, pool, worker.send_saved, worker.wake.calls)
     beside = [
         asyncio.create_task(task)
         for task in (
             worker.tick(),
             partitions.keep(pool, partitioned),
-            _pass_on(worker.saved, worker.due, made_calls),
             *(task(pool) for task in service.tasks),
         )
     ]
@@ -111,15 +109,6 @@ def _stop_if_broken(task: "asyncio.Task[None]", stop: asyncio.Event) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         log.critical("service.broken", error=str(error), exc_info=error)
         stop.set()
-
-
-async def _pass_on(saved: asyncio.Event, *others: asyncio.Event) -> None:
-    """Wakes those who wait for what a batch has saved."""
-    while True:
-        await saved.wait()
-        saved.clear()
-        for other in others:
-            other.set()
 
 
 def release_version() -> str:

@@ -25,8 +25,8 @@ class Runtime(BaseSettings):
     log_level: str = "info"
     log_format: Annotated[str, Field(pattern="^(json|text)$")] = "json"
     batch_events: Annotated[int, Field(ge=1, le=1024)] = 256
-    gather_seconds: Annotated[float, Field(ge=0, le=5)] = 0.1
-    """How long a batch that follows one of several events waits for more."""
+    gather_seconds: Annotated[float, Field(ge=0, le=5)] = 0.3
+    """How long a batch that follows one of several events waits for more, at most."""
     prefetch: Annotated[int, Field(ge=1, le=4096)] = 512
     """Deliveries that may be unacked at once."""
     prefetch_bytes: Annotated[int, Field(ge=1)] = 32 * 1024 * 1024

@@ -1,19 +1,16 @@
 """Builds R: the unsigned NF-e XML of layout 4.00 (model 55) for an `InvoiceDocument`, with nfelib's binding."""
 
-from functools import cache, reduce
+from functools import reduce
 from typing import Any
 
 from nfelib.nfe.bindings.v4_0.leiaute_nfe_v4_00 import Tnfe
 from nfelib.nfe.bindings.v4_0.nfe_v4_00 import Nfe
-from xsdata.formats.dataclass.context import XmlContext
-from xsdata.formats.dataclass.serializers import XmlSerializer
-from xsdata.formats.dataclass.serializers.config import SerializerConfig
-from xsdata.formats.dataclass.serializers.writers import XmlEventWriter
 
 from schemas import access_key as keys
 from services.billing import nfe_groups as groups
 from services.billing.document_fields import InvoiceDocument
 from services.billing.invoice_arithmetic import ItemTaxes, access_key, owes_difal, taxes
+from services.billing.nfe_writer import write
 
 NAMESPACE = "http://www.portalfiscal.inf.br/nfe"
 SOFTWARE = "dropfleet"
@@ -45,14 +42,7 @@ def build(invoice: InvoiceDocument) -> bytes:
         compra=_Inf.Compra(xPed=groups.clean(invoice.order_code, 60)) if invoice.order_code else None,
         infRespTec=groups.technical_contact(invoice),
     )
-    text: str = _serializer().render(Nfe(infNFe=inf), ns_map={None: NAMESPACE})
-    return text.encode()
-
-
-@cache
-def _serializer() -> XmlSerializer:
-    """One for the process: the context's cache of the binding's metadata is what makes it fast."""
-    return XmlSerializer(context=XmlContext(), config=SerializerConfig(xml_declaration=False), writer=XmlEventWriter)
+    return write(Nfe(infNFe=inf), NAMESPACE)
 
 
 def _identification(invoice: InvoiceDocument) -> Any:

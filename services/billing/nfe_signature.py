@@ -27,8 +27,7 @@ def sign(xml: bytes, key_pem: bytes, cert_pem: bytes) -> bytes:
     xmlsec.tree.add_ids(root, ["Id"])
     signature = _signature(root, inf.get("Id", ""))
     context = xmlsec.SignatureContext()
-    context.key = xmlsec.Key.from_memory(key_pem, xmlsec.constants.KeyDataFormatPem)
-    context.key.load_cert_from_memory(cert_pem, xmlsec.constants.KeyDataFormatCertPem)
+    context.key = _key(key_pem, cert_pem)
     context.sign(signature)
     for part in signature.iterchildren(
         f"{{{_DS}}}SignatureValue", f"{{{_DS}}}KeyInfo"
@@ -36,6 +35,14 @@ def sign(xml: bytes, key_pem: bytes, cert_pem: bytes) -> bytes:
         for element in part.iter():
             element.text, element.tail = "".join((element.text or "").split()) or None, None
     return etree.tostring(root, encoding="unicode").encode()
+
+
+@cache
+def _key(key_pem: bytes, cert_pem: bytes) -> xmlsec.Key:
+    """Read once: that takes as long as a signature. A context works with a copy."""
+    key = xmlsec.Key.from_memory(key_pem, xmlsec.constants.KeyDataFormatPem)
+    key.load_cert_from_memory(cert_pem, xmlsec.constants.KeyDataFormatCertPem)
+    return key
 
 
 def _signature(root: etree._Element, identifier: str) -> etree._Element:

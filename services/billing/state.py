@@ -236,7 +236,7 @@ class Bill(Model):
         return sum((*approved.values(), *beside), Decimal("0.00"))
 
     def purchase_order(self, po_id: str) -> PurchaseOrder:
-        return next((po for po in self.purchase_orders if po.po_id == po_id), PurchaseOrder(po_id=po_id))
+        return next((po for po in self.purchase_orders if po.po_id == po_id), None) or PurchaseOrder(po_id=po_id)
 
     def with_purchase_order(self, po: PurchaseOrder) -> Self:
         others = [other for other in self.purchase_orders if other.po_id != po.po_id]

@@ -3,7 +3,8 @@
 Every decision ends here, so it does not matter in which order the messages came.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from schemas.channel import ChannelChanged, Mail
 from schemas.decision import Call, Context, Decision, Outcome, Request, later
@@ -137,8 +138,8 @@ def _without_sent_xml(order: ChannelOrder) -> ChannelOrder:
 
 def _notify(order: ChannelOrder, sale: Sale, store: StoreChanged) -> tuple[ChannelOrder, list[Call]]:
     due = [
-        (fact, reference, mail)
-        for fact, reference, mail in _mails(order, sale, store)
+        (fact, reference, written())
+        for fact, reference, written in _mails(order, sale, store)
         if order.notice(fact, reference) is None
     ]
     if not due:
@@ -148,20 +149,23 @@ def _notify(order: ChannelOrder, sale: Sale, store: StoreChanged) -> tuple[Chann
     return order.model_copy(update={"notices": (*order.notices, *notices)}), calls
 
 
-def _mails(order: ChannelOrder, sale: Sale, store: StoreChanged) -> Iterator[tuple[MailFact, str, Mail]]:
-    """Every mail that the order deserves so far, oldest fact first. An NF or a parcel implies that it is confirmed."""
+def _mails(order: ChannelOrder, sale: Sale, store: StoreChanged) -> Iterator[tuple[MailFact, str, Callable[[], Mail]]]:
+    """Every mail that the order deserves so far, oldest fact first. An NF or a parcel implies that it is confirmed.
+
+    None is written yet: most were sent long ago.
+    """
     if order.paid or order.invoices or order.shipments:
-        yield "confirmed", "", mails.confirmed(store, sale)
+        yield "confirmed", "", partial(mails.confirmed, store, sale)
     for invoice in (i for i in order.invoices if not order.is_cancelled(i.access_key)):
         gone = {s.po_id for s in order.shipments_of(*invoice.po_ids)} == set(invoice.po_ids)
-        yield "invoiced", invoice.access_key, mails.invoiced(store, sale, invoice, shipped=gone)
+        yield "invoiced", invoice.access_key, partial(mails.invoiced, store, sale, invoice, shipped=gone)
     for shipment in order.shipments:
-        yield "shipped", shipment.shipment_id, mails.shipped(store, sale, shipment)
+        yield "shipped", shipment.shipment_id, partial(mails.shipped, store, sale, shipment)
     for delay in order.delays:
-        yield "delayed", delay.reference, mails.delayed(store, sale, delay)
+        yield "delayed", delay.reference, partial(mails.delayed, store, sale, delay)
     if order.delivered_po_ids is not None and all(order.shipments_of(po_id) for po_id in order.delivered_po_ids):
-        yield "delivered", "", mails.delivered(store, sale)
+        yield "delivered", "", partial(mails.delivered, store, sale)
     if order.cancellation == "done":
-        yield "cancelled", "", mails.cancelled(store, sale, paid=order.paid)
+        yield "cancelled", "", partial(mails.cancelled, store, sale, paid=order.paid)
     for refund in order.refunds:
-        yield "refunded", refund.refund_id, mails.refunded(store, sale, refund.amount)
+        yield "refunded", refund.refund_id, partial(mails.refunded, store, sale, refund.amount)

@@ -14,6 +14,7 @@ from services.channel_sync.state import Delay, Invoice, Sale, Shipment
 
 Language = Literal["pt", "en"]
 _BRASILIA = timezone(timedelta(hours=-3))
+_PORTUGUESE = str.maketrans(",.", ".,")
 
 
 def confirmed(store: StoreChanged, sale: Sale) -> Mail:
@@ -132,7 +133,7 @@ def _items(sale: Sale, language: Language) -> str:
 
 
 def _money_pt(amount: Decimal) -> str:
-    return "R$ " + f"{amount:,.2f}".translate(str.maketrans(",.", ".,"))
+    return "R$ " + f"{amount:,.2f}".translate(_PORTUGUESE)
 
 
 def _money_en(amount: Decimal) -> str:

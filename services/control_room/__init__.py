@@ -6,8 +6,8 @@ Consumes   `<service>.dead` of every service (`dead_letter.recorded`, and what t
            beside the cycle, `control_room.journal`: everything that both entry exchanges carry.
 Publishes  `dead_letter.batch_requested` and `.inspect_requested` to the service concerned; `replay.step_due` and
            `.inspection_due` to itself.
-Owns       the ledger of dead letters (`dead_letter`; what each is found by in `dead_letter_facts`; every action on
-           them in `dead_letter_action`, append-only),
+Owns       the ledger of dead letters (`dead_letter`; each as it was recorded in `dead_letter_original`, what it is
+           found by in `dead_letter_facts`; every action in `dead_letter_action`, append-only),
            campaigns (`replay_campaign`, their sets, turns, findings and edits in `replay_letter`,
            `replay_campaign_step`, `replay_finding`, `replay_edit`, append-only; see `campaign/`),
            the journal (`journal`, a partition a day) and the orders as the journal saw them (`order_summary`).
@@ -16,6 +16,8 @@ Invariants
 * A dead letter is known by its occurrence; it is never deleted and never reopened. What a failed replay becomes is
   a new occurrence, which the old one names.
 * Every action has its rows: ordered (who, when, why), then resolved or failed.
+* A campaign never waits for ever: what nobody answers for is asked again, then it stops and says so; an order of it
+  that dies itself answers for its letters.
 * The journal keeps what it cannot read, drops what it has already, and stays silent about what messages say:
   personal data is in bodies only, and bodies are shown by `show` only.
 """

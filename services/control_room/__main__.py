@@ -24,8 +24,8 @@ from schemas.runtime import (
 )
 from services.control_room import decide, journal, store, upkeep
 from services.control_room.adopt import SUFFIX, adopt
-from services.control_room.campaign import decide as campaign
 from services.control_room.campaign import store as campaigns
+from services.control_room.campaign.decide import inspection, steps, turns
 from services.control_room.campaign.state import Campaign
 from services.control_room.settings import Settings
 from services.control_room.state import DeadLetter
@@ -41,15 +41,19 @@ SUBSCRIPTIONS = (
     Subscription(DeadLetterResolved, LETTER, decide.on_resolved),
     Subscription(DeadLetterFailed, LETTER, decide.on_failed),
     Subscription(DeadLetterReleased, LETTER, decide.on_released),
-    Subscription(ReplayCampaignOrdered, CAMPAIGN, campaign.on_ordered),
-    Subscription(ReplayLettersListed, CAMPAIGN, campaign.on_listed),
-    Subscription(ReplayCampaignSteered, CAMPAIGN, campaign.on_steered),
-    Subscription(ReplayStepDue, CAMPAIGN, campaign.on_step_due, load=campaigns.load_next),
-    Timer(campaign.PACE, CAMPAIGN, campaign.on_pace, load=campaigns.load_next),
-    Subscription(DeadLetterBatchAnswered, CAMPAIGN, campaign.on_answered),
-    Subscription(ReplayInspectionDue, CAMPAIGN, campaign.on_inspection_due, load=campaigns.load_inspected),
+    Subscription(ReplayCampaignOrdered, CAMPAIGN, turns.on_ordered),
+    Subscription(ReplayLettersListed, CAMPAIGN, turns.on_listed),
+    Subscription(ReplayCampaignSteered, CAMPAIGN, turns.on_steered),
+    Subscription(ReplayStepDue, CAMPAIGN, steps.on_step_due, load=campaigns.load_next),
+    Timer(steps.PACE, CAMPAIGN, steps.on_pace, load=campaigns.load_next),
+    Subscription(DeadLetterBatchAnswered, CAMPAIGN, steps.on_answered, load=campaigns.load_next),
+    Timer(steps.UNANSWERED, CAMPAIGN, steps.on_unanswered, load=campaigns.load_unanswered),
+    Subscription(ReplayInspectionDue, CAMPAIGN, inspection.on_inspection_due, load=campaigns.load_inspected),
     Subscription(
-        DeadLetterInspected, CAMPAIGN, campaign.on_inspected, key=lambda said: str(said.inspection_id).partition("/")[0]
+        DeadLetterInspected,
+        CAMPAIGN,
+        inspection.on_inspected,
+        key=lambda said: str(said.inspection_id).partition("/")[0],
     ),
 )
 

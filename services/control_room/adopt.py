@@ -14,9 +14,9 @@ from typing import Any
 
 from schemas import envelope
 from schemas.runtime import DeadLetterRecorded
+from schemas.text import storable
 from services.control_room.decide import WRITTEN_HERE
 from services.control_room.entry import Entry, entries
-from services.control_room.facts import clean
 from shared.broker.link import Delivery
 
 SUFFIX = ".dead"
@@ -72,9 +72,9 @@ def _identity(entry: Entry) -> str:
 
 
 def _said(death: Mapping[str, Any], name: str) -> str:
-    return clean(str(death.get(name, "unknown")))[:200]
+    return storable(str(death.get(name, "unknown")))[:200]
 
 
 def _routing_key(death: Mapping[str, Any]) -> str | None:
     keys = death.get("routing-keys")
-    return clean(str(keys[0])) if isinstance(keys, list) and keys else None
+    return storable(str(keys[0])) if isinstance(keys, list) and keys else None

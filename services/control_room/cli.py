@@ -4,13 +4,15 @@ import logging
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cache
 from typing import Annotated, Any
 
 import structlog
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from services.control_room import console, store, tables
-from services.control_room.campaign.commands import acting
 from services.control_room.console import as_json, load_standings, out, run, show, stop
 from services.control_room.looking.choice import UNSETTLED, instant
 from services.control_room.looking.commands import looking
@@ -19,9 +21,34 @@ from services.control_room.settings import ReaderSettings
 from services.control_room.standing import Standing
 from shared.settings import read
 
+
+class Late(TyperGroup):
+    """The commands that act are imported when one of them or the list of all is asked for: who looks does not wait."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), *acting_group().list_commands(ctx)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return super().get_command(ctx, cmd_name) or acting_group().get_command(ctx, cmd_name)
+
+
+@cache
+def acting_group() -> TyperGroup:
+    from services.control_room.campaign.commands import acting
+
+    app = typer.Typer()
+    acting(app)
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    return group
+
+
 orders = typer.Typer(no_args_is_help=True, add_completion=False, help="Orders as the journal saw them.")
 dead_letters = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Events that no service could handle, and what to do about them."
+    cls=Late,
+    no_args_is_help=True,
+    add_completion=False,
+    help="Events that no service could handle, and what to do about them.",
 )
 
 EXPLAINED = 100
@@ -106,4 +133,3 @@ def show_order(
 
 
 looking(dead_letters)
-acting(dead_letters)

@@ -21,7 +21,7 @@ from services.control_room.looking.choice import UNSETTLED
 from services.control_room.servers import Unreachable, said
 from services.control_room.settings import ConsoleSettings
 from services.control_room.standing import Names, Standing, standing
-from services.control_room.state import DeadLetter
+from services.control_room.state import WholeLetter
 from services.control_room.tables import Row, plain, terminal
 from services.control_room.timeline import Told
 from shared.broker.outgoing import NotConfirmed
@@ -136,7 +136,7 @@ def told_as_dict(line: Told, with_data: bool) -> dict[str, Any]:
     return {**shown, "data": line.data} if with_data else shown
 
 
-def letter_facts(known: DeadLetter) -> dict[str, Any]:
+def letter_facts(known: WholeLetter) -> dict[str, Any]:
     letter = known.letter
     facts: dict[str, Any] = {"status": known.status, "became": known.next_occurrence, "order": known.order_id}
     if letter is not None:

@@ -13,8 +13,10 @@ from schemas.runtime import (
     DeadLetterReleased,
     DeadLetterResolved,
 )
-from services.control_room.facts import PartRow, clean, cleaned, facts_of
-from services.control_room.state import ActionRow, DeadLetter, Status, Step
+from schemas.text import storable
+from services.control_room.campaign import died
+from services.control_room.facts import PartRow, cleaned, facts_of
+from services.control_room.state import ActionRow, DeadLetter, LetterRow, Status, Step
 
 WRITTEN_HERE = "broker"
 """Version in letters about what the broker itself dead-lettered: no service has a row of it."""
@@ -24,13 +26,14 @@ def on_recorded(known: DeadLetter | None, letter: DeadLetterRecorded, ctx: Conte
     """A service could not handle an event. The outcome of an action on it may have been faster."""
     if letter.body_offset:
         return Decision(known, rows=[PartRow(**letter.model_dump(include=set(PartRow.model_fields)))])
-    if known is not None and known.letter is not None:
+    if known is not None and known.recorded:
         return unchanged(known)
     readable = _storable(letter)
     known = known or DeadLetter(occurrence=letter.occurrence)
     waits = letter.reason == "held" and known.status is Status.OPEN
-    change = {"letter": readable, "order_id": order_of(readable), "status": Status.HELD if waits else known.status}
-    return Decision(known.model_copy(update=change), rows=[facts_of(readable)])
+    change = {"recorded": True, "order_id": order_of(readable), "status": Status.HELD if waits else known.status}
+    rows = [LetterRow(occurrence=letter.occurrence, letter=readable), facts_of(readable)]
+    return Decision(known.model_copy(update=change), events=died.answers_of(readable), rows=rows)
 
 
 def on_resolved(known: DeadLetter | None, resolved: DeadLetterResolved, ctx: Context[None]) -> Outcome[DeadLetter]:
@@ -52,7 +55,7 @@ def on_failed(known: DeadLetter | None, failed: DeadLetterFailed, ctx: Context[N
     known = known or DeadLetter(occurrence=failed.occurrence)
     if failed.replay_id in known.ended:
         return unchanged(known)
-    row = _ended("failed", failed.replay_id, failed.occurrence, clean(failed.error), ctx)
+    row = _ended("failed", failed.replay_id, failed.occurrence, storable(failed.error), ctx)
     change = {
         "status": known.status if known.status.is_over else Status.FAILED,
         "ended": (*known.ended, failed.replay_id),
@@ -68,8 +71,7 @@ def on_released(known: DeadLetter | None, said: DeadLetterReleased, ctx: Context
 
 
 def _ended(step: Step, action_id: str, occurrence: str, outcome: str, ctx: Context[None]) -> ActionRow:
-    row_id = ctx.id(f"{action_id}/{step}")
-    return ActionRow(action_id=action_id, step=step, occurrence=occurrence, row_id=row_id, at=ctx.now, outcome=outcome)
+    return ActionRow(action_id=action_id, step=step, occurrence=occurrence, at=ctx.now, outcome=outcome)
 
 
 def order_of(letter: DeadLetterRecorded) -> str | None:
@@ -79,7 +81,7 @@ def order_of(letter: DeadLetterRecorded) -> str | None:
         named = event["data"]["order_id"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return clean(named)[:64] if isinstance(named, str) else None
+    return storable(named)[:64] if isinstance(named, str) else None
 
 
 def _storable(letter: DeadLetterRecorded) -> DeadLetterRecorded:

@@ -60,10 +60,13 @@ def entries(delivery: "Delivery") -> list[Entry]:
     """The events of a delivery, unpacked; the whole body as one entry without attributes where it has none."""
     is_pack = delivery.content_type.partition(";")[0].strip().lower() == envelope.PACK
     try:
-        bodies = envelope.slices(delivery.body) if is_pack else [delivery.body]
+        events = envelope.parsed_slices(delivery.body) if is_pack else []
     except (ValueError, RecursionError):
-        bodies = [delivery.body]
-    return [_entry(delivery, body) for body in bodies or [delivery.body]]
+        events = []
+    return [
+        _entry(delivery, body, said if isinstance(said, dict) else {})
+        for body, said in events or [(delivery.body, parsed(delivery.body))]
+    ]
 
 
 def opaque(delivery: "Delivery") -> Entry:
@@ -81,8 +84,7 @@ def _carrier(delivery: "Delivery") -> tuple[str, str, str]:
     return text(delivery.exchange) or "", text(delivery.routing_key) or "", text(delivery.content_type) or ""
 
 
-def _entry(delivery: "Delivery", body: bytes) -> Entry:
-    said = parsed(body)
+def _entry(delivery: "Delivery", body: bytes, said: dict[str, Any]) -> Entry:
     source, id = text(said.get("source")), text(said.get("id"))
     if source is None or id is None or text(said.get("type")) is None:
         return opaque(replace(delivery, body=body))

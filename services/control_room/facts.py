@@ -11,6 +11,7 @@ from typing import Any
 
 from schemas.model import Model
 from schemas.runtime import DeadLetterRecorded
+from schemas.text import storable
 from schemas.values import Base64, Id, Time
 
 _LONGEST = 200
@@ -139,7 +140,7 @@ def _event(letter: DeadLetterRecorded) -> dict[str, Any] | None:
 
 def _readable(letter: DeadLetterRecorded) -> str:
     """The beginning of what is no event, where it is text."""
-    return clean(base64.b64decode(letter.body[:40_000]).decode(errors="replace"))
+    return storable(base64.b64decode(letter.body[:40_000]).decode(errors="replace"))
 
 
 def cut(value: Any) -> Any:
@@ -162,17 +163,12 @@ def cleaned(value: Any) -> Any:
     """A JSON value whose strings PostgreSQL takes."""
     match value:
         case str():
-            return clean(value)
+            return storable(value)
         case dict():
-            return {clean(str(name)): cleaned(part) for name, part in value.items()}
+            return {storable(str(name)): cleaned(part) for name, part in value.items()}
         case list() | tuple():
             return [cleaned(part) for part in value]
     return value
-
-
-def clean(text: str) -> str:
-    """No NUL and no lone surrogates."""
-    return text.encode(errors="replace").decode().replace("\0", "\ufffd")
 
 
 def _text(value: Any) -> str | None:
@@ -222,5 +218,5 @@ def query_of(text: str) -> str:
     >>> query_of("'ORD-1' key")
     "'ord-1':* & 'key':*"
     """
-    words = [word for chunk in text.lower().split() if (word := clean(chunk).strip(_EDGE)[:_WORD])]
+    words = [word for chunk in text.lower().split() if (word := storable(chunk).strip(_EDGE)[:_WORD])]
     return " & ".join("'" + word.replace("\\", "\\\\").replace("'", "''") + "':*" for word in words)

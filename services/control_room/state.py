@@ -2,7 +2,6 @@
 
 from enum import StrEnum
 from typing import Literal
-from uuid import UUID
 
 from schemas.model import Model
 from schemas.runtime import DeadLetterRecorded
@@ -28,12 +27,26 @@ class DeadLetter(Model):
 
     occurrence: Id
     status: Status = Status.OPEN
-    letter: DeadLetterRecorded | None = None
+    recorded: bool = False
+    """Whether its letter has come; that is kept beside it, because it is long and never changes."""
     order_id: str | None = None
     """The order that the dead event names, where it can be read."""
     ended: tuple[Id, ...] = ()
     """Replays and discards of it alone that were answered."""
     next_occurrence: Id | None = None
+
+
+class WholeLetter(DeadLetter):
+    """With its letter, all original bytes included; None: it has not come."""
+
+    letter: DeadLetterRecorded | None = None
+
+
+class LetterRow(Model):
+    """A row of `dead_letter_original`; written once."""
+
+    occurrence: Id
+    letter: DeadLetterRecorded
 
 
 Step = Literal["ordered", "resolved", "failed"]
@@ -45,7 +58,6 @@ class ActionRow(Model):
     action_id: Id
     step: Step
     occurrence: Id
-    row_id: UUID
     at: Time
     action: Literal["replay", "discard"] | None = None
     actor: str | None = None

@@ -16,7 +16,7 @@ from services.control_room.entry import Described, Entry, OrderSeen
 from services.control_room.facts import FactsRow, PartRow
 from services.control_room.looking import store as looking
 from services.control_room.looking.store import load_dead_letters as load_dead_letters
-from services.control_room.state import ActionRow, DeadLetter
+from services.control_room.state import ActionRow, LetterRow, WholeLetter
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +94,15 @@ async def load_entries_of(con: Connection, order_ids: Sequence[str]) -> list[Rec
     )
 
 
-async def purge_dead_letters(con: Connection, keep_days: int, limit: int = 500) -> int:
-    """Deletes the oldest of those that were resolved or discarded more than `keep_days` ago, at most `limit`; how many.
+async def purge_dead_letters(con: Connection, keep_days: int, limit: int = 2000) -> int:
+    """Deletes some of those that were resolved or discarded more than `keep_days` ago, at most `limit`; how many.
     What is open or failed stays for ever, and so do the actions: they are the record of who did what."""
     deleted = await con.fetchval(
         "with gone as (delete from dead_letter where key in (select key from dead_letter "
         "where status in ('resolved', 'discarded') and updated_at < now() - $1 * interval '1 day' "
-        "order by updated_at limit $2 for update skip locked) returning key), "
+        "limit $2 for update skip locked) returning key), "
         "facts as (delete from dead_letter_facts where occurrence in (select key from gone)), "
+        "originals as (delete from dead_letter_original where occurrence in (select key from gone)), "
         "parts as (delete from dead_letter_bytes where occurrence in (select key from gone)) "
         "select count(*) from gone",
         keep_days,
@@ -150,10 +151,12 @@ async def save_rows(con: Connection, rows: Sequence[Model]) -> None:
     """Writes what decisions recorded; what is there already stays as it is."""
     steps = [row for row in rows if isinstance(row, ActionRow)]
     await con.executemany(
-        "insert into dead_letter_action (action_id, step, occurrence, row_id, at, action, actor, reason, outcome) "
-        "values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing",
+        "insert into dead_letter_action (action_id, step, occurrence, at, action, actor, reason, outcome) "
+        "values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing",
         [tuple(getattr(row, name) for name in ActionRow.model_fields) for row in steps],
     )
+    if letters := [row for row in rows if isinstance(row, LetterRow)]:
+        await looking.save_letters(con, letters)
     if facts := [row for row in rows if isinstance(row, FactsRow)]:
         await looking.save_facts(con, [_facts(row) for row in facts])
     if parts := [row for row in rows if isinstance(row, PartRow)]:
@@ -178,7 +181,7 @@ async def load_occurrences(con: Connection, prefixes: Sequence[str]) -> dict[str
     return {prefix: [prefix] if prefix in found[prefix] else found[prefix] for prefix in prefixes}
 
 
-async def load_dead_letter(con: Connection, occurrence: str) -> DeadLetter | None:
+async def load_dead_letter(con: Connection, occurrence: str) -> WholeLetter | None:
     """As the ledger has it, with all of its original bytes."""
     return (await looking.load_whole(con, [occurrence])).get(occurrence)
 

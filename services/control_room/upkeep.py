@@ -1,13 +1,15 @@
-"""What keeps the control room's tables from growing without end: the journal's days go whole, dead letters that are
-over go a few at a time. Nothing that is open is ever touched."""
+"""What keeps the control room's tables from growing without end: the journal's days go whole, dead letters and
+campaigns that are over go a few at a time. Nothing that is open is ever touched."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import asyncpg
 import structlog
-from asyncpg import Pool
+from asyncpg import Connection, Pool
 
 from services.control_room import store
+from services.control_room.campaign.store import purge_campaigns
 from services.control_room.settings import Settings
 from shared.database import connection
 from shared.worker import partitions
@@ -34,11 +36,16 @@ async def keep_dead_letters(pool: Pool, settings: Settings) -> None:
 
 
 async def purge(pool: Pool, keep_days: int) -> int:
-    """In portions, each a transaction of its own; how many were deleted."""
+    """In portions, each a transaction of its own; how many rows were deleted: campaigns first, whose letters are
+    looked at to see that they are settled, then letters."""
+    return sum([await _in_portions(pool, delete, keep_days) for delete in (purge_campaigns, store.purge_dead_letters)])
+
+
+async def _in_portions(pool: Pool, delete: Callable[[Connection, int], Awaitable[int]], keep_days: int) -> int:
     total = 0
     while True:
         async with connection(pool) as con:
-            deleted = await store.purge_dead_letters(con, keep_days)
+            deleted = await delete(con, keep_days)
         total += deleted
         if not deleted:
             return total

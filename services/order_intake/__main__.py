@@ -4,18 +4,18 @@ from schemas import billing, channel, nota_fiscal, order, payment, purchase_orde
 from schemas.timeline import Timeline, keep
 from services.order_intake import decide
 from services.order_intake.partners import operations
-from services.order_intake.settings import Settings
-from services.order_intake.state import (
+from services.order_intake.requests import (
     CancelledMarked,
     CompletedMarked,
     MarkCancelled,
     MarkCompleted,
-    Order,
     RegisterSalesOrder,
     SalesOrderRegistered,
     SalesOrderUpdated,
     UpdateSalesOrder,
 )
+from services.order_intake.settings import Settings
+from services.order_intake.state import Order
 from services.order_intake.store import load_stores
 from shared.service import run
 from shared.settings import Runtime, read

@@ -8,8 +8,7 @@ from pydantic import ValidationError
 
 from schemas.model import Model
 from schemas.order import Item
-from services.order_intake.settings import Settings
-from services.order_intake.state import (
+from services.order_intake.requests import (
     CancelledMarked,
     CompletedMarked,
     MarkCancelled,
@@ -19,6 +18,7 @@ from services.order_intake.state import (
     SalesOrderUpdated,
     UpdateSalesOrder,
 )
+from services.order_intake.settings import Settings
 from shared.partner.errors import Rejected
 from shared.partner.http import Reply, request
 from shared.partner.operation import Attempt, Operation, Policy

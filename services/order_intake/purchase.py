@@ -14,9 +14,10 @@ Milestone = Literal["created", "sent", "confirmed", "cancelled"]
 
 
 class Bought(Model):
-    """So much of a line of the customer's order; 0 where nothing is left of it."""
+    """So much of a line of the customer's order: as it was ordered, and what is left of that."""
 
     order_line: int
+    ordered: int
     quantity: int
 
 
@@ -66,7 +67,10 @@ class PurchaseOrder(Model):
 
     def with_lines(self, said: Iterable[PoLine]) -> Self:
         """With a word on its lines: of two words the smaller quantity holds, and a line that one does not name is 0."""
-        word = {line.line: Bought(order_line=line.order_line, quantity=line.quantity) for line in said}
+        word = {
+            line.line: Bought(order_line=line.order_line, ordered=line.quantity, quantity=line.quantity)
+            for line in said
+        }
         if self.lines is None:
             return self.model_copy(update={"lines": word})
         names = sorted({*self.lines, *word})
@@ -97,6 +101,17 @@ class PurchaseOrder(Model):
         """Whether it is one of the order's POs now."""
         return "created" in self.milestones and not self.is_void
 
+    def bought(self, order_line: int) -> int:
+        """How many pieces of this line of the order it brings now."""
+        return 0 if self.is_void else sum(b.quantity for b in self._of(order_line))
+
+    def lost(self, order_line: int) -> int:
+        """How many pieces of this line of the order it was to bring and does not."""
+        return sum(b.ordered for b in self._of(order_line)) - self.bought(order_line)
+
+    def _of(self, order_line: int) -> list[Bought]:
+        return [bought for bought in (self.lines or {}).values() if bought.order_line == order_line]
+
     @property
     def is_supplied(self) -> bool:
         """Whether its S2's cover what it consists of now."""
@@ -121,5 +136,6 @@ class PurchaseOrder(Model):
 def _less(one: Bought | None, other: Bought | None) -> Bought:
     named = one or other
     assert named is not None  # one of the two words names the line
+    ordered = max(one.ordered if one else 0, other.ordered if other else 0)
     quantity = min(one.quantity if one else 0, other.quantity if other else 0)
-    return Bought(order_line=named.order_line, quantity=quantity)
+    return Bought(order_line=named.order_line, ordered=ordered, quantity=quantity)

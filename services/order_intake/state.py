@@ -1,21 +1,19 @@
-"""The order book's state: facts about an order, what was decided on them, and what is asked of the ERP."""
+"""The order book's state: facts about an order, and what was decided on them."""
 
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Literal, Self
 
-from schemas.decision import Request
 from schemas.model import Model
 from schemas.order import (
     CancellationCause,
-    Items,
     OrderCancellationRequested,
     OrderChangeRequested,
     OrderPlaced,
     Payment,
     Status,
 )
-from schemas.values import AccessKey, Amount, Customer, Id, Problem, Text, Time
+from schemas.values import AccessKey, Amount, Id, Problem, Text, Time
 from services.order_intake.purchase import Invoice, PurchaseOrder
 
 
@@ -127,6 +125,8 @@ class Order(Model):
     wishes: tuple[Wish, ...] = ()
     """Who wanted it cancelled, oldest first."""
     cancellation: Cancellation | None = None
+    cancellation_refused_at: Time | None = None
+    """When a wish or an attempt was refused last: what is started later has a later time, whatever clocks say."""
     cancel_refusals: Mapping[str, CancelRefusal] = {}
     """By PO id."""
     fulfilment_stopped_at: Time | None = None
@@ -194,67 +194,7 @@ class Order(Model):
         return {po_id: po for po_id, po in sorted(self.purchase_orders.items()) if po.is_open}
 
     def purchase_order(self, po_id: str) -> PurchaseOrder:
-        return self.purchase_orders.get(po_id, PurchaseOrder())
+        return self.purchase_orders.get(po_id) or PurchaseOrder()
 
     def with_purchase_order(self, po_id: str, po: PurchaseOrder) -> Self:
         return self.model_copy(update={"purchase_orders": {**self.purchase_orders, po_id: po}})
-
-
-class RegisterSalesOrder(Request):
-    """To the ERP: a customer's order."""
-
-    order_id: Id
-    store_id: Id
-    channel_id: Id
-    channel_order_code: Id
-    customer: Customer
-    items: Items
-    freight: Amount
-    discount: Amount
-    total: Amount
-
-
-class SalesOrderRegistered(Model):
-    """From the ERP: the order's number there."""
-
-    number: Id
-
-
-class UpdateSalesOrder(Request):
-    """To the ERP: the order as it is now, after so many changes."""
-
-    number: Id
-    revision: int
-    sale: RegisterSalesOrder
-
-
-class SalesOrderUpdated(Model):
-    """From the ERP: it has the change."""
-
-    number: Id
-
-
-class MarkCompleted(Request):
-    """To the ERP: the order is over."""
-
-    order_id: Id
-    number: Id
-
-
-class CompletedMarked(Model):
-    """From the ERP: it shows the order as completed."""
-
-    number: Id
-
-
-class MarkCancelled(Request):
-    """To the ERP: the order was cancelled."""
-
-    order_id: Id
-    number: Id
-
-
-class CancelledMarked(Model):
-    """From the ERP: it shows the order as cancelled."""
-
-    number: Id

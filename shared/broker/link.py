@@ -60,9 +60,11 @@ class Delivery:
 
     @property
     def count(self) -> int:
-        """How often it was delivered before, as the quorum queue counts; a publisher's own header says nothing."""
-        counted = self.headers.get("x-delivery-count", 1)
-        return max(counted if isinstance(counted, int) else 1, 1) if self.redelivered else 0
+        """How often it was delivered before, as the quorum queue counts, at least. Every return and every close counts,
+        handled or not; from RabbitMQ 4.3 on that is `x-acquired-count`, and `x-delivery-count` leaves out what was
+        given back with a nack. On a first delivery such headers are a publisher's own and say nothing."""
+        counts = (self.headers.get(name) for name in ("x-delivery-count", "x-acquired-count"))
+        return max([1, *(n for n in counts if isinstance(n, int))]) if self.redelivered else 0
 
 
 OnDelivery = Callable[[Delivery], None]

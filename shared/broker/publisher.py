@@ -18,10 +18,12 @@ log = structlog.get_logger()
 class Publisher:
     """`publish` sends over the current connection, and fails at once while there is none."""
 
-    def __init__(self, url: str, name: str, deadline: float = 10.0) -> None:
+    def __init__(self, url: str, name: str, deadline: float = 10.0, longest: float = LONGEST) -> None:
+        """`deadline`: seconds that a confirm may take; `longest`: between two tries to connect, at most."""
         self._url = url
         self._name = name
         self._deadline = deadline
+        self._longest = longest
         self._link: Link | None = None
         self._up = asyncio.Event()
 
@@ -46,7 +48,7 @@ class Publisher:
 
     async def run(self) -> None:
         """Keeps the connection up until cancelled."""
-        backoff = Backoff()
+        backoff = Backoff(longest=self._longest)
         while True:
             try:
                 async with open_link(self._url, self._name) as link:
@@ -56,7 +58,7 @@ class Publisher:
                     log.info("broker.connected")
                     why = await asyncio.shield(link.lost)
                     log.warning("broker.lost", why=why)
-                    if monotonic() - since > LONGEST:  # what is closed at once must not be opened again at once
+                    if monotonic() - since > self._longest:  # what is closed at once must not be opened again at once
                         backoff.reset()
             except Exception as error:
                 log.warning("broker.unreachable", error=str(error))

@@ -77,6 +77,7 @@ create table partner_call (
     correlation text,
     traceparent text
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
+alter table partner_call alter column request set storage external, alter column answer set storage external;
 create index partner_call_lane on partner_call (partner, lane, seq) where status in ('pending', 'leased');
 create index partner_call_oldest on partner_call (partner, seq) where status in ('pending', 'leased');
 create unique index partner_call_occurrence on partner_call (occurrence) where occurrence is not null;
@@ -103,6 +104,7 @@ create table partner_call_done (
     correlation text,
     traceparent text
 ) partition by range (closed_on);
+alter table partner_call_done alter column request set storage external, alter column answer set storage external;
 create index partner_call_done_id on partner_call_done (id);
 comment on column partner_call_done.status is 'Before it was closed: answered, or exhausted where a person discarded it.';
 

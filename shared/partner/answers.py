@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import structlog
-from asyncpg import Pool
+from asyncpg import Connection, Pool
 
 from schemas.model import Model
 from shared.broker.outgoing import Outgoing
@@ -65,9 +65,22 @@ class Answers:
         return await self._save([mine])
 
     async def _save(self, group: list[Given]) -> tuple[UUID, list[Outgoing]]:
-        batch = uuid4()
-        async with connection(self._pool) as con, con.transaction():
-            stored = await store.save_answers(con, [(g.call, g.answer.model_dump_json()) for g in group])
+        """Nearly always all leases hold, and one statement does it."""
+        batch, now = uuid4(), datetime.now(UTC)
+        answers = [(g.call, g.answer.model_dump_json()) for g in group]
+        messages = answered(self._service, batch, [(g.call, g.answer) for g in group], now)
+        async with connection(self._pool) as con:
+            if not await store.save_answers_and_messages(con, answers, batch, messages):
+                return await self._save_what_is_ours(con, batch, group, answers)
+        for given in group:
+            given.stored = True
+        return batch, messages
+
+    async def _save_what_is_ours(
+        self, con: Connection, batch: UUID, group: list[Given], answers: list[tuple[store.Leased, str]]
+    ) -> tuple[UUID, list[Outgoing]]:
+        async with con.transaction():
+            stored = await store.save_answers(con, answers)
             kept = [(g.call, g.answer) for g in group if g.call.id in stored]
             messages = answered(self._service, batch, kept, datetime.now(UTC))
             if messages:

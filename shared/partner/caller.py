@@ -17,6 +17,7 @@ from asyncpg import Connection, Pool
 from pydantic import ValidationError
 
 from schemas.model import Model
+from schemas.text import storable_error
 from shared import metrics
 from shared.backoff import LONGEST_AWAY, jittered
 from shared.broker.outgoing import Outgoing
@@ -26,7 +27,7 @@ from shared.partner.answers import Answers
 from shared.partner.errors import Rejected, Unavailable, Uncertain
 from shared.partner.operation import Attempt, Operation, Policy
 from shared.partner.report import exhausted
-from shared.worker.store import save_outgoing, storable
+from shared.worker.store import save_outgoing
 from shared.worker.trouble import Trouble, diagnose
 
 log = structlog.get_logger()
@@ -36,9 +37,16 @@ Send = Callable[[UUID, list[Outgoing]], Awaitable[None]]
 
 LONGEST_WAIT = 60.0
 """Seconds between two tries of one call, at most."""
+LEASE = timedelta(seconds=20)
+"""For how long nobody else makes the calls of a process that was killed, or that the database is away from."""
+RENEW_EVERY = 5.0
+"""Seconds. Most calls are over before."""
+UNKNOWN_EVERY = 15.0
+"""Seconds between two looks for calls that no release has made in time."""
 POLL = 0.5
-GATHER = 0.02
-"""Seconds between two looks for due calls, at least: what ends and begins in between is leased at once."""
+GATHER, GATHER_LATE = 0.02, 0.06
+"""Seconds between two looks for due calls, at least: what ends and begins in between is leased at once. The longer
+where calls come late, which is under load."""
 
 
 class Caller:
@@ -53,10 +61,13 @@ class Caller:
         self._pool = pool
         self._send = send
         self._wake = wake
-        self._running: dict[str, set[asyncio.Task[None]]] = {}
+        self._running: dict[str, dict[asyncio.Task[None], store.Leased]] = {}
+        self._unknown_at = monotonic()
         self._troubled: set[str] = set()
         """Partners whose last call failed, here or at another replica: a success must close their circuit."""
         self._answers = Answers(service, pool, send)
+        self._late = False
+        """Whether the calls that were leased last had waited longer than between two looks."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`; then waits for the calls under way."""
@@ -64,6 +75,7 @@ class Caller:
             await stop.wait()
             return
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+            renewing = asyncio.create_task(self._renew())
             failures = 0
             while not stop.is_set():
                 looked = monotonic()
@@ -75,8 +87,20 @@ class Caller:
                     started, failures = 0, failures + 1
                 if not started:
                     await self._sleep(stop, jittered(failures, POLL, LONGEST_AWAY) if failures else POLL)
-                await asyncio.sleep(max(0.0, looked + GATHER - monotonic()))
+                await asyncio.sleep(max(0.0, looked + (GATHER_LATE if self._late else GATHER) - monotonic()))
             await asyncio.gather(*(t for tasks in self._running.values() for t in tasks), return_exceptions=True)
+            renewing.cancel()
+
+    async def _renew(self) -> None:
+        """Keeps the leases of what is under way, however long it takes. Until cancelled."""
+        while True:
+            await asyncio.sleep(RENEW_EVERY)
+            calls = [call for tasks in self._running.values() for call in tasks.values()]
+            try:
+                async with connection(self._pool) as con:
+                    await store.renew_leases(con, calls, LEASE)
+            except Exception as error:
+                log.warning("calls.not_renewed", error=str(error), exc_info=diagnose(error) is None)
 
     async def _sleep(self, stop: asyncio.Event, seconds: float) -> None:
         waits = [asyncio.ensure_future(self._wake.wait()), asyncio.ensure_future(stop.wait())]
@@ -88,47 +112,58 @@ class Caller:
     async def _start_due(self, session: aiohttp.ClientSession) -> int:
         """Leases what each partner has room for and starts it; how many calls were started."""
         async with connection(self._pool) as con:
-            waiting = await store.load_open_partners(con)
+            waiting = await store.load_open_partners(con, list(self._operations))
             self._troubled |= {partner for partner, _, doors in waiting if doors.failures}
             over = await store.lease_over(con, [p for p, _, doors in waiting if doors.open_until is not None], uuid4())
             for call in over:
-                self._start(call.partner, self._store_exhausted(call, "its window is over; the partner was away"))
+                self._start(call, self._store_exhausted(call, "its window is over; the partner was away"))
+            for call in (unknown := await self._lease_unknown(con)):
+                error = f"no release that knows {call.operation!r} has made it within its window"
+                self._start(call, self._store_exhausted(call, error))
             started = 0
             async for calls in self._lease(con, waiting):
                 for call in calls:
-                    self._start(call.partner, self._make(session, call))
+                    self._start(call, self._make(session, call))
                 started += len(calls)
-        return started + len(over)
+                self._late = bool(calls) and _has_waited(calls[0])
+        return started + len(over) + len(unknown)
+
+    async def _lease_unknown(self, con: Connection) -> list[store.Leased]:
+        """Calls of a newer release that is gone, e.g. after a rollback, when their window is over."""
+        if monotonic() < self._unknown_at:
+            return []
+        self._unknown_at = monotonic() + UNKNOWN_EVERY
+        return await store.lease_unknown_over(con, list(self._operations), uuid4())
 
     async def _lease(
         self, con: Connection, waiting: Sequence[tuple[str, str, store.Gate]]
     ) -> AsyncIterator[list[store.Leased]]:
         """All partners in one statement, but for those whose gate must be looked at under a lock. What is leased is
         started even where the next partner's lease fails."""
-        token, now = uuid4(), datetime.now(UTC)
+        token, now, known = uuid4(), datetime.now(UTC), list(self._operations)
         free: list[store.Wanted] = []
         for partner, operation, doors in waiting:
             policy = self._policy(operation)
             room = policy.concurrency - len(self._running.get(partner, ()))
-            wanted = store.Wanted(partner, room, timedelta(seconds=policy.timeout * 2 + 10))
+            wanted = store.Wanted(partner, room, LEASE)
             if room > 0 and gate.is_free(policy, doors, now):
                 free.append(wanted)
             elif room > 0:
-                yield await gate.lease(con, wanted, policy, doors, token)
+                yield await gate.lease(con, wanted, known, policy, doors, token)
         if free:
-            yield await store.lease_calls(con, free, token)
+            yield await store.lease_calls(con, free, known, token)
 
     def _policy(self, operation: str) -> Policy:
-        """A partner's operations share one policy."""
+        """A partner's operations share one policy. Of a partner with unknown ones only, nothing is leased."""
         known = self._operations.get(operation)
         return known.policy if known is not None else Policy()
 
-    def _start(self, partner: str, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._running.setdefault(partner, set()).add(task)
+    def _start(self, call: store.Leased, work: Coroutine[Any, Any, None]) -> None:
+        partner, task = call.partner, asyncio.create_task(work)
+        self._running.setdefault(partner, {})[task] = call
 
         def finished(done: asyncio.Task[None]) -> None:
-            self._running[partner].discard(done)
+            self._running[partner].pop(done, None)
             self._wake.set()
             if not done.cancelled() and (error := done.exception()) is not None:
                 log.error("call.not_stored", partner=partner, error=str(error), exc_info=error)
@@ -137,10 +172,7 @@ class Caller:
 
     async def _make(self, session: aiohttp.ClientSession, call: store.Leased) -> None:
         """One try, and what came of it."""
-        operation = self._operations.get(call.operation)
-        if operation is None:
-            await self._leave_to_others(call)
-            return
+        operation = self._operations[call.operation]
         started = perf_counter()
         answer: Model | None = None
         outcome, error, retry_after = "answered", "", None
@@ -193,7 +225,8 @@ class Caller:
         self, call: store.Leased, policy: Policy, outcome: str, error: str, retry_after: float | None
     ) -> None:
         """Tries again later, or gives up: at once where trying again cannot help."""
-        uncertain = call.uncertain or outcome == "uncertain"
+        # With `stop` an uncertain call is only made after a person has said so, and that it was not taken is certain.
+        uncertain = outcome == "uncertain" or (call.uncertain and policy.uncertain != "stop")
         now = datetime.now(UTC)
         if outcome in ("unavailable", "uncertain"):
             await self._note_failure(call.partner)
@@ -206,18 +239,9 @@ class Caller:
         wait = max(jittered(call.attempt, 0.25, LONGEST_WAIT), retry_after or 0.0)
         async with connection(self._pool) as con:
             due = now + timedelta(seconds=wait)
-            await store.save_retry(con, call, due, storable(error), uncertain)
+            await store.save_retry(con, call, due, storable_error(error), uncertain)
             if retry_after is not None:
                 await store.save_next_at(con, call.partner, due)
-
-    async def _leave_to_others(self, call: store.Leased) -> None:
-        """A newer release, which runs beside this one, may know the operation."""
-        error, now = f"this release makes no call {call.operation!r}", datetime.now(UTC)
-        if now >= call.exhaust_at:
-            await self._store_exhausted(call, error)
-            return
-        async with connection(self._pool) as con:
-            await store.save_retry(con, call, now + timedelta(seconds=jittered(call.attempt)), error, call.uncertain)
 
     async def _note_success(self, partner: str) -> None:
         if partner in self._troubled:
@@ -233,10 +257,14 @@ class Caller:
     async def _store_exhausted(self, call: store.Leased, error: str) -> None:
         batch, now = uuid4(), datetime.now(UTC)
         occurrence = uuid5(call.id, f"exhausted/{call.generation}")
-        messages = exhausted(self._service, self._version, batch, call, storable(error), occurrence, now)
+        messages = exhausted(self._service, self._version, batch, call, storable_error(error), occurrence, now)
         async with connection(self._pool) as con, con.transaction():
-            if not await store.save_exhausted(con, call, storable(error), occurrence):
+            if not await store.save_exhausted(con, call, storable_error(error), occurrence):
                 return
             await save_outgoing(con, batch, messages)
         log.error("call.exhausted", partner=call.partner, operation=call.operation, call=str(call.id))
         await self._send(batch, messages)
+
+
+def _has_waited(call: store.Leased) -> bool:
+    return (datetime.now(UTC) - call.created_at).total_seconds() > GATHER_LATE

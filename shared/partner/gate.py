@@ -1,5 +1,6 @@
 """How fast a partner may be called, by all replicas together, and whether at all just now (circuit breaker)."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -13,7 +14,9 @@ from shared.partner.operation import Policy
 OPEN_AFTER = 5
 """Failures in a row after which the circuit opens."""
 BURST = 1.0
-"""Seconds' worth of calls that may be made at once after a quiet time."""
+"""Seconds' worth of calls that may be made at once after a quiet time; one call at least."""
+_ROUNDING = 1e-6
+"""Of a call: times are kept in microseconds."""
 
 
 def is_free(policy: Policy, gate: store.Gate, now: datetime) -> bool:
@@ -22,42 +25,48 @@ def is_free(policy: Policy, gate: store.Gate, now: datetime) -> bool:
 
 
 async def lease(
-    con: Connection, wanted: store.Wanted, policy: Policy, gate: store.Gate, token: UUID
+    con: Connection, wanted: store.Wanted, known: Sequence[str], policy: Policy, gate: store.Gate, token: UUID
 ) -> list[store.Leased]:
     """Calls of a partner that may be made now: fewer by the rate, one only to probe a circuit that was open."""
     now = datetime.now(UTC)
     if gate.open_until is not None:
-        return await _probe(con, wanted, token) if now >= gate.open_until else []
-    if policy.rate is not None:
-        return await _lease_at_rate(con, wanted, policy.rate, token)
+        time = timedelta(seconds=policy.timeout) + wanted.time
+        return await _probe(con, wanted, known, time, token) if now >= gate.open_until else []
     if gate.next_at is not None and gate.next_at > now:
         return []
-    return await store.lease_calls(con, [wanted], token)
+    if policy.rate is not None:
+        return await _lease_at_rate(con, wanted, known, policy.rate, token)
+    return await store.lease_calls(con, [wanted], known, token)
 
 
-async def _probe(con: Connection, wanted: store.Wanted, token: UUID) -> list[store.Leased]:
-    """One call for all replicas: the circuit stays open until its outcome is known, or its lease runs out."""
+async def _probe(
+    con: Connection, wanted: store.Wanted, known: Sequence[str], time: timedelta, token: UUID
+) -> list[store.Leased]:
+    """One call for all replicas: the circuit stays open until its outcome is known, or until that takes too long."""
     async with con.transaction():
         gate = await store.lock_gate(con, wanted.partner)
         now = datetime.now(UTC)
         if gate.open_until is None or now < gate.open_until or (gate.next_at is not None and gate.next_at > now):
             return []
-        calls = await store.lease_calls(con, [replace(wanted, room=1)], token, gate_locked=True)
+        calls = await store.lease_calls(con, [replace(wanted, room=1)], known, token, gate_locked=True)
         if calls:
-            await store.save_circuit(con, wanted.partner, gate.failures, now + wanted.time)
+            await store.save_circuit(con, wanted.partner, gate.failures, now + time)
         return calls
 
 
-async def _lease_at_rate(con: Connection, wanted: store.Wanted, rate: float, token: UUID) -> list[store.Leased]:
+async def _lease_at_rate(
+    con: Connection, wanted: store.Wanted, known: Sequence[str], rate: float, token: UUID
+) -> list[store.Leased]:
     """The gate's `next_at` is where the last call's share of time ends; replicas take turns at it."""
     async with con.transaction():
         gate = await store.lock_gate(con, wanted.partner)
         now = datetime.now(UTC)
-        start = max(gate.next_at or now, now - timedelta(seconds=BURST))
-        allowed = int((now - start).total_seconds() * rate)
-        if allowed <= 0:
+        start = max(gate.next_at or now, now - timedelta(seconds=max(0.0, BURST - 1 / rate)))
+        if start > now:
             return []
-        calls = await store.lease_calls(con, [replace(wanted, room=min(wanted.room, allowed))], token, gate_locked=True)
+        allowed = 1 + int((now - start).total_seconds() * rate + _ROUNDING)
+        wanted = replace(wanted, room=min(wanted.room, allowed))
+        calls = await store.lease_calls(con, [wanted], known, token, gate_locked=True)
         await store.save_next_at(con, wanted.partner, start + timedelta(seconds=len(calls) / rate))
         return calls
 

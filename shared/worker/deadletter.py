@@ -1,7 +1,7 @@
 """Dead letters: what is said about them when they happen, and the answer to an order to replay or discard one."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -12,6 +12,7 @@ from asyncpg import Connection
 from schemas import envelope
 from schemas.model import Message
 from schemas.runtime import (
+    TOGETHER,
     AskedLetter,
     DeadLetterBatchAnswered,
     DeadLetterBatchRequested,
@@ -25,14 +26,14 @@ from schemas.runtime import (
     Finding,
     LetterAnswer,
 )
+from schemas.text import storable_error
 from shared.partner import store as calls
 from shared.worker.fold import Result, is_held
 from shared.worker.incoming import Incoming, Replay
 from shared.worker.outbox import Outbox
-from shared.worker.store import storable
 
-_TOGETHER = 64
-"""Letters in one answer at most: an error may be long."""
+_ERRORS = 200_000
+"""Characters of errors in one answer, or one error."""
 
 
 def order_of(request: DeadLetterReplayRequested | DeadLetterDiscardRequested) -> Replay:
@@ -94,7 +95,7 @@ def record(outbox: Outbox, service: str, version: str, result: Result, now: date
         service=service,
         service_version=version,
         reason=cast(Any, result.reason),
-        error=storable(result.error or ""),
+        error=storable_error(result.error or ""),
         event_type=item.type,
         event_source=item.source,
         event_id=item.id,
@@ -117,7 +118,14 @@ def record(outbox: Outbox, service: str, version: str, result: Result, now: date
         )
 
 
-Said = DeadLetterResolved | DeadLetterFailed
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """No end: the event needs something that has not come. It is said to who asks again."""
+
+    replay_id: str
+
+
+Said = DeadLetterResolved | DeadLetterFailed | Waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +150,7 @@ def answer(
     said: Said
     if about is not None and about.status != "handled":
         next_one = None if about.status != "dead" else str(about.occurrence)
-        error = storable(about.error or about.status)
+        error = storable_error(about.error or about.status)
         said = DeadLetterFailed(**common, error=error, next_occurrence=next_one, failed_at=now)
     else:
         outcome = "discarded" if replay.discard else "handled"
@@ -159,10 +167,14 @@ def answer_failed(service: str, order: Incoming, replay: Replay, now: datetime) 
         occurrence=str(replay.occurrence),
         replay_id=replay.replay_id,
         service=service,
-        error=storable(order.fault.error if order.fault is not None else ""),
+        error=storable_error(order.fault.error if order.fault is not None else ""),
         failed_at=now,
     )
     return Answer(said, f"{order.id}/answer", order)
+
+
+def answer_waits(order: Incoming, replay: Replay) -> Answer:
+    return Answer(Waits(replay.replay_id), f"{order.id}/answer", order)
 
 
 def say(outbox: Outbox, service: str, answers: Sequence[Answer], now: datetime) -> None:
@@ -173,10 +185,10 @@ def say(outbox: Outbox, service: str, answers: Sequence[Answer], now: datetime) 
         campaign, slash, _ = one.said.replay_id.rpartition("/")
         if slash:
             campaigns.setdefault(campaign, []).append(one)
-        else:
+        elif not isinstance(one.said, Waits):
             _add(outbox, one.said, one.id, one.cause)
     for campaign, group in campaigns.items():
-        for some in (group[start : start + _TOGETHER] for start in range(0, len(group), _TOGETHER)):
+        for some in _parts(group):
             together = DeadLetterBatchAnswered(
                 service=service,
                 campaign_id=campaign,
@@ -186,10 +198,27 @@ def say(outbox: Outbox, service: str, answers: Sequence[Answer], now: datetime) 
             _add(outbox, together, some[0].id, some[0].cause)
 
 
+def _parts(answers: Sequence[Answer]) -> Iterator[list[Answer]]:
+    """What one message carries."""
+    part: list[Answer] = []
+    errors = 0
+    for one in answers:
+        more = len(one.said.error) if isinstance(one.said, DeadLetterFailed) else 0
+        if part and (len(part) == TOGETHER or errors + more > _ERRORS):
+            yield part
+            part, errors = [], 0
+        part.append(one)
+        errors += more
+    if part:
+        yield part
+
+
 def _in_short(said: Said) -> LetterAnswer:
     place = int(said.replay_id.rpartition("/")[2])
     if isinstance(said, DeadLetterResolved):
         return LetterAnswer(place=place, outcome=said.outcome, released=said.released)
+    if isinstance(said, Waits):
+        return LetterAnswer(place=place, outcome="waiting")
     return LetterAnswer(place=place, outcome="failed", error=said.error, next_occurrence=said.next_occurrence)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from schemas import catalogue, envelope
-from schemas.model import Message
+from schemas.model import Message, places
 from shared.broker.frames import UNREADABLE
 from shared.broker.link import Delivery
 from shared.broker.topology import INBOUND
@@ -21,15 +21,6 @@ _CONTROL = re.compile(r"[\x00-\x1f]")
 
 OURS = "/dropfleet/"
 """Sources of our own services begin so."""
-DELIVERIES = 5
-"""At this delivery a message is dead before it is decoded: it may be what kills the process."""
-CAREFUL_FROM = 3
-"""From this delivery on a message is handled alone. The second one is what every restart and lost connection brings;
-a message that kills the process comes a third time, with those that were prefetched beside it, and then dies alone."""
-
-
-def is_suspect(delivery: Delivery) -> bool:
-    return delivery.count >= CAREFUL_FROM - 1
 
 
 def decode(delivery: Delivery, retention: timedelta) -> list[Incoming]:
@@ -37,13 +28,20 @@ def decode(delivery: Delivery, retention: timedelta) -> list[Incoming]:
     pack = _media_type(delivery) == envelope.PACK
     fault = _refused(delivery)
     if fault is not None:
-        return _apart(delivery, fault) if pack else [_unreadable(delivery, fault)]
+        return refused(delivery, fault)
     model = _model(delivery.routing_key)
     if model is not None:
         events = _valid(delivery, model, pack)
         if events is not None:
             return [_incoming(e, delivery, i if pack else None, retention) for i, e in enumerate(events)]
     return list(_one_by_one(delivery, model, pack, retention))
+
+
+def refused(delivery: Delivery, fault: Fault) -> list[Incoming]:
+    """The events of a delivery that is not decoded."""
+    if _media_type(delivery) == envelope.PACK:
+        return _apart(delivery, fault)
+    return [_unreadable(delivery, fault)]
 
 
 def decode_kept(row: Kept, edited: bytes | None = None) -> Incoming:
@@ -86,8 +84,6 @@ def _model(routing_key: str) -> type[Message] | None:
 
 
 def _refused(delivery: Delivery) -> Fault | None:
-    if delivery.count >= DELIVERIES - 1:
-        return Fault("delivery_limit", f"delivered {delivery.count + 1} times and never completed; not decoded")
     if _media_type(delivery) not in (envelope.EVENT, envelope.PACK):
         return Fault(
             "undecodable",
@@ -177,7 +173,7 @@ def _one_by_one(
 
 def _apart(delivery: Delivery, fault: Fault) -> list[Incoming]:
     """A pack that is not decoded, cut into its events all the same, so that each can be replayed. Those that were
-    handled before are known, and the first that was not is what the fault is about."""
+    handled before are known."""
     try:
         bodies = envelope.slices(delivery.body)
         events = [_known_in_part(delivery, json.loads(b), b, n, fault) for n, b in enumerate(bodies)]
@@ -208,14 +204,6 @@ def _unknown(routing_key: str) -> Fault:
     if catalogue.version_of(routing_key) > catalogue.version_of(newest.type):
         return Fault("unknown_version", f"{routing_key!r} is newer than {newest.type!r}, which is known here", True)
     return Fault("unknown_type", f"{routing_key!r} is not a version of {newest.type!r} that ever was published")
-
-
-def places(error: ValidationError) -> str:
-    """The errors of a validation, one a line: where, what. Values are left out: they may be personal."""
-    return "\n".join(
-        f"{'.'.join(str(part) for part in problem['loc']) or '(event)'}: {problem['msg']}"
-        for problem in error.errors(include_input=False, include_url=False, include_context=False)[:50]
-    )
 
 
 def _known_in_part(delivery: Delivery, loose: Any, body: bytes, index: int | None, fault: Fault) -> Incoming:

@@ -72,7 +72,7 @@ class Fold:
         self.results.append(result)
         if result.status == "dead" and result.key is not None:
             self.held[result.key] = item.ref
-        elif self.held.get(item.key or "") == item.ref:
+        elif self.held and self.held.get(item.key or "") == item.ref:
             del self.held[item.key or ""]  # replayed: what became of it holds nobody, also where it waits or is refused
 
     def mark(self, item: Incoming) -> "Mark":
@@ -93,8 +93,8 @@ class Fold:
     def _judge(self, item: Incoming) -> Result:
         if item.replay is not None and item.replay.discard and self._is_dead_letter(item):
             return Result(item, "handled")
-        holder = self.held.get(item.key or "", item.ref)
-        if holder != item.ref and (item.fault is None or item.fault.reason in HOLDING):
+        holder = self.held.get(item.key or "")
+        if holder is not None and holder != item.ref and (item.fault is None or item.fault.reason in HOLDING):
             return self._held(item, holder)
         if item.fault is not None:
             return self._waits(item, item.fault) if item.fault.may_pass else self._dead(item, item.fault)

@@ -3,13 +3,14 @@
 import json
 import math
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from schemas import envelope
 from schemas.decision import Cause
+from schemas.text import storable
 from shared.broker.link import Delivery
 
 _slices = lru_cache(maxsize=1)(envelope.slices)
@@ -63,6 +64,23 @@ class Replay:
     body: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Names an attempt at one event of a message; see `suspects`."""
+
+    message: UUID
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How often one began and did not end, and who began it last and when."""
+
+    begun: int
+    by: str
+    at: datetime
+
+
 @dataclass(slots=True)
 class Incoming:
     """One event, decoded as far as possible. `key` is qualified by its aggregate: `order:ORD-1`."""
@@ -88,6 +106,8 @@ class Incoming:
     """Set on the dead event that a replay handles, on those held behind it, and while a replayed one waits."""
     closes_call: tuple[UUID, int] | None = None
     """Call id and generation that this answer closes."""
+    mark: Mark | None = None
+    """Of the attempt that ends when this is handled; None: nobody doubts it."""
     body: bytes = field(default=b"", repr=False)
 
     @property
@@ -97,6 +117,13 @@ class Incoming:
         return Cause(
             self.id, self.source, self.type, self.subject, self.time, self.ref, self.correlation or self.id, self.trace
         )
+
+    @property
+    def lateness(self) -> float:
+        """Seconds since it was published, by our clock; 0 for what was kept or replayed, and was late before."""
+        if self.time is None or self.kept is not None or self.replay is not None:
+            return 0.0
+        return max(0.0, (datetime.now(UTC) - self.time).total_seconds())
 
     @property
     def is_replayed(self) -> bool:
@@ -134,14 +161,11 @@ class Incoming:
 
 
 def _plain(headers: dict[str, Any]) -> dict[str, Any]:
-    return {_clean(name): _clean(value) if isinstance(value, str) else _json(value) for name, value in headers.items()}
+    return {
+        storable(name): storable(value) if isinstance(value, str) else _json(value) for name, value in headers.items()
+    }
 
 
 def _json(value: Any) -> Any:
     known = isinstance(value, int | bool | None) or (isinstance(value, float) and math.isfinite(value))
-    return value if known else _clean(value)
-
-
-def _clean(value: Any) -> str:
-    """A text that a jsonb takes: no NUL, no lone surrogate."""
-    return str(value).encode(errors="replace").decode().replace("\0", "\ufffd")
+    return value if known else storable(str(value))

@@ -11,12 +11,17 @@ from asyncpg import Connection
 
 from schemas import envelope
 from schemas.runtime import AskedLetter, DeadLetterInspectRequested, DeadLetterReplayRequested, Finding
+from schemas.text import storable_error
 from shared.worker import store
 from shared.worker.fold import Result
 from shared.worker.incoming import Incoming
 
 UNSENT_AFTER = timedelta(seconds=3)
 _LONGEST = 1000
+LONGEST_SECONDS = 5.0
+"""A rehearsal that takes longer is given up: it holds the keys that it is about."""
+BATCH_SECONDS = 1.0
+"""After so much of rehearsals a batch goes on with what is real; the rest of them is left for the next one."""
 
 
 class Rehearsed(Exception):
@@ -87,7 +92,11 @@ def refused(order: Incoming, error: Exception) -> Finding:
     return _finding(order, "would_fail", f"{type(error).__name__}: {error}")
 
 
+def given_up(order: Incoming) -> Finding:
+    return _finding(order, "not_inspected", f"to rehearse it and others took more than {LONGEST_SECONDS:.0f} s")
+
+
 def _finding(order: Incoming, finding: str, detail: str) -> Finding:
     place = int(order.data.replay_id.rpartition("/")[2])
-    said = store.storable(detail)[-_LONGEST:]
+    said = storable_error(detail)[-_LONGEST:]
     return Finding.model_validate({"place": place, "occurrence": order.subject, "finding": finding, "detail": said})

@@ -20,6 +20,7 @@ from shared.worker.incoming import Incoming, Kept, Replay
 from shared.worker.routes import Routes
 
 _ORDERS = (DeadLetterReplayRequested, DeadLetterDiscardRequested)
+_UNDONE = (*HOLDING, "delivery_limit")
 
 
 def is_order(item: Incoming) -> bool:
@@ -35,6 +36,8 @@ class Replays:
         self._orders: list[tuple[Incoming, Replay]] = []
         self._failed: list[tuple[Incoming, Replay]] = []
         """Orders whose transaction failed: nothing of them was done, and that is the answer."""
+        self._waiting: list[tuple[Incoming, Replay]] = []
+        """Orders that were asked again, and whose events still wait for what they need."""
         self._unknown: list[Replay] = []
         """Orders about what is no event of this service: a partner call, an event brought along, or nothing."""
         self.again: set[UUID] = set()
@@ -43,7 +46,7 @@ class Replays:
     @property
     def refs(self) -> list[UUID]:
         """The orders' own references: they are remembered like events."""
-        return [order.ref for order, _ in (*self._orders, *self._failed)]
+        return [order.ref for order, _ in (*self._orders, *self._failed, *self._waiting)]
 
     async def opened(self, con: Connection, items: Sequence[Incoming]) -> list[Incoming]:
         """The items with the dead events that orders are about, at the front, in the place of the orders."""
@@ -51,16 +54,20 @@ class Replays:
         orders = {id(i): i for i in rest if i.fault is None and is_order(i)}
         if not orders:
             return rest
-        self._orders = [(item, deadletter.order_of(item.data)) for item in orders.values()]
-        rows = {k.occurrence: k for k in await store.load_dead(con, [r.occurrence for _, r in self._orders])}
+        asked = [(item, deadletter.order_of(item.data)) for item in orders.values()]
+        rows = {k.occurrence: k for k in await store.load_dead(con, [r.occurrence for _, r in asked])}
+        for item, replay in asked:
+            is_again = _is_under_way(replay, rows.get(replay.occurrence))
+            (self._waiting if is_again else self._orders).append((item, replay))
         self._unknown = [r for _, r in self._orders if r.occurrence not in rows]
         dead = [self._reopened(rows.pop(r.occurrence), r) for _, r in self._orders if r.occurrence in rows]
         dead += [self._brought(r, r.body) for r in self._unknown if r.body and not r.discard]
         return dead + [i for i in rest if id(i) not in orders]
 
     def _takes_failed(self, item: Incoming) -> bool:
-        """Whether it is an order that `batch.refuse` has marked. One that cannot be read is a dead letter itself."""
-        if item.fault is not None and item.fault.reason in HOLDING and is_order(item):
+        """Whether it is an order that cannot be carried out: refused, or the process dies of it. One that cannot be
+        read is a dead letter itself."""
+        if item.fault is not None and item.fault.reason in _UNDONE and is_order(item):
             with contextlib.suppress(ValueError):
                 self._failed.append((item, deadletter.order_of(item.data)))
                 return True
@@ -108,6 +115,7 @@ class Replays:
         """Forgets orders that were carried out before, and the second of two that came together."""
         self._orders = _once(self._orders, known)
         self._failed = _once(self._failed, known)
+        self._waiting = _once(self._waiting, known)
 
     def answers(self, results: Sequence[Result], now: datetime) -> Iterator[Answer]:
         """What came of the orders, and of earlier ones whose events have waited until now."""
@@ -126,10 +134,17 @@ class Replays:
             twin = unsettled.get(replay.occurrence)
             if about is None or about.status != "waiting":
                 yield deadletter.answer(self._service, replay, order, about or twin, released, again, now)
+        for order, replay in self._waiting:
+            yield deadletter.answer_waits(order, replay)
         for order, replay in self._failed:
             yield deadletter.answer_failed(self._service, order, replay, now)
         for replay, about in _earlier(results):
             yield deadletter.answer(self._service, replay, about.item, about, 0, False, now)
+
+
+def _is_under_way(replay: Replay, row: Kept | None) -> bool:
+    """Whether the event waits because of this very order: it will be answered for when that is over."""
+    return row is not None and row.status == "waiting" and row.replay_id == replay.replay_id and not replay.discard
 
 
 def _once(orders: Iterable[tuple[Incoming, Replay]], known: set[UUID]) -> list[tuple[Incoming, Replay]]:

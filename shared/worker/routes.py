@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from schemas.decision import Answered, Decision, Exhausted
+from schemas.model import places
 from schemas.runtime import (
     CallAnswered,
     CallExhausted,
@@ -15,7 +16,6 @@ from schemas.runtime import (
     DeadLetterReplayRequested,
     ReminderDue,
 )
-from shared.worker.decode import places
 from shared.worker.incoming import Fault, Incoming
 from shared.worker.subscription import Aggregate, Answer, Decide, Find, Load, Series, Service, Subscription, Timer
 

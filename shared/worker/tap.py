@@ -12,7 +12,7 @@ log = structlog.get_logger()
 
 BATCH = 128
 """Deliveries saved at once at most."""
-GATHER = 0.1
+GATHER = 0.3
 """Seconds that what came waits for more: nobody waits for what a tap keeps, and many at once cost little more."""
 BATCH_BYTES = 16 * 1024 * 1024
 

@@ -1,5 +1,10 @@
 """Runs batches in the database, whatever it answers: waits while it is away, finds the event it will not take."""
 
+import contextlib
+from collections.abc import Awaitable, Callable
+from os import getpid
+from socket import gethostname
+from typing import TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -11,12 +16,17 @@ from shared.broker.outgoing import Outgoing
 from shared.database import connection
 from shared.health import Health
 from shared.worker import store
-from shared.worker.batch import Batch, Desk, Handling, refuse
+from shared.worker.batch import Batch, Desk
+from shared.worker.deciding import refuse
 from shared.worker.fold import Result, is_our_own
+from shared.worker.handling import Handling
+from shared.worker.incoming import Attempt, Mark
 from shared.worker.replays import is_order
 from shared.worker.trouble import Trouble, diagnose, sqlstate
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 
 class GaveUp(Exception):
@@ -31,9 +41,12 @@ class Transactor:
         self._pool = pool
         self._health = health
         self._pause_after = pause_after
+        self._name = f"{gethostname()}/{getpid()}"
         self.dead_running = 0
         self._to_regain = 0
         """Events to be handled running until the last pause is forgotten."""
+        self._begun: Mark | None = None
+        """The attempt under way."""
         self.sent: list[UUID] = []
         """Batches whose messages are confirmed: their outgoing rows go with the next batch's transaction."""
         self.stopping = False
@@ -60,7 +73,7 @@ class Transactor:
     async def handle(self, batch: Batch) -> list[Batch]:
         """The batch as it was committed, in one or, where an event had to be singled out, several parts."""
         try:
-            await self._until_done(batch)
+            await self._until_done(lambda: self._once(batch))
             return [batch]
         except GaveUp:
             raise
@@ -71,7 +84,7 @@ class Transactor:
                 if is_order(batch.items[0]) and not batch.step_by_step:
                     return await self.handle(Batch(batch.items, step_by_step=True))
                 refuse(batch.items[0], error)
-                await self._until_done(batch)
+                await self._until_done(lambda: self._once(batch))
                 return [batch]
             batch.left = []  # of the try that failed
             log.warning("batch.split", events=len(batch.items), sqlstate=sqlstate(error), error=str(error))
@@ -85,14 +98,33 @@ class Transactor:
             parts[-1].left = batch.left
         return parts
 
-    async def _until_done(self, batch: Batch) -> None:
+    async def load_attempts(self, message: UUID) -> dict[int, Attempt]:
+        """What is known of attempts at a message, by the place of the event in it."""
+
+        async def look() -> dict[int, Attempt]:
+            async with connection(self._pool) as con:
+                return await store.load_attempts(con, message)
+
+        return await self._until_done(look)
+
+    async def begin_attempt(self, mark: Mark) -> None:
+        """Is stored before the attempt is made."""
+
+        async def begin() -> None:
+            async with connection(self._pool) as con:
+                await store.begin_attempt(con, mark, self._name)
+            self._begun = mark
+
+        await self._until_done(begin)
+
+    async def _until_done(self, work: Callable[[], Awaitable[T]]) -> T:
         """Tries until the database has taken it. Raises what singles out an event (the database refuses it, or
         a look-up or a load raises), and GaveUp."""
         backoff = Backoff(longest=LONGEST_AWAY)
         races = 0
         while True:
             try:
-                return await self._once(batch)
+                return await work()
             except Exception as error:
                 match diagnose(error):
                     case Trouble.AWAY:
@@ -113,6 +145,7 @@ class Transactor:
             if batch.outgoing:  # noted before anything is awaited: whoever is cut off from here on leaves it behind
                 self.unsent[batch.id] = batch.outgoing
             self.in_doubt = False
+        self._begun = None
         self._forget(sent)
         self._health.ready("database")
         self._health.ready("setup")
@@ -131,7 +164,16 @@ class Transactor:
         after a few of them the events would be dead letters."""
         self._health.not_ready("setup", f"the database refuses this service: {sqlstate(error)}: {error}")
         log.error("worker.not_set_up", error=str(error), hint="run `fleet migrate`; is the role right?")
+        await self._take_back_attempt()
         await self._pass_time(error, backoff)
+
+    async def _take_back_attempt(self) -> None:
+        """It waits for a person: sessions that end meanwhile say nothing about its event."""
+        if self._begun is not None:
+            with contextlib.suppress(Exception):
+                async with connection(self._pool) as con:
+                    await store.take_back_attempt(con, self._begun)
+                self._begun = None
 
     async def _pass_time(self, error: BaseException, backoff: Backoff) -> None:
         if self.stopping:

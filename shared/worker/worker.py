@@ -19,7 +19,7 @@ from shared.health import Health
 from shared.settings import Runtime
 from shared.worker import reminders, store
 from shared.worker.batch import Desk
-from shared.worker.session import Session
+from shared.worker.session import Session, Wake
 from shared.worker.transact import Transactor
 from shared.worker.trouble import Trouble, diagnose
 
@@ -48,9 +48,7 @@ class Worker:
         self._link: Link | None = None
         self._session: Session | None = None
         self._sweep_at, self._measure_at = monotonic() + SWEEP_EVERY, monotonic() + MEASURE_EVERY
-        self.saved = asyncio.Event()
-        """A batch made calls or reminders."""
-        self.due = asyncio.Event()
+        self.wake = Wake()
         health.not_ready("broker", "not connected yet")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -79,7 +77,7 @@ class Worker:
         await self._check()
         self._link = link
         await self._send_left_over()
-        self._session = Session(self._desk, link, self._transactor, self._runtime, self.saved)
+        self._session = Session(self._desk, link, self._transactor, self._runtime, self.wake)
         running = asyncio.create_task(self._session.run(stop))
         started = monotonic()
         try:
@@ -120,8 +118,8 @@ class Worker:
             await asyncio.sleep(jittered(misses, 1.0, LONGEST_AWAY) if misses else TICK_SECONDS)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1.0 - TICK_SECONDS):
-                    await self.due.wait()
-            self.due.clear()
+                    await self.wake.due.wait()
+            self.wake.due.clear()
             try:
                 await self._carry_on()
             except Exception as error:
@@ -143,7 +141,7 @@ class Worker:
             return
         async with connection(self._pool) as con:
             if not self._transactor.paused:
-                session.offer(await store.load_due(con, self._runtime.batch_events))
+                session.intake.offer(await store.load_due(con, self._runtime.batch_events))
         blocked = self._link is not None and await self._link.blocked()
         self._health.tell("blocked", "the broker blocks publishers (memory or disk alarm)" if blocked else None)
         self._health.tell("paused", "too many dead letters running" if self._transactor.paused else None)

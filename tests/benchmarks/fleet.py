@@ -3,9 +3,9 @@
     python -m tests.benchmarks.fleet [--json] [--orders N] [--rounds R] [--no-peer]
 
 Each round: N orders at once, which gives the most that the fleet does; then half as many at half that pace, which gives
-how long each hop takes (from when an event says it was published until it is handled); then the same number as DBOS
-workflows on the same PostgreSQL and the same ERP. What DBOS does less is said in the report. An order is done when it
-is completed and nothing of any order is open.
+how long each hop takes (from when an event says it was published until it is handled); then the same orders again, step
+for step, as DBOS workflows on the same PostgreSQL against the same sandbox. What DBOS does less is said in the report.
+An order is done when it is completed and nothing of any order is open.
 """
 
 import asyncio
@@ -57,6 +57,9 @@ class Rounds:
     peers: list[Figures] = field(default_factory=list)
     tuning: dict[int, float] = field(default_factory=dict)
     """The peer's orders a second by concurrency."""
+    peer_steps: float = 0.0
+    """An order, of which `peer_calls` call a partner."""
+    peer_calls: float = 0.0
 
 
 async def burst(place: Ground, orders: int) -> Burst:
@@ -79,7 +82,8 @@ async def measure(orders: int, rounds: int, with_peer: bool, progress: Progress)
         progress.update(task, description="warming up")
         await place.through(WARM)
         if with_peer:
-            result.tuning = {c: (await place.peer(orders, c)).per_second for c in CONCURRENCIES}
+            some = await place.scripts(WARM)
+            result.tuning = {c: (await place.peer(some, c)).per_second for c in CONCURRENCIES}
         for number in range(rounds):
             progress.update(task, advance=1, description=f"round {number + 1} of {rounds}")
             result.bursts.append(await burst(place, orders))
@@ -90,7 +94,10 @@ async def measure(orders: int, rounds: int, with_peer: bool, progress: Progress)
                 result.ages[slot] = {le: known.get(le, 0.0) + count for le, count in buckets.items()}
             if with_peer:
                 best = max(result.tuning, key=lambda c: result.tuning[c])
-                result.peers.append(await place.peer(orders, best))
+                scripts = await place.scripts(orders)
+                result.peers.append(await place.peer(scripts, best))
+                result.peer_steps = sum(len(script.steps) for script in scripts) / orders
+                result.peer_calls = sum(script.calls for script in scripts) / orders
         result.resident_mb = {name: one.resident_mb for name, one in of_all(place.processes).items()}
     return result
 
@@ -117,6 +124,8 @@ def summary(rounds: Rounds) -> dict[str, Any]:
         found["dbos"] = {
             "orders_per_second": round(median(p.per_second for p in rounds.peers), 2),
             "cpu_ms_per_order": round(median(p.cpu_us for p in rounds.peers) / 1000),
+            "steps_per_order": round(rounds.peer_steps, 1),
+            "calls_per_order": round(rounds.peer_calls, 1),
             "tuning": {str(c): round(rate, 1) for c, rate in rounds.tuning.items()},
         }
         found["ratio_to_dbos"] = round(

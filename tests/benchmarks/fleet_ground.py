@@ -6,8 +6,9 @@ The sandbox partners answer and act at once (pace 0), so that what is measured i
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import cycle, islice
 from time import perf_counter
 
 import aiohttp
@@ -23,9 +24,10 @@ from schemas.model import Message
 from schemas.order import OrderPlaced, OrderPlacedV1
 from shared.broker.publisher import Publisher
 from shared.broker.publisher import running as publishing
-from tests.benchmarks import ages
+from tests.benchmarks import ages, peer_script
 from tests.benchmarks.ages import Ages
 from tests.benchmarks.hop_ground import process
+from tests.benchmarks.peer_script import Script
 from tests.benchmarks.window import Figures
 from tests.conftest import fresh_database
 
@@ -101,13 +103,23 @@ class Ground:
                     found |= ages.read(service, await answer.text())
         return found
 
-    async def peer(self, orders: int, concurrency: int) -> Figures:
-        """So many orders as DBOS workflows, in an empty database of the same server; the fleet waits meanwhile."""
+    async def scripts(self, orders: int) -> list[Script]:
+        """What the fleet did for the orders that it completed last."""
+        return await peer_script.load_from(self._con, orders)
+
+    async def peer(self, scripts: Sequence[Script], concurrency: int) -> Figures:
+        """The same again as DBOS workflows, in an empty database of the same server; the fleet waits meanwhile. As
+        many more go first to warm up as run at once."""
+        file = self._site.folder / "scripts.jsonl"
+        peer_script.save(file, [*islice(cycle(scripts), concurrency), *scripts])
+        environment = {**os.environ}
+        for service in CONSUMERS:
+            environment |= self._members.members[service].environment
         async with fresh_database(self._database_url) as url:
-            arguments = (url, str(orders), str(concurrency), str(concurrency), f"{self._members.sandbox_url}/erp")
+            arguments = (url, str(file), str(concurrency), str(concurrency))
             pipe = asyncio.subprocess.PIPE
-            module = "tests.benchmarks.peer_dbos"
-            async with process(module, *arguments, environment=dict(os.environ), output=pipe) as child:
+            module = "tests.benchmarks.peer_order"
+            async with process(module, *arguments, environment=environment, output=pipe) as child:
                 said, _ = await child.communicate()
         return Figures(**json.loads(said.splitlines()[-1]))
 

@@ -1,203 +1,164 @@
 """Does a hop slow down as the inbox grows? The same hop on an empty inbox and on one with millions of events.
 
-    python -m tests.benchmarks.growth [--rows N] [--events N] [--rounds R] [--json]
+    python -m tests.benchmarks.growth [--rows N] [--events N] [--rounds R] [--keep] [--json]
 
-Both inboxes are on the same private server, in a database each; the rounds take turns, and so does who goes first. The
-full inbox has random references, as events have, on the days of the last three weeks; its index is as full as random
-insertion leaves one. The first round is not measured: in it the caches fill.
+Both inboxes are on the same private server, in a database each, and take turns in changing order. The full one has
+random references, as events have, over three whole weeks, and its index is as full as random insertion leaves one.
 
-Each run begins in the midst of a checkpoint's interval, as nearly every event does: what PostgreSQL writes whole at a
-page's first change after a checkpoint (of the current week's index: once in five minutes) is written before it.
+The first change of a page after a checkpoint writes the whole page, so an inbox with a large index is slower for some
+seconds of each five minutes. Both are measured: `full`, when the worker's own statements have been at work since the
+last checkpoint for as many events as change nearly every page of the current week's index, and `right after a
+checkpoint`. `over five minutes` is the first, less the seconds that the second shows to be lost.
 """
 
 import asyncio
-import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from functools import partial
+from math import exp
+from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import Annotated, Any
 
-import asyncpg
 import typer
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 from schemas import envelope
-from shared.worker import store
-from tests.benchmarks import hop_report
+from tests.benchmarks import growth_inbox, turns
 from tests.benchmarks.hop import OURS
-from tests.benchmarks.hop_ground import Ground, ground, prepare
-from tests.benchmarks.hop_service import NAME
+from tests.benchmarks.hop_ground import MIGRATIONS, Ground, ground
+from tests.benchmarks.kept import filled
 from tests.benchmarks.window import Figures
-from tests.conftest import execute, fresh_database
 
-KNOWN = store.KNOWN_IN_INBOX
 AIM = 0.9
-DAYS = 21
-ROWS_A_PAGE = 160
-"""Of the index. Three times as many random rows as the current week's index has pages leave few of them untouched."""
-KINDS = ("single", "packed")
-MAKE_PARTITION = (
-    "do $$ declare monday date := date_trunc('week', current_date - {days})::date; begin "
-    "execute format('create table if not exists inbox_%s partition of inbox for values from (%L) to (%L)', "
-    "to_char(monday, 'YYYYMMDD'), monday, monday + 7); end $$"
-)
+KINDS = {"single": envelope.EVENT, "packs": envelope.PACK}
+EMPTY, FULL, AFTER = "empty", "full", "full, right after a checkpoint"
+CHECKPOINTS = 300.0
+"""Seconds between two; PostgreSQL's default."""
+MODULE = "tests.benchmarks.hop_service"
 
 
-@dataclass
-class Rounds:
-    rows: int
-    events: int
-    filled_seconds: float
-    plan: dict[str, Any]
-    figures: dict[tuple[str, bool], list[Figures]] = field(default_factory=dict)
-    """By kind of message in, and whether the inbox is full."""
+class Inboxes:
+    """The empty one and the full one, where the hop runs in turn."""
+
+    def __init__(self, place: Ground, full: str) -> None:
+        self._place = place
+        self._full = full
+        self._empty = place.database_url
+        self._settled: str | None = None
+        """The last checkpoint when the full one was settled."""
+
+    async def hop(self, inbox: str, kind: str, events: int) -> Figures:
+        place = self._place
+        place.use(self._empty if inbox == EMPTY else self._full)
+        await place.clear(inbox=inbox == EMPTY, checkpoint=inbox == AFTER)
+        if inbox == FULL:
+            await self._settle()
+        await place.fill(events, KINDS[kind])
+        day = await place.value("select current_date")
+        tables = (f"{OURS[0]} where received_on >= '{day}'", OURS[1])
+        return await place.hop(MODULE, events=events, warm=events // 10, tables=tables)
+
+    async def _settle(self) -> None:
+        checkpoint = await self._place.value("select checkpoint_lsn::text from pg_control_checkpoint()")
+        if checkpoint != self._settled:
+            await growth_inbox.settle(self._full, await growth_inbox.load_pages(self._full))
+            self._settled = checkpoint
 
 
-@asynccontextmanager
-async def full_inbox(superuser_url: str, rows: int) -> AsyncIterator[str]:
-    """A database like the ground's, whose inbox knows so many events."""
-    async with fresh_database(superuser_url) as url:
-        await prepare(url)
-        con = await asyncpg.connect(url, server_settings={"search_path": NAME}, command_timeout=3600)
-        try:
-            for days in range(0, DAYS, 7):
-                await con.execute(MAKE_PARTITION.format(days=days))
-            await con.execute(MAKE_PARTITION.format(days=DAYS - 1))
-            await con.execute("alter table inbox drop constraint inbox_pkey")
-            await con.execute(
-                "insert into inbox (ref, received_on) select gen_random_uuid(), current_date - n % $2::int "
-                "from generate_series(1, $1::int) n",
-                rows,
-                DAYS,
-            )
-            await con.execute("set maintenance_work_mem = '512MB'")
-            await con.execute("alter table inbox add primary key (ref, received_on) with (fillfactor = 70)")
-            await con.execute("vacuum analyze inbox")
-        finally:
-            await con.close()
-        yield url
-
-
-async def measure(rows: int, events: int, rounds: int, progress: Progress) -> Rounds:
-    task = progress.add_task(f"filling an inbox with {rows:,} events", total=rounds + 2)
+async def measure(rows: int, events: int, rounds: int, keep: bool, progress: Progress) -> dict[str, Any]:
+    task = progress.add_task(f"an inbox with {rows:,} events", total=None)
     started = perf_counter()
-    async with ground() as place, full_inbox(place.database_url, rows) as full:
-        urls = {False: place.database_url, True: full}
-        found = Rounds(rows, events, perf_counter() - started, await plan_of_load_known(full))
-        progress.update(task, advance=1, description="warming up")
-        await one_round(place, urls, found, first=False)
-        for number in range(rounds):
-            progress.update(task, advance=1, description=f"round {number + 1} of {rounds}")
-            for key, figures in (await one_round(place, urls, found, first=bool(number % 2))).items():
-                found.figures.setdefault(key, []).append(figures)
-    return found
+    made_of = (MIGRATIONS, Path(growth_inbox.__file__), rows)
+    async with (
+        ground() as place,
+        filled(place.server_url, "growth", made_of, lambda url: growth_inbox.fill(url, rows), keep) as full,
+    ):
+        seconds = perf_counter() - started
+        progress.remove_task(task)
+        inboxes = Inboxes(place, full)
+        contenders = {
+            f"{inbox}, {kind}": partial(inboxes.hop, inbox, kind, events)
+            for inbox, kind in (
+                (EMPTY, "single"),
+                (FULL, "single"),
+                (EMPTY, "packs"),
+                (FULL, "packs"),
+                (AFTER, "single"),
+            )
+        }
+        found = await turns.in_turn(contenders, rounds, progress)
+        pages = await growth_inbox.load_pages(full)
+        return summary(rows, events, found, pages) | {
+            "filled_seconds": round(seconds, 1),
+            "look_up_of_256": await growth_inbox.load_plan(full),
+        }
 
 
-async def one_round(
-    place: Ground, urls: dict[bool, str], found: Rounds, first: bool
-) -> dict[tuple[str, bool], Figures]:
-    """Each kind on each inbox; `first` says whether the full one begins."""
-    touched = found.rows // ROWS_A_PAGE
-    return {
-        (kind, full): await hop(place, urls[full], full, found.events, kind, touched)
-        for kind in KINDS
-        for full in (first, not first)
-    }
-
-
-async def hop(place: Ground, url: str, full: bool, events: int, kind: str, touched: int) -> Figures:
-    """`touched` is how many rows change nearly every page of the current week's index."""
-    place.use(url)
-    await place.clear(inbox=not full)
-    if full:
-        await execute(
-            url, f"insert into {NAME}.inbox (ref) select gen_random_uuid() from generate_series(1, {touched})"
-        )
-    await place.fill(events, envelope.PACK if kind == "packed" else envelope.EVENT)
-    return await place.hop("tests.benchmarks.hop_service", events=events, warm=events // 10, tables=OURS)
-
-
-async def plan_of_load_known(url: str) -> dict[str, Any]:
-    """What one look-up of 256 new events does: partitions visited, how, pages, ms."""
-    con = await asyncpg.connect(url, server_settings={"search_path": NAME})
-    try:
-        await con.execute(f"prepare known(uuid[]) as {KNOWN}; set plan_cache_mode = force_generic_plan")
-        refs = await con.fetchval("select array_agg(gen_random_uuid())::text from generate_series(1, 256)")
-        for _ in range(2):  # once to fill the caches
-            said = await con.fetchval(f"explain (analyze, buffers, format json) execute known('{refs}')")
-    finally:
-        await con.close()
-    [plan] = json.loads(said)
-    scans = [node for node in nodes(plan["Plan"]) if "Relation Name" in node and node["Actual Loops"]]
-    return {
-        "partitions": sum(1 for node in scans),
-        "how": sorted({node["Node Type"] for node in scans}),
-        "pages": plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"],
-        "ms": round(plan["Execution Time"], 2),
-    }
-
-
-def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
-    return [plan, *(node for part in plan.get("Plans", ()) for node in nodes(part))]
-
-
-def summary(found: Rounds) -> dict[str, Any]:
+def summary(rows: int, events: int, found: turns.Found, pages: int) -> dict[str, Any]:
     """The document that `--json` prints. Ratios are medians of the rounds' ratios."""
-    pairs = {kind: zip(found.figures[kind, True], found.figures[kind, False], strict=True) for kind in KINDS}
+    between = {kind: turns.ratio(found, f"{FULL}, {kind}", f"{EMPTY}, {kind}") for kind in KINDS}
+    lost = lost_by_checkpoint(found, events, pages)
     return {
-        "rows": found.rows,
-        "events": found.events,
-        "rounds": len(found.figures["single", True]),
-        "filled_seconds": round(found.filled_seconds, 1),
-        "inboxes": {
-            f"{'full' if full else 'empty'}, {kind}": hop_report.contender(figures)
-            for (kind, full), figures in found.figures.items()
-        },
+        "rows": rows,
+        "events": events,
+        "rounds": len(found[f"{EMPTY}, single"]),
+        "pages_of_index": pages,
+        "inboxes": turns.contenders(found),
         "full_to_empty": {
-            kind: round(median(full.per_second / empty.per_second for full, empty in found), 3)
-            for kind, found in pairs.items()
+            kind: {
+                "over five minutes": round(between[kind] * (1 - lost / CHECKPOINTS), 3),
+                "between checkpoints": between[kind],
+                "by CPU": turns.cpu_ratio(found, f"{FULL}, {kind}", f"{EMPTY}, {kind}"),
+                "of each round": turns.ratios(found, f"{FULL}, {kind}", f"{EMPTY}, {kind}"),
+            }
+            for kind in KINDS
         },
-        "look_up_of_256": found.plan,
+        "right_after_checkpoint": turns.ratio(found, f"{AFTER}, single", f"{EMPTY}, single"),
+        "seconds_lost_by_checkpoint": round(lost, 1),
     }
 
 
-def show(found: dict[str, Any]) -> None:
-    table = Table(title=f"One hop, {found['rows']:,} events in the inbox", title_justify="left")
-    for name in ("inbox, messages in", "events/s", "min-max", "CPU µs/event"):
-        table.add_column(name, justify="left" if name.startswith("inbox") else "right", no_wrap=True)
-    for name, row in found["inboxes"].items():
-        span = f"{row['lowest']:,}-{row['highest']:,}"
-        table.add_row(name, f"{row['events_per_second']:,}", span, f"{row['cpu_us_per_event']:,}")
-    console = Console()
-    console.print(table)
-    for kind, ratio in found["full_to_empty"].items():
-        colour = "green" if ratio >= AIM else "red"
-        console.print(f"full ÷ empty, {kind}: [{colour}]{ratio:.2f}[/] (aim ≥ {AIM:g})", highlight=False)
+def lost_by_checkpoint(found: turns.Found, events: int, pages: int) -> float:
+    """Seconds that writing whole pages costs until all pages of the index are written once. A run of random events,
+    measured from its tenth on, met a part of them."""
+    runs = zip(found[f"{AFTER}, single"], found[f"{FULL}, single"], strict=True)
+    measured = 0.9 * events * max(0.0, median(1 / after.per_second - 1 / full.per_second for after, full in runs))
+    return measured / (exp(-0.1 * events / pages) - exp(-events / pages))
+
+
+def show(found: dict[str, Any], console: Console) -> None:
+    console.print(turns.table(f"One hop, {found['rows']:,} events in the inbox", found["inboxes"]))
+    for kind, ratios in found["full_to_empty"].items():
+        colour = "green" if ratios["over five minutes"] >= AIM else "red"
+        over, between = ratios["over five minutes"], ratios["between checkpoints"]
+        console.print(
+            f"full ÷ empty, {kind}: [{colour}]{over:.2f}[/] (aim ≥ {AIM:g}); between checkpoints {between:.2f}, "
+            f"by CPU per event {ratios['by CPU']:.2f}"
+        )
+    console.print(
+        f"Right after a checkpoint, single: {found['right_after_checkpoint']:.2f} for some seconds; one costs "
+        f"{found['seconds_lost_by_checkpoint']} s of five minutes."
+    )
     known = found["look_up_of_256"]
     console.print(
-        f"{found['rounds']} rounds in turn, {found['events']} events each. Looking up 256 events: {known['ms']} ms, "
-        f"{known['partitions']} partitions, {known['pages']} pages, {', '.join(known['how'])}.",
-        highlight=False,
+        f"{found['rounds']} rounds in turn, {found['events']} events each; filled in {found['filled_seconds']} s. "
+        f"Looking up 256 events: {known['ms']} ms, {known['partitions']} partitions, {known['pages']} pages, "
+        f"{', '.join(known['how'])}."
     )
 
 
 def main(
-    rows: Annotated[int, typer.Option(min=1000, help="Events that the full inbox knows.")] = 10_000_000,
-    events: Annotated[int, typer.Option(min=1000, help="In each run.")] = 20_000,
-    rounds: Annotated[int, typer.Option(min=1, help="Measured; one more comes first and is not.")] = 5,
+    rows: Annotated[int, typer.Option(min=10_000, help="Events that the full inbox knows.")] = 10_000_000,
+    events: Annotated[int, typer.Option(min=1000, help="In each run.")] = 6_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Measured; one more comes first and is not.")] = 4,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the full inbox for the next run.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Measure a hop on an empty inbox and on a full one."""
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        found = summary(asyncio.run(measure(rows, events, rounds, progress)))
-    if as_json:
-        print(json.dumps(found, indent=2))
-    else:
-        show(found)
+        found = asyncio.run(measure(rows, events, rounds, keep, progress))
+    turns.tell(found, as_json, show)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from shared.service import release_version
 from shared.settings import Runtime, read
 from shared.worker.batch import Desk
 from shared.worker.routes import Routes
-from shared.worker.session import Session
+from shared.worker.session import Session, Wake
 from shared.worker.transact import Transactor
 from tests.benchmarks.hop_orders import bodies
 from tests.benchmarks.hop_service import NAME, SERVICE
@@ -91,7 +91,7 @@ async def main(events: int, warm: int, packed: bool) -> None:
     async with open_pool(runtime.database_url, NAME, health, stop) as pool:
         link: Any = Memory(deliveries(events, packed), window, stop)
         transactor = Transactor(desk, pool, health, runtime.pause_after)
-        await Session(desk, cast(Link, link), transactor, runtime, asyncio.Event()).run(stop)
+        await Session(desk, cast(Link, link), transactor, runtime, Wake()).run(stop)
     print(json.dumps(asdict(window.figures())), flush=True)
 
 

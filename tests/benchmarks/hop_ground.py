@@ -6,7 +6,7 @@ The journal's queue is taken away, so that one message published is one message 
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import islice
 from pathlib import Path
@@ -18,7 +18,7 @@ import asyncpg
 import psutil
 from aiormq.abc import DeliveredMessage
 
-from deploy.local.stack import STACKS, running
+from deploy.local.stack import STACKS, Stack, running
 from schemas import envelope
 from schemas.order import OrderPlaced
 from shared.broker import management, topology
@@ -46,8 +46,17 @@ class WrongCount(Exception):
 class Ground:
     """Runs one contender at a time, as a process of its own, and watches what it publishes."""
 
-    def __init__(self, amqp_url: str, management_url: str, database_url: str, link: Link) -> None:
+    def __init__(
+        self,
+        amqp_url: str,
+        management_url: str,
+        server_url: str,
+        database_url: str,
+        link: Link,
+        servers: Sequence[psutil.Process],
+    ) -> None:
         self.amqp_url = amqp_url
+        self.server_url = server_url
         self.environment = {
             **os.environ,
             "FLEET_AMQP_URL": amqp_url,
@@ -57,6 +66,7 @@ class Ground:
         }
         self.use(database_url)
         self._link = link
+        self._servers = servers
         self._window: Window | None = None
         self._over = asyncio.Event()
 
@@ -84,7 +94,8 @@ class Ground:
     async def hop(
         self, module: str, *arguments: str, events: int, warm: int, tables: tuple[str, str], workers: int = 1
     ) -> Figures:
-        """Runs the contender, in so many processes, on the filled queue. Raises WrongCount, TimeoutError."""
+        """Runs the contender, in so many processes, on the filled queue. The rows of both tables (each may be followed
+        by a condition) must be as many more as there were events. Raises WrongCount, TimeoutError."""
         self._over.clear()
         before = await self._counts(tables)
         async with AsyncExitStack() as running:
@@ -92,7 +103,9 @@ class Ground:
                 await running.enter_async_context(process(module, *arguments, environment=self.environment))
                 for _ in range(workers)
             ]
-            self._window = Window(warm, events, *(psutil.Process(worker.pid) for worker in processes))
+            self._window = Window(
+                warm, events, *(psutil.Process(worker.pid) for worker in processes), servers=self._servers
+            )
             ends = [asyncio.create_task(worker.wait()) for worker in processes]
             ends.append(asyncio.create_task(self._over.wait()))
             await asyncio.wait(ends, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
@@ -108,12 +121,13 @@ class Ground:
     async def _counts(self, tables: tuple[str, str]) -> list[int]:
         return [int(await self.value(f"select count(*) from {table}")) for table in tables]
 
-    async def clear(self, inbox: bool = True) -> None:
-        """Empty tables (the inbox too, or as it is), and nothing of the last contender left to be written to disk
-        during the next one."""
+    async def clear(self, inbox: bool = True, checkpoint: bool = True) -> None:
+        """Empty tables (the inbox too, or as it is), and after a checkpoint nothing of the last contender left to be
+        written to disk during the next one."""
         tables = [f"{NAME}.outgoing", f"{NAME}.hop_order", *([f"{NAME}.inbox"] if inbox else [])]
         await execute(self.database_url, f"truncate {', '.join(tables)}, peer_inbox, peer_order, peer_outbox")
-        await execute(self.database_url, "checkpoint")
+        if checkpoint:
+            await execute(self.database_url, "checkpoint")
 
     async def value(self, query: str) -> Any:
         connection = await asyncpg.connect(self.database_url)
@@ -136,12 +150,26 @@ async def ground() -> AsyncIterator[Ground]:
             await prepare(database)
             try:
                 async with open_link(amqp_url, "benchmark") as link, await aio_pika.connect(amqp_url) as watching:
-                    one = Ground(amqp_url, stack.addresses.management_url, database, link)
+                    addresses = stack.addresses
+                    one = Ground(
+                        amqp_url,
+                        addresses.management_url,
+                        addresses.database_url,
+                        database,
+                        link,
+                        server_processes(stack),
+                    )
                     channel = await (await watching.channel()).get_underlay_channel()
                     await channel.basic_consume(OUT, one.on_outgoing, no_ack=True)
                     yield one
             finally:
                 await api.delete("vhosts", name)
+
+
+def server_processes(servers: Stack) -> list[psutil.Process]:
+    """Of broker and database."""
+    records = (servers.rabbitmq.record, servers.postgres.record)
+    return [psutil.Process(record.process.pid) for record in records if record.process is not None]
 
 
 async def prepare(database: str) -> None:

@@ -10,6 +10,7 @@ once and stored as it is sent; a redelivered event whose message may not have be
 import asyncio
 import sys
 from datetime import UTC, datetime
+from typing import cast
 from uuid import UUID, uuid5
 
 import asyncpg
@@ -85,7 +86,7 @@ async def main(amqp_url: str, database_url: str, prefetch: int) -> None:
         @broker.subscriber(queue, ack_policy=AckPolicy.NACK_ON_ERROR)
         async def on_order_placed(event: Event[OrderPlaced]) -> None:
             async with pool.acquire() as con:
-                outgoing = await save(con, event)
+                outgoing = await save(cast(asyncpg.Connection, con), event)
             if outgoing is not None:
                 id, body = outgoing
                 await broker.publish(

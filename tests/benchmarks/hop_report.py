@@ -31,6 +31,7 @@ def contender(figures: Sequence[Figures]) -> dict[str, float]:
         "lowest": round(min(rates)),
         "highest": round(max(rates)),
         "cpu_us_per_event": round(median(f.cpu_us for f in figures)),
+        "system_us_per_event": round(median(f.system_us for f in figures)),
         "peak_mb": round(max(f.peak_mb for f in figures)),
     }
 

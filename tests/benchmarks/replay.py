@@ -23,6 +23,7 @@ from time import perf_counter
 from typing import Annotated, Any
 from uuid import uuid4
 
+import aio_pika
 import asyncpg
 import psutil
 import typer
@@ -33,8 +34,9 @@ import services.control_room
 from deploy.local.stack import STACKS, running
 from schemas import envelope
 from schemas.payment import PaymentApproved
-from services.control_room.campaign import orders, store
+from services.control_room.campaign import orders
 from services.control_room.campaign.orders import Person
+from services.control_room.campaign.reading import store
 from services.control_room.campaign.state import Campaign, Status
 from services.control_room.servers import SCHEMA, reading
 from shared.broker import management
@@ -178,11 +180,10 @@ async def _replayed(place: Place, letters: int, service: psutil.Process, room: p
 
 
 async def _consumes(place: Place) -> bool:
-    """Whether the mended service has come up."""
-    found = await place.value(
-        f"select count(*) from pg_stat_activity where datname = current_database() and application_name = '{NAME}'"
-    )
-    return bool(found)
+    """Whether the mended service is up: replaying is measured, not starting."""
+    async with await aio_pika.connect(place.amqp_url) as connection:
+        queue = await (await connection.channel()).declare_queue(NAME, passive=True)
+        return bool(queue.declaration_result.consumer_count)
 
 
 def _cpu(process: psutil.Process) -> float:

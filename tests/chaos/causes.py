@@ -5,12 +5,11 @@ led to them, so it is looked for among what may have followed from the journal's
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID, uuid5
 
 from schemas import catalogue, envelope
 from schemas.runtime import ReminderDue
-from shared.worker.outbox import source_of
 
 POSITIONS = 12
 """Calls of one decision that are looked for."""
@@ -18,16 +17,26 @@ POSITIONS = 12
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event of the journal. `cause`: the id that it names."""
+    """One event of the journal. `cause`: the id that it names; `to`: the service that a command was sent to."""
 
     source: str
     id: str
     type: str
     cause: str | None
+    to: str | None = None
+    known_as: UUID | None = None
+    """What the inbox calls it, where it is one order of several that came in one event."""
 
     @property
     def ref(self) -> UUID:
-        return envelope.reference(self.source, self.id)
+        return self.known_as or envelope.reference(self.source, self.id)
+
+    def orders(self, occurrences: Sequence[str]) -> list["Entry"]:
+        """What control_room asks about several dead letters, as a service takes it: each for itself."""
+        return [
+            replace(self, id=f"{self.id}/{place}", known_as=envelope.reference(str(self.ref), occurrence))
+            for place, occurrence in enumerate(occurrences)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +54,9 @@ def without_cause(entries: Sequence[Entry], memories: Mapping[str, Memory]) -> l
     causes = {entry.id for entry in entries}
     reminders: set[str] = set()
     for service, memory in memories.items():
-        causes |= {str(call) for call in _calls(service, memory, refs)}
-        reminders |= {_reminder(service, name, ref) for name in memory.reminders for ref in refs}
+        known = refs & memory.handled
+        causes |= {str(call) for call in _calls(service, memory, known)}
+        reminders |= {_reminder(service, name, ref) for name in memory.reminders for ref in known}
     return [
         entry
         for entry in entries
@@ -76,9 +86,7 @@ def not_handled(entries: Sequence[Entry], memories: Mapping[str, Memory]) -> lis
 
 
 def _consumers(entry: Entry) -> tuple[str, ...]:
+    if entry.to is not None:
+        return (entry.to,)
     known = catalogue.by_type().get(entry.type)
-    if known is None:
-        return ()
-    if known.kind == "command":  # those of one service to itself
-        return tuple(service for service in known.consumers if source_of(service) == entry.source)
-    return known.consumers
+    return known.consumers if known is not None else ()

@@ -16,7 +16,7 @@ from tests.chaos.field import Field
 from tests.chaos.victim import STEPS
 from tests.integration.worker.bench import until
 
-INJECTED_WITHIN = 150.0
+INJECTED_WITHIN = 240.0
 """Seconds: no load, no fault."""
 GIVEN_UP_WITHIN = 60.0
 """Seconds until the last client must have noticed that its connection is half-open. Heartbeats take the longest."""
@@ -29,11 +29,13 @@ Inject = Callable[[Field, Random], Awaitable[str]]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`lane`: faults of one lane come one after the other, lanes run side by side."""
+    """`lane`: faults of one lane come one after the other, lanes run side by side. Faults with the same `victim` take
+    turns with others: a message that is there each time a process dies would die itself, of its fifth delivery."""
 
     name: str
     lane: str
     inject: Inject
+    victim: str = ""
 
 
 async def die_at(service: str, step: str, field: Field, random: Random) -> str:
@@ -177,7 +179,9 @@ async def injected(field: Field, kind: str) -> dict[str, int]:
 
 
 def _kill(service: str, step: str) -> Fault:
-    return Fault(f"kill-{service}-{step}", "processes", partial(die_at, service, step))
+    """Two lanes, each with half of the services."""
+    half = (GATEWAY, *SERVICES).index(service) % 2
+    return Fault(f"kill-{service}-{step}", f"processes {half}", partial(die_at, service, step), service)
 
 
 def _server(which: str, how: str) -> Fault:
@@ -186,7 +190,8 @@ def _server(which: str, how: str) -> Fault:
 
 
 def _wire(kind: str, how: str) -> Fault:
-    return Fault(f"{kind}-{how}", "servers", partial(wire_breaks, kind, how))
+    lane = "partners" if kind in ("partners", "gateway") else "servers"
+    return Fault(f"{kind}-{how}", lane, partial(wire_breaks, kind, how))
 
 
 def _partner(kind: str, setting: Mapping[str, float], names: tuple[str, ...] = PARTNERS) -> Fault:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -20,15 +20,20 @@ from deploy.local.fleet import SANDBOX, Fleet, Member
 from deploy.local.ports import free_ports
 from deploy.local.site import Site
 from deploy.local.stack import Stack
-from schemas.catalogue import CONSUMERS, GATEWAY, SERVICES, by_type
+from schemas.catalogue import CONSUMERS, GATEWAY, SERVICES, UPSTREAM, by_type
 from schemas.order import OrderPlaced, OrderPlacedV1
 from shared.broker.publisher import Publisher
 from shared.broker.publisher import running as publishing
+from shared.broker.users import ENGINEER
+from tests.chaos.engineer import Engineer
+from tests.chaos.letters import Letter, load_letters, load_unmended
 from tests.chaos.upstream import Upstream
+from tests.chaos.victim import AWAY_SECONDS
 from tests.chaos.wire import Wire
 
 ROOT = Path(__file__).resolve().parents[2]
-HEARTBEAT_SECONDS = 10
+HEARTBEAT_SECONDS = 5
+"""A silent connection is given up after three times that."""
 QUICK = {
     "FLEET_SWEEP_SECONDS": "4",
     "FLEET_CONFIRM_SECONDS": "6",
@@ -41,6 +46,8 @@ LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Internal
 """What asyncpg raises while the database is away."""
 BLOCK = 5
 """Orders that the upstream system publishes at once."""
+EVERY = 10.0
+"""Seconds without new orders after which there are some, however many are stuck where something is broken."""
 
 
 @dataclass
@@ -54,9 +61,11 @@ class Field:
     """`broker.SERVICE`, `database.SERVICE`, `gateway`, `partners`."""
     marks: Path
     upstream: Upstream
+    engineer: Engineer
     seed: int
     placed: list[str] = field(default_factory=list)
     statuses: dict[str, int] = field(default_factory=dict)
+    letters: list[Letter] = field(default_factory=list)
     messages: int = 0
     moved_at: float = field(default_factory=monotonic)
     """When the journal last grew."""
@@ -72,12 +81,12 @@ class Field:
     async def feed(self, orders: int, under_way: int) -> None:
         """Publishes at least so many orders, and more for as long as `feeding` says: nothing breaks without load.
 
-        No more are published while so many are `under_way`.
+        While so many are `under_way` only a few are published now and then.
         """
-        block = 0
+        block, last = 0, monotonic()
         while self.feeding or len(self.placed) < orders:
-            if len(self.placed) - self.completed < under_way:
-                block += 1
+            if len(self.placed) - self.completed < under_way or monotonic() - last > EVERY:
+                block, last = block + 1, monotonic()
                 messages = world.orders(BLOCK, self.seed * 1000 + block)
                 self.placed += sorted({m.order_id for m in messages if isinstance(m, OrderPlaced | OrderPlacedV1)})
                 await self.upstream.publish(messages)
@@ -98,14 +107,22 @@ class Field:
 
     async def _look(self, con: asyncpg.Connection) -> None:
         self.statuses = await store.load_statuses(con)
+        self.letters = await load_letters(con)
         messages = await store.load_message_count(con)
         if messages != self.messages:
             self.messages, self.moved_at = messages, monotonic()
 
+    async def mend(self) -> None:
+        """Keeps the engineer busy."""
+        while True:
+            await self.engineer.mend(self.letters)
+            await asyncio.sleep(0.3)
+
     async def open_work(self) -> dict[str, int]:
         con = await asyncpg.connect(self.site.database_url)
         try:
-            return await store.load_open_work(con)
+            unmended = await load_unmended(con)
+            return await store.load_open_work(con) | ({"dead letters": unmended} if unmended else {})
         finally:
             await con.close()
 
@@ -150,11 +167,15 @@ async def prepared(folder: Path, seed: int, doubled: Callable[[str], bool], *, k
         _staff(fleet, wires, ports, marks, doubled)
         exits.push_async_callback(fleet.stop)
         await fleet.start()
-        publisher = Publisher(place.amqp_url_of("upstream"), "upstream")
-        await exits.enter_async_context(publishing(publisher))
-        found = Field(servers, place, fleet, wires, marks, Upstream(publisher, Random(seed)), seed)
+        upstream = Upstream(await exits.enter_async_context(_publishing(place, UPSTREAM)), Random(seed))
+        engineer = Engineer(await exits.enter_async_context(_publishing(place, ENGINEER)), upstream.right)
+        found = Field(servers, place, fleet, wires, marks, upstream, engineer, seed)
         await found.publish_reference_data()
         yield found
+
+
+def _publishing(place: Site, user: str) -> AbstractAsyncContextManager[Publisher]:
+    return publishing(Publisher(place.amqp_url_of(user), user, longest=AWAY_SECONDS))
 
 
 def _other_ports(fleet: Fleet) -> Iterator[int]:

@@ -1,5 +1,6 @@
 """The ledger check after a run: was everything that was accepted done, once, by everybody whom it concerns?"""
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,10 +12,12 @@ from asyncpg import Connection
 from deploy.local.demo import Summary, summarise
 from deploy.local.fleet import Fleet
 from deploy.local.partners import hub, mercado_livre
-from deploy.local.site import Site
 from deploy.local.world_data import SUPPLIERS
-from schemas.catalogue import CONSUMERS
+from schemas.catalogue import SERVICES
+from schemas.runtime import DeadLetterBatchRequested
 from tests.chaos.causes import Entry, Memory, not_handled, without_cause
+from tests.chaos.field import Field
+from tests.chaos.letters import load_letters, load_mendings, wrong_letters
 
 REMINDERS = {"order_intake": frozenset({"complete"}), "po_dispatch": frozenset({"shipping_gate"})}
 SHOWN = 5
@@ -40,26 +43,33 @@ ONCE_FOR_EACH: Mapping[tuple[str, str], str] = {
 _SUPPLIERS = {supplier.supplier_id for supplier in SUPPLIERS}
 
 
-async def check(site: Site, fleet: Fleet, order_ids: Sequence[str], seconds: float) -> tuple[Summary, list[str]]:
+async def check(ground: Field, seconds: float) -> tuple[Summary, list[str]]:
     """The demo's summary, and everything that is not as it must be, its problems included."""
-    con = await asyncpg.connect(site.database_url)
+    con = await asyncpg.connect(ground.site.database_url)
     try:
-        summary = await summarise(site, fleet, con, order_ids, seconds)
+        summary = await summarise(ground.site, ground.fleet, con, sorted(ground.placed), seconds)
         entries = await load_entries(con)
-        memories = {service: await load_memory(con, service) for service in CONSUMERS}
+        memories = {service: await load_memory(con, service) for service in SERVICES}
+        letters, mendings = await load_letters(con), await load_mendings(con)
     finally:
         await con.close()
-    problems = list(summary.problems)
-    problems += _shown(
-        "no cause in the journal", [f"{e.type} {e.id} ({e.cause})" for e in without_cause(entries, memories)]
-    )
-    problems += _shown("lost on its way", [f"{e.type} {e.id} to {s}" for e, s in not_handled(entries, memories)])
-    problems += _counted(summary, await load_effects(fleet))
+    problems = list(summary.problems) + _known_of(entries, memories)
+    problems += wrong_letters(letters, mendings, ground.upstream.right, ground.engineer.campaigns)
+    problems += _counted(summary, await load_effects(ground.fleet))
     if summary.completed != summary.orders:
         problems.append(f"{summary.completed} of {summary.orders} orders completed")
     if summary.dead_letters or summary.unrouted:
         problems.append(f"{summary.dead_letters} dead letters, {summary.unrouted} unrouted messages")
     return summary, problems
+
+
+def _known_of(entries: Sequence[Entry], memories: Mapping[str, Memory]) -> list[str]:
+    strays = without_cause(entries, memories)
+    lost = not_handled(entries, memories)
+    return [
+        *_shown("no cause in the journal", [f"{e.type} {e.id} ({e.cause})" for e in strays]),
+        *_shown("lost on its way", [f"{e.type} {e.id} to {s}" for e, s in lost]),
+    ]
 
 
 def _counted(summary: Summary, effects: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -84,8 +94,17 @@ def _shown(what: str, found: Sequence[str]) -> list[str]:
 
 
 async def load_entries(con: Connection) -> list[Entry]:
-    rows = await con.fetch("select source, id, type, causation from control_room.journal order by position")
-    return [Entry(*row.values()) for row in rows]
+    rows = await con.fetch(
+        "select source, id, type, causation, substring(exchange from '^fleet\\.to\\.(.*)$'), "
+        "case when type = $1 then body end from control_room.journal order by position",
+        DeadLetterBatchRequested.TYPE,
+    )
+    entries: list[Entry] = []
+    for *told, body in rows:
+        entry = Entry(*told)
+        letters = json.loads(body)["data"]["letters"] if body else []
+        entries += entry.orders([letter["occurrence"] for letter in letters]) if letters else [entry]
+    return entries
 
 
 async def load_memory(con: Connection, service: str) -> Memory:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,7 +41,18 @@ class Plan:
         """Faults by lane, in the order of this round."""
         chosen = [FAULTS[name] for name in self.faults]
         Random(f"{self.seed}/{round}").shuffle(chosen)
+        chosen = _in_turns(chosen)
         return {lane: [f for f in chosen if f.lane == lane] for lane in dict.fromkeys(f.lane for f in chosen)}
+
+
+def _in_turns(faults: Sequence[Fault]) -> list[Fault]:
+    """Nobody is the victim for the second time before everybody was it once, and so on."""
+    before: Counter[str] = Counter()
+    turns = []
+    for fault in faults:
+        turns.append((before[fault.victim], fault))
+        before[fault.victim] += bool(fault.victim)
+    return [fault for _, fault in sorted(turns, key=lambda one: one[0])]
 
 
 @dataclass(slots=True)
@@ -67,7 +79,7 @@ async def play(plan: Plan, folder: Path, say: Say) -> Outcome:
     async with prepared(folder, plan.seed, plan.doubled, keep=plan.keep) as ground:
         say("orders on their way")
         started = monotonic()
-        async with _beside(ground.watch()), _beside(_tell(ground, say)):
+        async with _beside(ground.watch()), _beside(ground.mend()), _beside(_tell(ground, say)):
             feeding = asyncio.create_task(ground.feed(plan.orders, plan.under_way))
             await _break_things(plan, ground, outcome, say)
             ground.feeding = False
@@ -75,11 +87,12 @@ async def play(plan: Plan, folder: Path, say: Say) -> Outcome:
             say("all faults are over; waiting for the last order")
             seconds = await _until_done(ground, started)
         say("checking the ledger")
-        outcome.summary, problems = await ledger.check(ground.site, ground.fleet, sorted(ground.placed), seconds)
+        outcome.summary, problems = await ledger.check(ground, seconds)
         outcome.problems += problems
         outcome.problems += _careful_upstream(ground)
         outcome.upstream = ground.upstream.counts()
         outcome.wires = {name: dict(wire.injected) for name, wire in ground.wires.items() if wire.injected}
+        say("stopping services and servers")
     return outcome
 
 
@@ -120,9 +133,9 @@ async def _until_done(ground: Field, started: float) -> float:
 
 
 def _careful_upstream(ground: Field) -> list[str]:
-    """The input's fault is that it is doubled, shuffled and packed; it must have been."""
+    """The input's faults are that it is doubled, shuffled, packed and now and then wrong; it must have been."""
     counts = ground.upstream.counts()
-    return [f"the input had no {what}" for what in ("doubles", "out_of_order", "packs") if not counts[what]]
+    return [f"the input had no {what}" for what in ("doubles", "out_of_order", "packs", "wrong") if not counts[what]]
 
 
 async def _tell(ground: Field, say: Say) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from deploy.local.stack import STACKS
 from schemas.catalogue import BILLING, INTAKE
-from tests.chaos.__main__ import repeat
 from tests.chaos.play import Plan, play
+from tests.chaos.series import repeat
 
 FOLDER: Path = STACKS / "test-chaos"
 SHORT = (
@@ -18,7 +18,7 @@ SHORT = (
     "kill-nf_reconciliation-decoded",
     "kill-billing-called",
     "kill-channel_sync-published",
-    "kill-control_room-saved",
+    "kill-control_room-committed",
     "broker-reset",
     "database-half-open",
     "database-kill",

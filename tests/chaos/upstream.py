@@ -1,6 +1,10 @@
-"""A careless upstream system: it publishes every event twice, shuffled, now alone and now in packs, until confirmed."""
+"""A careless upstream system: it publishes every event twice, shuffled, now alone and now in packs, until confirmed.
+
+Of each lot one payment says its amount in words.
+"""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import groupby, pairwise
@@ -9,6 +13,7 @@ from uuid import UUID
 
 from schemas import envelope
 from schemas.model import Message
+from schemas.payment import PaymentApproved
 from shared.broker.outgoing import NotConfirmed, Outgoing
 from shared.broker.publisher import Publisher
 from shared.broker.topology import INBOUND
@@ -28,10 +33,12 @@ class Upstream:
         self.packs = 0
         self.repeated = 0
         """Messages that were published again because the broker had not confirmed them."""
+        self.right: dict[str, bytes] = {}
+        """What should have been said, by the id of the event that says it wrongly."""
 
     def counts(self) -> dict[str, int]:
         names = ("events", "doubles", "out_of_order", "packs", "repeated")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names} | {"wrong": len(self.right)}
 
     async def publish(self, messages: Sequence[Message]) -> None:
         """Returns when the broker has confirmed all."""
@@ -45,7 +52,11 @@ class Upstream:
                     await asyncio.sleep(RETRY_SECONDS)
 
     def _careless(self, messages: Sequence[Message]) -> list[Outgoing]:
-        events = [(place, m.TYPE, self._encoded(m)) for place, m in enumerate(messages)]
+        payment = next((place for place, m in enumerate(messages) if isinstance(m, PaymentApproved)), None)
+        events = [
+            (place, m.TYPE, self._encoded(m) if place != payment else self._wrong(self._encoded(m)))
+            for place, m in enumerate(messages)
+        ]
         twice = [*events, *events]
         self._random.shuffle(twice)
         self.events += len(events)
@@ -63,6 +74,12 @@ class Upstream:
     def _encoded(self, message: Message) -> bytes:
         id = str(UUID(int=self._random.getrandbits(128), version=4))
         return envelope.encode(message, id=id, source="/upstream/chaos", time=datetime.now(UTC))
+
+    def _wrong(self, body: bytes) -> bytes:
+        event = json.loads(body)
+        self.right[event["id"]] = body
+        event["data"]["amount"] = "doze e noventa"
+        return json.dumps(event).encode()
 
     def _outgoing(self, type: str, content_type: str, body: bytes) -> Outgoing:
         return Outgoing(INBOUND, type, content_type, body, f"{self._random.getrandbits(64):x}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from shared.migrate import Migrated, MigrationFailed, migrate, service_url
+from shared.migrate import SETTINGS, Migrated, MigrationFailed, migrate, service_url
 
 PASSWORD = "a password: with @ and /"
 FIRST, SECOND = "probe_one", "probe_two"
@@ -36,7 +36,7 @@ async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
 
 async def test_empty_database_gets_runtime_tables_then_the_services_own(database: str, folder: Path) -> None:
     done = await run(database, folder)
-    assert done.applied == ("0001_runtime", "0001_create_thing")
+    assert done.applied == ("0001_runtime", "0002_attempt", "0001_create_thing")
     async with connected(service_url(database, FIRST, PASSWORD)) as role:
         assert await role.fetchval("select current_user") == f"fleet_{FIRST}"
         tables = await role.fetch("select tablename from pg_tables where schemaname = current_schema()")
@@ -54,12 +54,12 @@ async def test_migrated_twice_applies_nothing_the_second_time(database: str, fol
 
 async def test_migrated_by_four_at_once_applies_each_migration_once(database: str, folder: Path) -> None:
     done = await asyncio.gather(*(run(database, folder) for _ in range(4)))
-    assert sorted(m.applied for m in done) == [(), (), (), ("0001_runtime", "0001_create_thing")]
+    assert sorted(m.applied for m in done) == [(), (), (), ("0001_runtime", "0002_attempt", "0001_create_thing")]
 
 
 async def test_two_services_at_once_get_a_schema_each(database: str, folder: Path) -> None:
     both = await asyncio.gather(*(run(database, folder, service=name) for name in (FIRST, SECOND)))
-    assert [m.applied for m in both] == [("0001_runtime", "0001_create_thing")] * 2
+    assert [m.applied for m in both] == [("0001_runtime", "0002_attempt", "0001_create_thing")] * 2
 
 
 async def test_role_reads_and_writes_its_rows_and_nothing_else(database: str, folder: Path) -> None:
@@ -89,14 +89,11 @@ async def test_role_with_another_password_is_refused(database: str, folder: Path
         await asyncpg.connect(service_url(database, FIRST, "wrong"))
 
 
-async def test_sessions_of_the_role_have_timeouts(database: str, folder: Path) -> None:
+async def test_sessions_of_the_role_have_timeouts_and_miss_who_vanished(database: str, folder: Path) -> None:
     await run(database, folder)
     async with connected(service_url(database, FIRST, PASSWORD)) as role:
-        values = [
-            await role.fetchval(f"show {name}")
-            for name in ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
-        ]
-    assert values == ["10s", "1min", "1min"]
+        values = {name: await role.fetchval(f"show {name}") for name in SETTINGS}
+    assert values == {**SETTINGS, "statement_timeout": "1min", "idle_in_transaction_session_timeout": "1min"}
 
 
 async def test_broken_migration_names_its_file_and_leaves_nothing(database: str, folder: Path) -> None:

@@ -1,4 +1,5 @@
-"""`python -m tests.simulation --seed N [--orders K] [--trace]`: one seed again. `--seeds N [--from M]`: so many seeds.
+"""`python -m tests.simulation --seed N [--orders K] [--trace]`: one seed again.
+`--seeds N [--from M] [--jobs J]`: so many seeds, on all cores.
 
 Exit code 1 where an invariant does not hold; what failed is printed with its seed and its last steps.
 """
@@ -6,11 +7,10 @@ Exit code 1 where an invariant does not hold; what failed is printed with its se
 import argparse
 import json
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from time import monotonic
-from typing import Any
 
+from tests.simulation.many import Tally, chunks, cores
 from tests.simulation.world import Outcome, run
 
 ORDERS = 2
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parse(arguments)
     if asked.seeds is None:
         return _one(asked.seed, asked.orders, asked.trace, asked.json)
-    return _many(range(asked.start, asked.start + asked.seeds), asked.orders, asked.json)
+    return _many(range(asked.start, asked.start + asked.seeds), asked.orders, asked.jobs or cores(), asked.json)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -32,6 +32,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     which.add_argument("--seeds", type=int, help="so many seeds")
     parser.add_argument("--from", dest="start", type=int, default=0, help="the first of the seeds (0)")
     parser.add_argument("--orders", type=int, default=ORDERS, help=f"orders in each world ({ORDERS}, 30 at most)")
+    parser.add_argument("--jobs", type=int, help="processes that run the seeds (as many as there are cores)")
     parser.add_argument("--trace", action="store_true", help="every step of the seed")
     parser.add_argument("--json", action="store_true", help="the summary as one JSON document on stdout")
     return parser.parse_args(arguments)
@@ -49,37 +50,20 @@ def _one(seed: int, orders: int, trace: bool, as_json: bool) -> int:
     return 1 if outcome.problems else 0
 
 
-def _many(seeds: range, orders: int, as_json: bool) -> int:
-    started, failed, total = monotonic(), dict[int, list[str]](), Counter[str]()
-    faults: Counter[str] = Counter()
-    for n, seed in enumerate(seeds, 1):
-        outcome = run(seed, orders)
-        total.update(seeds=1, orders=outcome.orders, steps=outcome.steps, messages=outcome.messages)
-        faults += outcome.faults
-        if outcome.problems:
-            failed[seed] = outcome.problems
-            if len(failed) <= SHOWN_FAILURES:
-                _one(seed, orders, False, False)
-        if n % 100 == 0 or n == len(seeds):
-            seconds = monotonic() - started
-            _say(f"{n}/{len(seeds)} seeds, {len(failed)} failed, {total['orders'] / seconds:.0f} orders/s")
-    summary = _summary(seeds, total, failed, faults, monotonic() - started)
+def _many(seeds: range, orders: int, jobs: int, as_json: bool) -> int:
+    began, tally = monotonic(), Tally()
+    for part in chunks(seeds, orders, jobs):
+        shown = len(tally.failed)
+        tally.add(part)
+        for seed in sorted(part.failed)[: max(0, SHOWN_FAILURES - shown)]:
+            _one(seed, orders, False, False)
+        done = tally.totals["seeds"]
+        if done % 100 == 0 or done == len(seeds):
+            rate = tally.totals["orders"] / (monotonic() - began)
+            _say(f"{done}/{len(seeds)} seeds, {len(tally.failed)} failed, {rate:.0f} orders/s")
+    summary = {"first_seed": seeds.start, **tally.summary(monotonic() - began)}
     print(json.dumps(summary, indent=2)) if as_json else _say(json.dumps(summary, indent=2))
-    return 1 if failed else 0
-
-
-def _summary(
-    seeds: range, total: Counter[str], failed: dict[int, list[str]], faults: Counter[str], seconds: float
-) -> dict[str, Any]:
-    return {
-        "first_seed": seeds.start,
-        **total,
-        "seconds": round(seconds, 1),
-        "seeds_per_second": round(total["seeds"] / seconds, 1),
-        "orders_per_second": round(total["orders"] / seconds, 1),
-        "failed": {str(seed): problems[:3] for seed, problems in failed.items()},
-        "faults": dict(sorted(faults.items())),
-    }
+    return 1 if tally.failed else 0
 
 
 def _sentence(outcome: Outcome) -> str:

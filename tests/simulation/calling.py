@@ -3,11 +3,12 @@ with its message. A lease that runs out while its holder is away is taken over, 
 
 import json
 from typing import TYPE_CHECKING, Any
-from uuid import uuid5
 
+from schemas.model import Model
 from schemas.runtime import CallAnswered
 from shared.backoff import ceiling
 from shared.partner.errors import Unavailable, Uncertain
+from shared.worker.outbox import derived
 from tests.simulation.event import Saying
 from tests.simulation.scheduler import IDLE, Steps, Task
 from tests.simulation.store import CallRow
@@ -93,21 +94,27 @@ class Calling:
 
     def _store_answer(self, call: CallRow, token: int, answer: Any) -> Steps:
         saying = Saying(self._store.service, self._replica.now, self._world.profile.wire)
-        message = CallAnswered(
-            call_id=str(call.id),
-            operation=type(call.request).__name__,
-            partner=call.partner,
-            lane=call.lane,
-            key=call.key,
-            generation=0,
-            request=json.loads(call.request.model_dump_json()),
-            answer=answer.model_dump(mode="json"),
-            answered_at=self._replica.now,
-        )
-        saying.add(message, id=str(uuid5(call.id, "answered/0")), correlation=call.correlation, causation=str(call.id))
+        message = self._answered(call, answer)
+        saying.add(message, id=derived(call.id, "answered/0"), correlation=call.correlation, causation=str(call.id))
         row, packs = self._world.next_row(), saying.packs()
         if not self._store.save_answer(call, token, row, packs, self._world.scheduler.seconds):
             return
         self._world.said(self._store.service, saying.events)
         yield "answer stored"
         yield from self._replica.send_row(row, packs)
+
+    def _answered(self, call: CallRow, answer: Model) -> CallAnswered:
+        """Off the wire, request and answer stay the objects that they are."""
+        said = {
+            "call_id": str(call.id),
+            "operation": type(call.request).__name__,
+            "partner": call.partner,
+            "lane": call.lane,
+            "key": call.key,
+            "generation": 0,
+            "answered_at": self._replica.now,
+        }
+        if not self._world.profile.wire:
+            return CallAnswered.model_construct(**said, request=call.request, answer=answer)
+        request = json.loads(call.request.model_dump_json())
+        return CallAnswered(**said, request=request, answer=answer.model_dump(mode="json"))

@@ -127,12 +127,9 @@ def _ledger(world: "World") -> Iterator[str]:
 
 def _causes(world: "World") -> Iterator[str]:
     """Everything that was said has a cause that its speaker has handled, or answers a call."""
-    handled = {(service, ref) for service, ref in world.invariants.handled}
     ids: dict[str, set[str]] = defaultdict(set)
-    for service, ref in handled:
-        ids[service].add(world.id_of(ref))
     for service, store in world.stores.items():
-        ids[service] |= {str(id) for id in store.calls}
+        ids[service] = {*world.invariants.handled[service].values(), *(str(id) for id in store.calls)}
     for event in world.invariants.said.values():
         service = event.source.rpartition("/")[2]
         if event.causation is not None and event.causation not in ids[service]:

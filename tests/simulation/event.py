@@ -17,9 +17,10 @@ FOR_EVER = timedelta(days=36_500)
 NO_BATCH = UUID(int=0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Event:
-    """One event with the attributes of its envelope."""
+    """One event with the attributes of its envelope. Nobody changes it; that Python forbids it would cost as much
+    as making it."""
 
     ref: UUID
     id: str
@@ -30,7 +31,7 @@ class Event:
     data: Message
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Pack:
     """One AMQP message: of events, or of bytes."""
 

@@ -1,5 +1,6 @@
 """What must hold after every step. Each is looked at where it could break: at a commit, or at a publish."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +18,7 @@ from services.billing.requests import (
 )
 from services.order_intake.decide.status import RANK
 from services.order_intake.state import Order
+from shared.worker.incoming import Incoming
 from shared.worker.routes import plain
 from tests.simulation.event import Event, Pack
 from tests.simulation.transaction import Transaction
@@ -39,11 +41,11 @@ class Violated(AssertionError):
 class Invariants:
     """Remembers what has happened by itself: it does not ask the stores that it watches."""
 
-    handled: set[tuple[str, UUID]] = field(default_factory=set)
-    """Which service has handled which event."""
-    said: dict[UUID, Event] = field(default_factory=dict)
-    """Everything that the fleet's commits have said."""
-    facts: dict[tuple[Any, ...], UUID] = field(default_factory=dict)
+    handled: dict[str, dict[int, str]] = field(default_factory=lambda: defaultdict(dict))
+    """Which events each service has handled: ids by ref."""
+    said: dict[int, Event] = field(default_factory=dict)
+    """Everything that the fleet's commits have said, by ref."""
+    facts: dict[tuple[Any, ...], Event] = field(default_factory=dict)
     statuses: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     """Each order's last published status."""
     invoices: dict[str, str] = field(default_factory=dict)
@@ -61,7 +63,7 @@ class Invariants:
                     f"{service}: {result.item.type} {result.item.id} is dead: {result.reason} {result.error}"
                 )
             if result.status == "handled":
-                self._handled(service, result.item.ref, f"{result.item.type} {result.item.id}")
+                self._handled(service, result.item)
             for row in result.decision.rows if result.decision is not None else ():
                 self._row(row)
         for key in sorted(transaction.fold.changed):
@@ -89,10 +91,11 @@ class Invariants:
             if follows or again.state != state:
                 raise Violated(f"{service}: {item.type} {item.id} decided again is {str(again)[:2000]}")
 
-    def _handled(self, service: str, ref: UUID, what: str) -> None:
-        if (service, ref) in self.handled:
-            raise Violated(f"{service} has handled {what} twice")
-        self.handled.add((service, ref))
+    def _handled(self, service: str, item: Incoming) -> None:
+        known = self.handled[service]
+        if item.ref.int in known:
+            raise Violated(f"{service} has handled {item.type} {item.id} twice")
+        known[item.ref.int] = item.id
 
     def _row(self, row: Any) -> None:
         """The same movement says the same; when it was noted may differ."""
@@ -120,23 +123,23 @@ class Invariants:
 
     def _billed(self, transaction: Transaction) -> None:
         """No PO has two R."""
-        for key in sorted(transaction.fold.changed):
-            for invoice in getattr(transaction.fold.states[key], "invoices", ()) if key.startswith("bill:") else ():
+        for key in sorted(key for key in transaction.fold.changed if key.startswith("bill:")):
+            for invoice in getattr(transaction.fold.states[key], "invoices", ()):
                 for po_id in invoice.po_ids:
                     if self.invoices.setdefault(po_id, invoice.access_key) != invoice.access_key:
                         raise Violated(f"PO {po_id} has R {self.invoices[po_id]} and {invoice.access_key}")
 
     def hear(self, events: Iterable[Event]) -> None:
         for event in events:
-            if event.ref in self.said:
+            if event.ref.int in self.said:
                 raise Violated(f"{event.data.TYPE} {event.id} was said by two commits")
-            self.said[event.ref] = event
+            self.said[event.ref.int] = event
             if catalogue.by_type()[event.data.TYPE].kind == "fact":
                 self._fact(event)
 
     def _fact(self, event: Event) -> None:
         slot = fact_of(event.data)
-        if self.facts.setdefault(slot, event.ref) != event.ref:
+        if self.facts.setdefault(slot, event) is not event:
             raise Violated(f"said twice: {slot}")
         if isinstance(event.data, OrderStatusChanged):
             self._status(event.data)
@@ -152,7 +155,7 @@ class Invariants:
     def published(self, service: str, pack: Pack) -> None:
         """Nothing is sent that no commit has said. (What travels as bytes is looked at where it arrives.)"""
         for event in pack.events:
-            if event.ref not in self.said:
+            if event.ref.int not in self.said:
                 raise Violated(f"{service} sends {event.data.TYPE} {event.id}, which no commit has said")
 
 

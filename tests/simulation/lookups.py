@@ -20,6 +20,7 @@ from services.nf_reconciliation.state import Received
 from services.order_intake import store as order_intake
 from services.po_dispatch import store as po_dispatch
 from services.po_dispatch.state import Sourcing, WaitingOrder
+from tests.simulation.documents import document_of
 
 Tables = Mapping[str, Mapping[str, Any]]
 """By name; rows in the order of their last update."""
@@ -128,11 +129,11 @@ def store_of(tables: Tables, key: str, message: Any) -> Any:
 
 
 def invoice_document(tables: Tables, key: str, message: Any) -> Any:
-    return reading.document_of(message.xml)
+    return document_of(message.xml)
 
 
 def received(tables: Tables, key: str, message: Any) -> Received:
-    document = reading.document_of(message.xml)
+    document = document_of(message.xml)
     stores, pos = _rows(tables, "store"), _rows(tables, "purchase_order")
     sellers = {version.seller.cnpj for timeline in stores.values() for version in timeline.versions}
     cited = {line.po_number for line in document.lines} if isinstance(document, Document) else set()

@@ -14,11 +14,12 @@ from shared.worker.incoming import Incoming
 from shared.worker.subscription import Answer, Service, Subscription
 from tests.simulation.broker import Broker, Waiting
 from tests.simulation.event import Pack
+from tests.simulation.fleet import fleet
 from tests.simulation.partners import Partners
 from tests.simulation.replica import Replica
 from tests.simulation.scheduler import Steps
 from tests.simulation.store import CallRow, ReminderRow, Slot, Store
-from tests.simulation.world import Parts, fleet
+from tests.simulation.world import Parts
 
 
 class ForgetsWhatItHandled(Store):

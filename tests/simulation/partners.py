@@ -7,17 +7,14 @@ and call back, sometimes twice. `effects` is what they really did, by what it wa
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from deploy.local.partners.documents import CitedInvoice, Customer, SoldLine
-from deploy.local.world_data import SUPPLIERS, SupplierFacts
+from deploy.local.partners.documents import CitedInvoice
 from schemas.billing import SupplierPaymentReported
 from schemas.channel import ChannelOrderReported, Label
 from schemas.model import Message, Model
 from schemas.purchase_order import PoLine
 from schemas.supplier import CarrierReported, SupplierNfIssued, SupplierPoConfirmed, SupplierShipped
-from services.billing.invoice_arithmetic import cents
 from services.billing.requests import (
     AuthoriseInvoice,
     DispatchMarked,
@@ -36,7 +33,16 @@ from services.channel_sync.requests import (
     TellShipment,
 )
 from services.nf_reconciliation.state import BookSupplierNf, SupplierNfBooked
-from services.order_intake.state import CompletedMarked, MarkCompleted, RegisterSalesOrder, SalesOrderRegistered
+from services.order_intake.requests import (
+    CancelledMarked,
+    CompletedMarked,
+    MarkCancelled,
+    MarkCompleted,
+    RegisterSalesOrder,
+    SalesOrderRegistered,
+    SalesOrderUpdated,
+    UpdateSalesOrder,
+)
 from services.po_dispatch.state import (
     HandOverInvoice,
     InvoiceReceived,
@@ -47,7 +53,8 @@ from services.po_dispatch.state import (
 )
 from shared.partner.errors import Unavailable, Uncertain
 from tests.simulation import documents
-from tests.simulation.documents import BRASILIA, PO_NUMBER
+from tests.simulation.documents import BRASILIA
+from tests.simulation.issuing import shipped, sold
 from tests.simulation.store import CallRow
 
 if TYPE_CHECKING:
@@ -55,7 +62,6 @@ if TYPE_CHECKING:
 
 MOST_FAILURES = 4
 CARRIER = "rapido-brasil"
-FACTS: dict[str, SupplierFacts] = {facts.supplier_id: facts for facts in SUPPLIERS}
 
 
 @dataclass(slots=True)
@@ -142,6 +148,12 @@ class Partners:
             case MarkDispatched(order_id=order_id):
                 self._note(call, order_id, key)
                 return DispatchMarked(status="despachado")
+            case UpdateSalesOrder(number=number, sale=sale):
+                self._note(call, f"{sale.order_id} {call.request.revision}", key)
+                return SalesOrderUpdated(number=number)
+            case MarkCancelled(order_id=order_id, number=number):
+                self._note(call, order_id, key)
+                return CancelledMarked(number=number)
             case MarkCompleted(order_id=order_id, number=number):
                 self._note(call, order_id, key)
                 return CompletedMarked(number=number)
@@ -215,14 +227,14 @@ class Partners:
             self.wrong.append(f"R number {number} was used for {other} and for {document.access_key}")
         self._note(call, document.access_key, key)
         sequence = len(self.authorised) + 1
-        at = self.world.scheduler.now.astimezone(BRASILIA).replace(microsecond=0)
+        at = self._clock
         answer = self.authorised[document.access_key] = SefazAnswered(
             outcome="authorised",
             code="100",
             reason="Autorizado o uso da NF-e",
             protocol=documents.protocol_number(document.access_key[:2], at, sequence),
             received_at=at,
-            xml=documents.base64_of(documents.invoice(document, sequence)),
+            xml=documents.invoice(document, sequence, self.world.profile.wire),
         )
         return answer
 
@@ -244,28 +256,21 @@ class Partners:
             return [lines[:1], lines[1:]]
         return [lines]
 
-    def _sale(self, order: SendPurchaseOrder, lines: tuple[PoLine, ...]) -> bytes:
-        facts = FACTS[order.supplier.supplier_id]
-        at = self.world.scheduler.now.astimezone(BRASILIA).replace(microsecond=0)
-        return documents.sale(
-            facts.company,
-            order.buyer,
-            [_sold(line) for line in lines],
-            order.number,
-            delivery_uf=order.ship_to.uf,
-            own_make=facts.own_make,
-            owed=sum((cents(line.quantity * line.unit_cost) for line in lines), Decimal("0.00")),
-            due=at.date() + timedelta(days=facts.terms_days),
-            number=self._nf_number(facts),
-            at=at,
-        )
+    def _sale(self, order: SendPurchaseOrder, lines: tuple[PoLine, ...]) -> str:
+        return sold(order, lines, self._nf_number(order), self._clock, self.world.profile.wire)
 
-    def _nf_number(self, facts: SupplierFacts) -> int:
-        self.numbers[facts.supplier_id] += 1
-        return self.numbers[facts.supplier_id]
+    def _nf_number(self, order: SendPurchaseOrder) -> int:
+        supplier = order.supplier.supplier_id
+        self.numbers[supplier] += 1
+        return self.numbers[supplier]
 
-    def _issue(self, supplier: str, id: str, xml: bytes, pause: float) -> None:
-        issued = SupplierNfIssued(supplier_id=supplier, xml=documents.base64_of(xml))
+    @property
+    def _clock(self) -> datetime:
+        """As fiscal documents say it."""
+        return self.world.scheduler.now.astimezone(BRASILIA).replace(microsecond=0)
+
+    def _issue(self, supplier: str, id: str, xml: str, pause: float) -> None:
+        issued = SupplierNfIssued(supplier_id=supplier, xml=xml)
         self._later(f"/partners/suppliers/{supplier}", id, issued, pause)
 
     def _take_invoice(self, request: HandOverInvoice) -> InvoiceReceived:
@@ -300,22 +305,13 @@ class Partners:
         report = CarrierReported(carrier=CARRIER, tracking_code=code, status=status, occurred_at=self._at(at))
         self._later(f"/partners/carriers/{CARRIER}", f"{code}-{status}", report, max(0.0, at) + self._pause())
 
-    def _remittance(self, order: SendPurchaseOrder, request: HandOverInvoice) -> bytes:
+    def _remittance(self, order: SendPurchaseOrder, request: HandOverInvoice) -> str:
         invoice = self.authorised.get(request.invoice_key)
         if invoice is None or invoice.xml != request.xml:
             self.wrong.append(f"PO {order.number}: R {request.invoice_key} is none that SEFAZ has authorised")
-        at = self.world.scheduler.now.astimezone(BRASILIA).replace(microsecond=0)
-        issued_on = invoice.received_at.date() if invoice is not None and invoice.received_at else at.date()
-        facts = FACTS[order.supplier.supplier_id]
-        return documents.remittance(
-            facts.company,
-            Customer(order.recipient.name, order.recipient.tax_id, order.ship_to),
-            [_sold(line) for line in order.lines],
-            order.number,
-            CitedInvoice(request.invoice_key, issued_on, order.buyer),
-            number=self._nf_number(facts),
-            at=at,
-        )
+        issued_on = invoice.received_at.date() if invoice is not None and invoice.received_at else self._clock.date()
+        cited = CitedInvoice(request.invoice_key, issued_on, order.buyer)
+        return shipped(order, cited, self._nf_number(order), self._clock, self.world.profile.wire)
 
     def _make_label(self, shipment: str) -> None:
         code = f"MEL{shipment}"
@@ -332,17 +328,3 @@ class Partners:
             label=label,
         )
         self._later("/partners/channels/mercado-livre", f"{shipment}-{status}", report, pause)
-
-
-def _sold(line: PoLine) -> SoldLine:
-    return SoldLine(
-        po_number=PO_NUMBER,
-        po_line=line.line,
-        sku=line.supplier_sku,
-        name=line.name,
-        ncm=line.ncm,
-        quantity=Decimal(line.quantity),
-        unit_price=line.unit_cost,
-        gtin=line.gtin,
-        unit=line.unit,
-    )

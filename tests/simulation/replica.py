@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from uuid import uuid5
 
 from schemas.runtime import ReminderDue
-from shared.worker.decode import DELIVERIES, is_suspect
 from shared.worker.incoming import Incoming
+from shared.worker.suspects import ATTEMPTS, is_suspect
 from shared.worker.watermark import Watermark
 from tests.simulation.broker import Waiting
 from tests.simulation.calling import Calling
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 SWEEP_SECONDS = 30.0
-MOST_REDELIVERIES = DELIVERIES - 2
+MOST_REDELIVERIES = ATTEMPTS - 2
 """From the next one on a message is a dead letter by design: who kills a process more often must not wonder."""
 
 
@@ -61,7 +61,7 @@ class Replica:
 
     @property
     def now(self) -> datetime:
-        return self.world.scheduler.now + self.skew
+        return self.world.scheduler.now + self.skew if self.skew else self.world.scheduler.now
 
     # the process and its session
 
@@ -80,7 +80,12 @@ class Replica:
         self.tasks[name] = self.world.scheduler.spawn(f"{self.name}.{name}", steps)
 
     def wake(self, name: str) -> None:
-        if (task := self.tasks.get(name)) is not None:
+        task = self.tasks.get(name)
+        if task is None:
+            return
+        if task.awake:
+            task.again = True
+        else:
             self.world.scheduler.wake(task)
 
     @property
@@ -252,8 +257,8 @@ class Replica:
             self.ack_up_to(up_to)
 
     def ack_up_to(self, tag: int) -> None:
-        for acked in [other for other in self.unacked if other <= tag]:
-            del self.unacked[acked]
+        while self.unacked and (first := next(iter(self.unacked))) <= tag:
+            del self.unacked[first]
 
     # what runs beside: due events, reminders, the sweeper
 
@@ -305,6 +310,8 @@ class Replica:
 
     def _sweep(self, older_than: float) -> Steps:
         """Sends outgoing rows that nobody is known to have sent."""
+        if not self.store.outgoing:
+            return
         latest = self.world.scheduler.seconds - older_than
         mine = {*self.sent, *self.unsent}
         for row, saved in list(self.store.outgoing.items()):

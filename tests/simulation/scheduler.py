@@ -12,6 +12,8 @@ from typing import Final
 START = datetime(2026, 6, 1, 12, tzinfo=UTC)
 IDLE: Final = "idle"
 """What a task yields that has nothing to do until somebody wakes it."""
+OVER: Final = "over"
+"""Where a task is that has ended."""
 Steps = Generator[str, None, None]
 
 
@@ -30,13 +32,19 @@ class Task:
         self.over = False
 
 
+FIRED: Final = Task(0, "timer", iter(()))  # type: ignore[arg-type]
+"""Stands for a timer."""
+
+
 class Scheduler:
     """Seconds since `START`, the tasks that could go on, and what is to happen later."""
 
     def __init__(self, random: Random, tick: float = 0.01) -> None:
         self.random = random
+        self._random = random.random
         self.seconds = 0.0
         self._tick = tick
+        self._now, self._now_at = START, 0.0
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
         self._awake: list[Task] = []
@@ -47,7 +55,9 @@ class Scheduler:
 
     @property
     def now(self) -> datetime:
-        return START + timedelta(seconds=self.seconds)
+        if self._now_at != self.seconds:
+            self._now_at, self._now = self.seconds, START + timedelta(seconds=self.seconds)
+        return self._now
 
     def spawn(self, name: str, steps: Steps) -> Task:
         self._count += 1
@@ -74,8 +84,8 @@ class Scheduler:
         self._count += 1
         heapq.heappush(self._timers, (self.seconds + seconds, self._count, do))
 
-    def step(self) -> Task | str | None:
-        """The task that went on, "timer" where one fired instead, None where nothing is left to happen."""
+    def step(self) -> Task | None:
+        """The task that went on, FIRED where a timer did instead, None where nothing is left to happen."""
         self.seconds += self._tick
         awake, timers = self._awake, self._timers
         if not awake:
@@ -84,19 +94,20 @@ class Scheduler:
             due, _, do = heapq.heappop(timers)
             self.seconds = max(self.seconds, due)
             do()
-            return "timer"
+            return FIRED
         if not awake:
             return None
-        place = self._pick() if self.starved else int(self.random.random() * len(awake))
+        place = self._pick() if self.starved else int(self._random() * len(awake))
         task = awake[place]
-        try:
-            task.at = next(task.steps)
-        except StopIteration:
-            task.at, task.over = "over", True
-        if task.over or (task.at is IDLE and not task.again):
+        at = task.at = next(task.steps, OVER)
+        if at is OVER:
+            task.over = True
             self._sleep(task, place)
-        elif task.at is IDLE:
-            task.again = False
+        elif at is IDLE:
+            if task.again:
+                task.again = False
+            else:
+                self._sleep(task, place)
         return task
 
     def _pick(self) -> int:

@@ -67,7 +67,8 @@ class Store:
     released: Callable[[], None]
     """Told when locks are free again that somebody wanted."""
     tables: dict[str, dict[str, Model]] = field(default_factory=dict)
-    inbox: set[UUID] = field(default_factory=set)
+    inbox: set[int] = field(default_factory=set)
+    """Refs as numbers, which Python hashes faster than UUIDs."""
     kept: dict[UUID, KeptRow] = field(default_factory=dict)
     outgoing: dict[int, Row] = field(default_factory=dict)
     calls: dict[UUID, CallRow] = field(default_factory=dict)
@@ -83,11 +84,11 @@ class Store:
 
     def lock(self, keys: Iterable[str], holder: object) -> bool:
         """All of the keys, or none where somebody holds one."""
-        wanted = list(keys)
-        if any(self.locks.get(key, holder) is not holder for key in wanted):
+        wanted = dict.fromkeys(keys, holder)
+        if not self.locks.keys().isdisjoint(wanted) and any(self.locks.get(k, holder) is not holder for k in wanted):
             self.wanted = True
             return False
-        self.locks |= dict.fromkeys(wanted, holder)
+        self.locks |= wanted
         return True
 
     def unlock(self, holder: object) -> None:
@@ -99,7 +100,12 @@ class Store:
             self.released()
 
     def is_known(self, ref: UUID) -> bool:
-        return ref in self.inbox or ref in self.kept
+        return ref.int in self.inbox or (bool(self.kept) and ref in self.kept)
+
+    def held(self) -> dict[str, UUID]:
+        """The keys that dead letters hold."""
+        dead = ((row.kept.key, ref) for ref, row in self.kept.items() if row.kept.status == "dead")
+        return {key: ref for key, ref in dead if key}
 
     def state(self, table: str, key: str) -> Model | None:
         return self.tables.get(table, {}).get(key)

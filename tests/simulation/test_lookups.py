@@ -12,7 +12,8 @@ from shared.migrate import migrate, service_url
 from shared.worker.store import save_states
 from tests.conftest import PASSWORD
 from tests.simulation import lookups, transaction
-from tests.simulation.world import World, fleet
+from tests.simulation.fleet import fleet
+from tests.simulation.world import World
 
 SEED, ORDERS, ASKED = 5, 3, 12
 """`ASKED`: questions of each kind, spread over the run."""

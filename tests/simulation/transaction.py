@@ -34,13 +34,10 @@ class Transaction:
         self.before: dict[str, Any] = {}
         """States as they were loaded."""
         self.fold: Fold
+        self.results: list[Result] = []
         self.calls: list[CallRow] = []
         self.reminders: dict[Slot, ReminderRow | None] = {}
         self.packs: tuple[Pack, ...] = ()
-
-    @property
-    def results(self) -> list[Result]:
-        return self.fold.results
 
     def find_keys(self) -> None:
         for item in self.items:
@@ -49,31 +46,36 @@ class Transaction:
                 item.key = None if key is None else qualified(item.route.aggregate, key)
 
     def keys(self) -> list[str]:
-        return sorted({i.key if i.key is not None else f"event:{i.ref}" for i in self.items})
+        return sorted({i.key or f"event:{i.ref}" for i in self.items})
 
     def decide(self) -> None:
         """Under the keys' locks. Raises RolledBack where another transaction has a number series."""
         self._drop_known()
         decidable = [i for i in self.items if i.fault is None and i.key is not None]
-        held = {r.kept.key: ref for ref, r in self.store.kept.items() if r.kept.status == "dead" and r.kept.key}
         self.before = {i.key: self._loaded(i) for i in decidable if i.key is not None}
         states = {key: state for key, state in self.before.items() if state is not None}
-        self.fold = Fold(self.store.service, self.now, LADDER, states, held)
-        first = {i.key: i for i in reversed(decidable)}
-        for item in decidable:
-            if first[item.key] is item:
-                self._load_reference(item, self.store.tables)
+        self.fold = Fold(self.store.service, self.now, LADDER, states, self.store.held())
+        self.results = self.fold.results
+        self._load_first(decidable)
         for item in self.items:
             if item.fault is None and item.route is not None and item.key is not None:
                 self._load_late(item)
             self.fold.add(item)
         self._say()
 
+    def _load_first(self, decidable: Sequence[Incoming]) -> None:
+        """For the first event of each key, as the batch finds the tables."""
+        seen: set[str | None] = set()
+        for item in decidable:
+            if item.key not in seen:
+                seen.add(item.key)
+                self._load_reference(item, self.store.tables)
+
     def _drop_known(self) -> None:
-        wanted: dict[UUID, Incoming] = {}
+        wanted: dict[int, Incoming] = {}
         for item in self.items:
             if self._is_new(item):
-                wanted.setdefault(item.ref, item)
+                wanted.setdefault(item.ref.int, item)
         self.items = list(wanted.values())
 
     def _is_new(self, item: Incoming) -> bool:
@@ -122,10 +124,8 @@ class Transaction:
         self.outbox.add_all(messages(self.results))
         for result in self.results:
             if result.decision is not None:
-                self.calls += [
-                    self._call(call, uuid5(result.item.ref, f"{service}/call/{n}"), result.item)
-                    for n, call in enumerate(result.decision.calls)
-                ]
+                for n, call in enumerate(result.decision.calls):
+                    self.calls.append(self._call(call, uuid5(result.item.ref, f"{service}/call/{n}"), result.item))
                 self._remind(result)
             if result.status == "dead":
                 deadletter.record(self.outbox, service, "simulated", result, self.now)
@@ -139,7 +139,8 @@ class Transaction:
 
     def _remind(self, result: Result) -> None:
         item, decision = result.item, result.decision
-        assert decision is not None
+        if decision is None or not (decision.forget or decision.reminders):
+            return
         table, key = item.route.aggregate.table if item.route else "", plain(item.key or "")
         for name in decision.forget:
             self.reminders[table, key, name] = None
@@ -157,7 +158,7 @@ class Transaction:
             state = self.fold.states[key]
             assert state is not None
             self.store.save_state(key.partition(":")[0], plain(key), state)
-        self.store.inbox.update(fresh)
+        self.store.inbox.update([ref.int for ref in fresh])
         for result in self.results:
             self._settle(result)
         self.store.series |= self.fold.numbers.following
@@ -174,7 +175,8 @@ class Transaction:
     def _settle(self, result: Result) -> None:
         item = result.item
         if result.status == "handled":
-            self.store.kept.pop(item.ref, None)
+            if self.store.kept:
+                self.store.kept.pop(item.ref, None)
             if item.closes_call is not None:
                 self.store.close_call(item.closes_call[0])
             for row in result.decision.rows if result.decision is not None else ():

@@ -5,41 +5,27 @@
 Everything that happens follows from the seed: clock, ids, order, faults.
 """
 
-import zlib
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
-from uuid import UUID
+from zlib import crc32
 
-from deploy.local.world_data import SELLER
 from schemas import catalogue
 from schemas.model import Message
 from schemas.supplier import OfferChanged, SupplierChanged
-from services.billing import __main__ as billing
-from services.billing.settings import Settings as BillingSettings
-from services.channel_sync import __main__ as channel_sync
-from services.channel_sync.settings import Settings as ChannelSettings
-from services.nf_reconciliation import __main__ as nf_reconciliation
-from services.nf_reconciliation.settings import Settings as NfSettings
-from services.order_intake import __main__ as order_intake
-from services.order_intake.settings import Settings as IntakeSettings
-from services.po_dispatch import __main__ as po_dispatch
-from services.po_dispatch.settings import Settings as DispatchSettings
 from shared.partner.operation import Policy
 from shared.worker.routes import Routes
 from shared.worker.subscription import Service
-from tests.simulation import documents, ending, scenario
+from tests.simulation import ending, scenario
 from tests.simulation.broker import Broker, Waiting
 from tests.simulation.event import Event, Pack, inbound
+from tests.simulation.fleet import fleet
 from tests.simulation.invariants import Invariants, Violated
 from tests.simulation.partners import Partners
 from tests.simulation.replica import SWEEP_SECONDS, Replica
-from tests.simulation.scheduler import IDLE, Scheduler, Task
+from tests.simulation.scheduler import FIRED, IDLE, Scheduler
 from tests.simulation.store import CallRow, Store
 from tests.simulation.transaction import Transaction
 
@@ -47,24 +33,6 @@ M = TypeVar("M", bound=Message)
 MOST_STEPS = 200_000
 """For an order; a world that needs more does not come to rest."""
 SHOWN = 60
-
-
-@cache
-def fleet() -> tuple[Service, ...]:
-    """The five consumers as their own composition roots make them; no partner is ever reached under these URLs."""
-    with TemporaryDirectory() as folder:
-        certificate = documents.certificate(SELLER.name, SELLER.cnpj)
-        key, cert = Path(folder, "key.pem"), Path(folder, "cert.pem")
-        key.write_bytes(certificate.key_pem)
-        cert.write_bytes(certificate.cert_pem)
-        url = scenario.BASE_URL
-        return (
-            order_intake.service(IntakeSettings(erp_url=url)),
-            po_dispatch.service(DispatchSettings(erp_url=url, secrets={})),
-            nf_reconciliation.service(NfSettings(erp_url=url)),
-            billing.service(BillingSettings(erp_url=url, sefaz_url=url, signing_key_file=key, signing_cert_file=cert)),
-            channel_sync.service(ChannelSettings(smtp_url="smtp://mail.example.com", secrets={})),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +77,10 @@ class World:
         self.digest = 0
         self.steps = 0
         self._rows = 0
-        self._ids: dict[UUID, str] = {}
         self._trouble = self.profile.crash + self.profile.cut + self.profile.starve
         self._next_trouble = self._calm()
+        self._most_steps = MOST_STEPS * orders
+        self._next_halt = self._next_trouble or self._most_steps
         self.scheduler.quiet = self._look_into_queues
         self.routes = {service.name: Routes(service) for service in parts.services}
         self._policies = {o.name: o.policy for service in parts.services for o in service.operations}
@@ -148,19 +117,25 @@ class World:
 
     def _step(self) -> bool:
         self.steps += 1
-        if self.steps > MOST_STEPS * len(self.order_ids):
+        if self.steps == self._next_halt:
+            self._halt()
+        went_on = self.scheduler.step()
+        if went_on is None:
+            return False
+        if went_on is not FIRED and went_on.at is not IDLE:
+            self.digest = crc32(went_on.at.encode(), self.digest + went_on.number)
+            if self.show:
+                self.note(f"{went_on.name} {went_on.at}")
+        return True
+
+    def _halt(self) -> None:
+        """Between two steps: trouble is due, or there were too many."""
+        if self.steps >= self._most_steps:
             raise Violated("the world does not come to rest")
         if self.steps == self._next_trouble:
             self._make_trouble()
             self._next_trouble = self.steps + self._calm()
-        went_on = self.scheduler.step()
-        if went_on is None:
-            return False
-        if isinstance(went_on, Task) and went_on.at is not IDLE:
-            self.digest = zlib.crc32(went_on.at.encode(), self.digest + went_on.number)
-            if self.show:
-                self.note(f"{went_on.name} {went_on.at}")
-        return True
+        self._next_halt = min(self._next_trouble or self._most_steps, self._most_steps)
 
     def _calm(self) -> int:
         """Steps until the next trouble; 0: there is none."""
@@ -233,7 +208,6 @@ class World:
 
     def committed(self, store: Store, transaction: Transaction) -> None:
         for result in transaction.results:
-            self._ids[result.item.ref] = result.item.id
             if result.status == "waiting":
                 assert result.due is not None
                 self.wake_later(store.service, (result.due - self.scheduler.now).total_seconds() + 0.001)
@@ -342,9 +316,6 @@ class World:
 
     def facts(self, model: type[M]) -> Iterator[M]:
         return (e.data for e in self.invariants.said.values() if isinstance(e.data, model))
-
-    def id_of(self, ref: UUID) -> str:
-        return self._ids[ref]
 
 
 def run(seed: int, orders: int, parts: Parts | None = None, show: bool = False) -> Outcome:

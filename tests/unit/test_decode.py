@@ -4,31 +4,32 @@ from datetime import timedelta
 
 from schemas import envelope
 from shared.broker.link import Delivery
-from shared.worker.decode import DELIVERIES, decode
+from shared.worker.decode import decode, refused
+from shared.worker.incoming import Fault
 
 MONTH = timedelta(days=30)
+LIMIT = Fault("delivery_limit", "it kills")
 
 
-def delivered(body: bytes, count: int, content_type: str = envelope.PACK) -> Delivery:
-    headers = {"x-delivery-count": count}
-    return Delivery(1, "order_intake", "fleet.inbound", "payment.approved.v1", content_type, headers, body, count > 0)
+def delivered(body: bytes, content_type: str = envelope.PACK) -> Delivery:
+    return Delivery(1, "order_intake", "fleet.inbound", "payment.approved.v1", content_type, {}, body, False)
 
 
-def test_pack_at_its_last_delivery_is_cut_into_events_that_can_be_replayed_one_by_one() -> None:
+def test_pack_that_is_not_decoded_is_cut_into_events_that_can_be_replayed_one_by_one() -> None:
     events = [b'{"source": "/upstream/a", "id": "%d", "data": {}}' % n for n in range(3)]
-    items = decode(delivered(b"[" + b", ".join(events) + b"]", DELIVERIES - 1), MONTH)
+    items = refused(delivered(b"[" + b", ".join(events) + b"]"), LIMIT)
     assert [(i.source, i.id, i.raw) for i in items] == [("/upstream/a", str(n), e) for n, e in enumerate(events)]
     assert {i.fault.reason for i in items if i.fault} == {"delivery_limit"}
 
 
 def test_pack_that_cannot_be_cut_is_one_dead_letter() -> None:
     for body in (b"[{", b"[]", b"\xff", b"[" * 100_000):
-        (item,) = decode(delivered(body, DELIVERIES - 1), MONTH)
+        (item,) = refused(delivered(body), LIMIT)
         assert item.fault is not None
         assert (item.fault.reason, item.raw) == ("delivery_limit", body)
 
 
 def test_body_that_is_not_utf8_is_said_to_be_so() -> None:
-    (item,) = decode(delivered(b"\xff\xfe{}", 0, envelope.EVENT), MONTH)
+    (item,) = decode(delivered(b"\xff\xfe{}", envelope.EVENT), MONTH)
     assert item.fault is not None
     assert item.fault.error.startswith("not JSON: 'utf-8' codec can't decode byte 0xff in position 0")

@@ -1,12 +1,12 @@
 """How many deliveries a session holds: each close counts as a delivery of all of them, and the fifth is the last."""
 
-import asyncio
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 from shared.broker.link import Delivery
-from shared.worker.session import HARMLESS, Session, State
+from shared.worker.intake import HARMLESS
+from shared.worker.session import Session, State, Wake
 
 
 class Link:
@@ -27,10 +27,12 @@ def delivery(count: int) -> Delivery:
 async def session() -> tuple[Session, Link]:
     """One that has begun, and has completed a delivery."""
     link = Link()
-    desk: Any = SimpleNamespace(service=SimpleNamespace(name="billing", queues=(), adopt=None))
-    runtime: Any = SimpleNamespace(retention_days=21, prefetch=512, prefetch_bytes=2**20, batch_events=256)
+    desk: Any = SimpleNamespace(service=SimpleNamespace(name="billing", queues=(), adopt=None), routes=None)
+    runtime: Any = SimpleNamespace(
+        retention_days=21, prefetch=512, prefetch_bytes=2**20, batch_events=256, gather_seconds=0.1
+    )
     transactor: Any = SimpleNamespace(paused=False, wary=False)
-    begun = Session(desk, link, transactor, runtime, asyncio.Event())  # type: ignore[arg-type]
+    begun = Session(desk, link, transactor, runtime, Wake())  # type: ignore[arg-type]
     begun._has_acked = True
     await begun._consume(State.CAREFUL)
     return begun, link
@@ -39,9 +41,9 @@ async def session() -> tuple[Session, Link]:
 async def takes(one: Session, count: int, times: int = 1) -> None:
     """So many deliveries come one after the other, each delivered `count` times before."""
     for _ in range(times):
-        one._on_delivery(delivery(count))
+        one.intake.deliver(delivery(count))
         await one._adapt()
-        one._opened(one._waiting.popleft())
+        one.intake.opened(one.intake._waiting.popleft())
 
 
 async def test_deliveries_given_back_once_open_the_prefetch() -> None:

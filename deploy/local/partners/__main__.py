@@ -4,6 +4,8 @@ import asyncio
 import logging
 import signal
 
+import uvloop
+
 from deploy.local.partners import erp, hub, mercado_livre, sefaz, suppliers
 from deploy.local.partners.server import CreateApp, serving
 from deploy.local.partners.settings import Settings
@@ -29,7 +31,8 @@ async def serve(settings: Settings) -> None:
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    asyncio.run(serve(read(Settings)))
+    logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd tells every command of every mail
+    uvloop.run(serve(read(Settings)))
 
 
 if __name__ == "__main__":

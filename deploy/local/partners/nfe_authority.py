@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 
 import xmlsec
 from cryptography import x509
@@ -132,12 +133,17 @@ def signature_holds(root: etree._Element, certificate_der: bytes) -> bool:
         return False
     xmlsec.tree.add_ids(root, ["Id"])
     context = xmlsec.SignatureContext()
-    context.key = xmlsec.Key.from_memory(certificate_der, xmlsec.constants.KeyDataFormatCertDer)
+    context.key = _public_key(certificate_der)
     try:
         context.verify(signature)
     except xmlsec.Error:
         return False
     return True
+
+
+@lru_cache(maxsize=64)
+def _public_key(certificate_der: bytes) -> xmlsec.Key:
+    return xmlsec.Key.from_memory(certificate_der, xmlsec.constants.KeyDataFormatCertDer)
 
 
 def _sum_objections(root: etree._Element) -> Iterator[tuple[str, str]]:

@@ -7,27 +7,29 @@ Exit codes: 0 done as ordered (or only planned), 1 something failed, was stopped
 import base64
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 import click
 import typer
 
-from services.control_room import console, errand, store
-from services.control_room.campaign import edit, view
-from services.control_room.campaign import errand as errands
-from services.control_room.campaign import store as campaigns
+from services.control_room import console, selection, store
+from services.control_room.campaign import edit, errand, view
 from services.control_room.campaign.errand import Errand, finish
 from services.control_room.campaign.orders import Person, Steering
+from services.control_room.campaign.reading import store as campaigns
+from services.control_room.campaign.sequence import in_sequence
 from services.control_room.console import as_json, out, run, show, stop
 from services.control_room.engineer import Actor, Why
-from services.control_room.looking.choice import Chosen, choosing
+from services.control_room.looking.choice import Chosen, choosing, fixed
 from services.control_room.servers import reading
 from services.control_room.settings import ReaderSettings
-from services.control_room.state import DeadLetter
+from services.control_room.state import WholeLetter
 from services.control_room.tables import plain
 from shared.settings import read
 
 RATE, INSPECTED = 1000.0, 1000
+NOTHING_FAILS: dict[str, Any] = {"inspect": 0, "max_failures": 10}
+"""Of a discard there is nothing to rehearse, and nobody says how much of it may fail."""
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Occurrence = Annotated[str, typer.Argument(metavar="ID", help="Its id, or the first 6 characters or more.")]
@@ -52,8 +54,9 @@ Inspect = Annotated[
 
 def acting(app: typer.Typer) -> None:
     """Adds the commands."""
-    app.command("replay", help="Handle dead letters again: canaries first, then the rest, paced.")(choosing(replay))
-    app.command("discard", help="Skip dead letters for good, and go on with what waits behind them.")(choosing(discard))
+    replay, discard = choosing(fixed(act, action="replay")), choosing(fixed(act, action="discard", **NOTHING_FAILS))
+    app.command("replay", help="Handle dead letters again: canaries first, then the rest, paced.")(replay)
+    app.command("discard", help="Skip dead letters for good, and go on with what waits behind them.")(discard)
     app.command("edit")(edit_dead_letter)
     app.command("campaigns")(list_campaigns)
     app.command("watch")(watch)
@@ -66,7 +69,8 @@ def acting(app: typer.Typer) -> None:
         app.command(steering, help=what)(_steering(cast(Steering, steering)))
 
 
-def replay(
+def act(
+    action: Literal["replay", "discard"],
     occurrences: Occurrences = None,
     *,
     why: Why,
@@ -84,27 +88,8 @@ def replay(
 ) -> None:
     how = {"rate": rate or None, "max_failures": max_failures, "in_sequence": chosen["order_id"] is not None}
     work = Errand(
-        "replay", Person(actor, why), _words(occurrences, chosen), how, inspect, timeout if wait else None, json
+        action, Person(actor, why), _words(occurrences, chosen), how, inspect, timeout if wait else None, json
     )
-    work.carry_out(_choose(occurrences, chosen, limit), dry_run=dry_run, yes=yes)
-
-
-def discard(
-    occurrences: Occurrences = None,
-    *,
-    why: Why,
-    actor: Actor,
-    chosen: Chosen,
-    limit: Limit = 100_000,
-    rate: Rate = RATE,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    wait: Wait = True,
-    timeout: Patience = 300.0,
-    json: Json = False,
-) -> None:
-    how = {"rate": rate or None, "in_sequence": chosen["order_id"] is not None}
-    work = Errand("discard", Person(actor, why), _words(occurrences, chosen), how, 0, timeout if wait else None, json)
     work.carry_out(_choose(occurrences, chosen, limit), dry_run=dry_run, yes=yes)
 
 
@@ -124,7 +109,7 @@ def edit_dead_letter(
     json: Json = False,
 ) -> None:
     """Replay one dead letter with its event edited: in $EDITOR, from a file, or field by field."""
-    [meant] = run(errand.named([occurrence]))
+    [meant] = run(selection.named([occurrence]))
     known = run(_load(meant))
     if known is None or known.letter is None:
         raise stop(f"there is no such dead letter: {occurrence}")
@@ -136,7 +121,7 @@ def edit_dead_letter(
     if not json:
         out.print(plain(edit.difference(original, edited)))
     work = Errand("replay", Person(actor, why), f"edit of {meant}", {}, 1, timeout if wait else None, json)
-    rows = run(errand.load_letters({"occurrences": [meant]}, 1))
+    rows = run(selection.load_letters({"occurrences": [meant]}, 1))
     work.carry_out(rows, dry_run=dry_run, yes=yes, edited=edited)
 
 
@@ -176,7 +161,7 @@ def watch(campaign: CampaignId, timeout: Patience = 3600.0, json: Json = False) 
 
 def _steering(steering: Steering) -> Any:
     def command(campaign: CampaignId, *, why: Why, actor: Actor, json: Json = False) -> None:
-        errands.steer(Person(actor, why), _named(campaign), steering, json)
+        errand.steer(Person(actor, why), _named(campaign), steering, json)
 
     return command
 
@@ -196,7 +181,7 @@ def _named(prefix: str) -> str:
 
 def _choose(occurrences: list[str] | None, chosen: Chosen, limit: int) -> list[Any]:
     """The dead letters meant; of an order in the order in which they came."""
-    rows = errand.choose(occurrences or [], chosen, limit)
+    rows = selection.choose(occurrences or [], chosen, limit)
     if len(rows) == limit:
         typer.echo(f"fleet: only {limit} are taken; there may be more", err=True)
     if not chosen.get("order_id"):
@@ -204,7 +189,7 @@ def _choose(occurrences: list[str] | None, chosen: Chosen, limit: int) -> list[A
 
     async def load() -> list[str]:
         async with reading(read(ReaderSettings).database_url) as con:
-            return await campaigns.load_sequence(con, [row["occurrence"] for row in rows])
+            return in_sequence(await campaigns.load_died(con, [row["occurrence"] for row in rows]))
 
     place = {occurrence: n for n, occurrence in enumerate(run(load()))}
     return sorted(rows, key=lambda row: place[row["occurrence"]])
@@ -228,7 +213,7 @@ def _edited(original: bytes, file: Path | None, assignments: list[str]) -> bytes
     return None if text is None else text.encode()
 
 
-def _check(known: DeadLetter, original: bytes, edited: bytes) -> None:
+def _check(known: WholeLetter, original: bytes, edited: bytes) -> None:
     assert known.letter is not None
     if known.letter.kind != "event":
         raise stop("it is a call to a partner, no event; there is nothing to edit", code=2)
@@ -240,6 +225,6 @@ def _check(known: DeadLetter, original: bytes, edited: bytes) -> None:
         raise stop(f"the edited event does not do:\n{error}", code=2) from error
 
 
-async def _load(occurrence: str) -> DeadLetter | None:
+async def _load(occurrence: str) -> WholeLetter | None:
     async with reading(read(ReaderSettings).database_url) as con:
         return await store.load_dead_letter(con, occurrence)

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from schemas import catalogue, envelope
+from schemas.model import places
 
 KEPT = ("id", "source", "type", "subject")
 """An edit keeps them: they say which event it is, what it is about, and who takes it."""
@@ -33,7 +34,7 @@ def check(original: bytes, edited: bytes, type: str | None) -> None:
     try:
         envelope.adapter(entry.model).validate_json(edited, extra="ignore")
     except ValidationError as error:
-        raise CannotEdit(_places(error)) from error
+        raise CannotEdit(places(error)) from error
 
 
 def difference(original: bytes, edited: bytes) -> str:
@@ -104,10 +105,3 @@ def _lines(body: bytes) -> list[str]:
     said = _read(body)
     text = body.decode(errors="replace") if said is None else json.dumps(said, indent=2, ensure_ascii=False)
     return text.splitlines()
-
-
-def _places(error: ValidationError) -> str:
-    return "\n".join(
-        f"{'.'.join(str(part) for part in problem['loc']) or '(event)'}: {problem['msg']}"
-        for problem in error.errors(include_input=False, include_url=False, include_context=False)[:50]
-    )

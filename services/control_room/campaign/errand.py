@@ -9,8 +9,9 @@ from typing import Any, Literal
 import typer
 from rich.console import Console
 
-from services.control_room.campaign import follow, orders, store, view
+from services.control_room.campaign import follow, orders, view
 from services.control_room.campaign.orders import Person, Steering, pointless
+from services.control_room.campaign.reading import store
 from services.control_room.campaign.state import Campaign, Status
 from services.control_room.console import as_json, broker_to_act, out, run, show, stop
 from services.control_room.servers import reading, send

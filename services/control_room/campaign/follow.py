@@ -7,7 +7,8 @@ from asyncpg import Connection, Record
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from services.control_room.campaign import store, view
+from services.control_room.campaign import view
+from services.control_room.campaign.reading import store
 from services.control_room.campaign.state import Campaign, Status
 
 POLL_SECONDS = 0.2

@@ -9,9 +9,13 @@ from services.control_room.campaign.state import Campaign
 CANARIES = (1, 10, 100)
 STEP = 1000
 """Letters of a step after the canaries; also how many may be on their way at once."""
-CHUNK = 256
-"""Letters that are asked for in one go."""
-AFRESH: dict[str, Any] = {"step": 0, "step_size": 0, "step_failed": 0}
+LEAST = 256
+"""Places of the window that must be free before more is asked for: many at once cost little more than one."""
+ANSWER_WITHIN = timedelta(minutes=10)
+"""Without any answer for so long, a campaign asks again about what is open."""
+ASKED_AGAIN = 3
+"""Times in a row; then it stops."""
+AFRESH: dict[str, Any] = {"step": 0, "step_size": 0, "step_failed": 0, "rests_until": None}
 """Counters of a campaign that begins with its canary."""
 SAVED_UP = 2.0
 """Seconds of unused rate that may be caught up."""
@@ -45,14 +49,32 @@ def next_step(campaign: Campaign) -> Campaign:
 def may_ask(campaign: Campaign) -> bool:
     """Whether the next letters may be asked for: a canary must be processed whole before anything follows it."""
     assert campaign.ordered is not None
-    if campaign.asked >= campaign.ordered.size or len(campaign.open) > STEP - CHUNK:
+    if campaign.asked >= campaign.ordered.size or len(campaign.open) > STEP - LEAST:
         return False
     return campaign.asked < campaign.step_end or campaign.step_size == STEP or not campaign.open
 
 
 def room(campaign: Campaign) -> int:
     """Letters that step and window leave room for."""
-    return max(0, min(campaign.step_end - campaign.asked, CHUNK, STEP - len(campaign.open)))
+    return max(0, min(campaign.step_end - campaign.asked, STEP - len(campaign.open)))
+
+
+def wanted(campaign: Campaign) -> int:
+    """Letters that it could ask for now, whatever the rate says: one canary, or what the window has room for."""
+    if not may_ask(campaign):
+        return 0
+    stepped = next_step(campaign)
+    return STEP - len(campaign.open) if stepped.step_size == STEP else room(stepped)
+
+
+def rests(campaign: Campaign, now: datetime) -> bool:
+    """Whether the rate is used up, and a reminder will say when it is not."""
+    return campaign.rests_until is not None and now < campaign.rests_until
+
+
+def quiet_until(campaign: Campaign, now: datetime) -> datetime:
+    """When it has been without an answer for too long."""
+    return (campaign.heard_at or now) + ANSWER_WITHIN
 
 
 def is_failing(campaign: Campaign) -> bool:
@@ -71,7 +93,7 @@ def allowance(campaign: Campaign, now: datetime) -> Allowance:
         return Allowance(STEP, now)
     since = _since(campaign, rate, now)
     number = int((now - since).total_seconds() * rate + 1e-6)
-    return Allowance(number, since + timedelta(seconds=1 / rate if rate < 1 else min(1.0, CHUNK / rate)))
+    return Allowance(number, since + timedelta(seconds=1 / rate if rate < 1 else min(1.0, LEAST / rate)))
 
 
 def used(campaign: Campaign, number: int, now: datetime) -> datetime:

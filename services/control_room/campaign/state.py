@@ -55,6 +55,12 @@ class Campaign(Model):
     """The place for which the next step has been called."""
     paced_at: Time | None = None
     """Until when the rate has been used up."""
+    rests_until: Time | None = None
+    """When the rate allows more; nothing is asked for until then."""
+    heard_at: Time | None = None
+    """The last answer, or when letters were asked for after it."""
+    unheard: int = 0
+    """Times in a row that it asked again without an answer."""
     listed: int = 0
     parts: frozenset[int] = frozenset()
     """Where the parts of its list that have come begin."""
@@ -63,6 +69,8 @@ class Campaign(Model):
     outcomes: Mapping[str, int] = {}
     inspections: frozenset[str] = frozenset()
     """Asked for and not answered."""
+    inspect_next: int = 0
+    """The place from which the next part is inspected."""
     inspected: int = 0
     findings: Mapping[str, int] = {}
     began_at: Time | None = None
@@ -97,7 +105,7 @@ class StepRow(Model):
 
     row_id: UUID
     campaign_id: Id
-    step: Literal["ordered", "started", "paused", "resumed", "stopped", "failing", "done", "ignored"]
+    step: Literal["ordered", "started", "paused", "resumed", "stopped", "failing", "done", "ignored", "asked_again"]
     at: Time
     actor: str | None = None
     reason: str | None = None

@@ -1,4 +1,4 @@
-"""The SQL of campaigns: their sets, their turns, and what became of each letter. Bulk only."""
+"""The SQL of campaigns as they run: their sets, their turns, and what became of each letter. Bulk only."""
 
 import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -7,8 +7,8 @@ from typing import Any
 from asyncpg import Connection, Record
 
 from schemas.model import Model
-from services.control_room.campaign.decide import INSPECTED_AT_ONCE
-from services.control_room.campaign.pace import CHUNK
+from services.control_room.campaign import pace
+from services.control_room.campaign.decide.inspection import INSPECTED_AT_ONCE
 from services.control_room.campaign.state import (
     AnswersRow,
     AskedRow,
@@ -24,32 +24,56 @@ from services.control_room.campaign.state import (
 
 
 async def load_next(con: Connection, keys: Sequence[str], messages: Sequence[Any]) -> list[list[Letter]]:
-    """The letters that a campaign's next step may ask for, for `replay.step_due` and the reminder to pace."""
-    places = [m.asked if hasattr(m, "asked") else int(m.note["asked"]) for m in messages]
-    return [await _load_letters(con, key, place, CHUNK) for key, place in zip(keys, places, strict=True)]
+    """The letters that campaigns may ask for next, as many as there is room for when these messages are counted."""
+    rows = await con.fetch(
+        "select key, body from replay_campaign where key = any($1::text[]) and status = 'running'", list(set(keys))
+    )
+    running = {row["key"]: Campaign.model_validate_json(row["body"]) for row in rows}
+    return [
+        [] if (known := running.get(key)) is None else await _load_letters(con, key, _following(known, message))
+        for key, message in zip(keys, messages, strict=True)
+    ]
+
+
+def _following(known: Campaign, message: Any) -> range:
+    """The places that may be asked for once this message is counted."""
+    answered = {answer.place for answer in getattr(message, "answers", ())}
+    campaign = known.model_copy(update={"open": known.open - answered})
+    return range(campaign.asked, campaign.asked + pace.wanted(campaign))
+
+
+async def load_unanswered(con: Connection, keys: Sequence[str], messages: Sequence[Any]) -> list[list[Letter]]:
+    """The letters that are asked for and not answered, and those that may follow."""
+    rows = await con.fetch(
+        "select key, array(select jsonb_array_elements_text(body -> 'open')::int) as open "
+        "from replay_campaign where key = any($1::text[])",
+        keys,
+    )
+    open = {row["key"]: row["open"] for row in rows}
+    following = await load_next(con, keys, messages)
+    return [
+        [*await _load_letters(con, key, open.get(key, ())), *more] for key, more in zip(keys, following, strict=True)
+    ]
 
 
 async def load_inspected(con: Connection, keys: Sequence[str], messages: Sequence[Any]) -> list[list[Letter]]:
     """The letters that are to be inspected, for `replay.inspection_due`."""
     pairs = zip(keys, messages, strict=True)
-    return [await _load_letters(con, key, message.first, INSPECTED_AT_ONCE) for key, message in pairs]
+    return [await _load_letters(con, key, range(m.first, m.first + INSPECTED_AT_ONCE)) for key, m in pairs]
 
 
-async def _load_letters(con: Connection, campaign: str, first: int, number: int) -> list[Letter]:
+async def _load_letters(con: Connection, campaign: str, places: Sequence[int]) -> list[Letter]:
     """Original bytes come only where a request needs them: edited, or known to nobody but the broker; and whole."""
     rows = await con.fetch(
-        "select l.place, l.occurrence, l.edited, d.status, d.body ->> 'next_occurrence' as next_occurrence, "
-        "b.letter ->> 'service' as service, b.letter ->> 'kind' as kind, b.letter ->> 'event_type' as event_type, "
-        "b.letter ->> 'event_source' as event_source, b.letter ->> 'event_id' as event_id, "
-        "b.letter ->> 'service_version' = 'broker' as written_here, b.letter ->> 'reason' as reason, "
-        "case when (l.edited is not null or b.letter ->> 'service_version' = 'broker') "
-        "and b.letter ->> 'body_bytes' is null then b.letter ->> 'body' end as original "
+        "select l.place, l.occurrence, l.edited, d.status, d.next_occurrence, o.service, o.kind, o.event_type, "
+        "o.event_source, o.event_id, o.service_version = 'broker' as written_here, o.reason, "
+        "case when (l.edited is not null or o.service_version = 'broker') "
+        "and o.letter ->> 'body_bytes' is null then o.letter ->> 'body' end as original "
         "from replay_letter l left join dead_letter d on d.key = l.occurrence "
-        "left join lateral (select d.body -> 'letter' as letter offset 0) b on true "
-        "where l.campaign = $1 and l.place >= $2 and l.place < $2 + $3 order by l.place",
+        "left join dead_letter_original o on o.occurrence = l.occurrence "
+        "where l.campaign = $1 and l.place = any($2::int[]) order by l.place",
         campaign,
-        first,
-        number,
+        list(places),
     )
     return [_letter(row) for row in rows]
 
@@ -109,9 +133,8 @@ async def _save_letters(con: Connection, row: LettersRow) -> None:
 
 async def _save_asked(con: Connection, row: AskedRow) -> None:
     await con.execute(
-        "insert into dead_letter_action (action_id, step, occurrence, row_id, at, action, actor, reason) "
-        "select id, 'ordered', o, md5(id || '/ordered')::uuid, $4, $5, $6, $7 from "
-        "(select $1 || '/' || p as id, o from unnest($2::int[], $3::text[]) as a(p, o)) as asked "
+        "insert into dead_letter_action (action_id, step, occurrence, at, action, actor, reason) "
+        "select $1 || '/' || p, 'ordered', o, $4, $5, $6, $7 from unnest($2::int[], $3::text[]) as a(p, o) "
         "on conflict do nothing",
         *(row.campaign_id, row.places, row.occurrences, row.at, row.action, row.actor, row.reason),
     )
@@ -120,8 +143,8 @@ async def _save_asked(con: Connection, row: AskedRow) -> None:
 async def _save_skipped(con: Connection, row: SkippedRow) -> None:
     step, id = "failed" if row.failed else "resolved", f"{row.campaign_id}/{row.place}"
     await con.execute(
-        "insert into dead_letter_action (action_id, step, occurrence, row_id, at, outcome) "
-        "values ($1::text, $2::text, $3, md5($1 || '/' || $2)::uuid, $4, $5) on conflict do nothing",
+        "insert into dead_letter_action (action_id, step, occurrence, at, outcome) values ($1, $2, $3, $4, $5) "
+        "on conflict do nothing",
         *(id, step, row.occurrence, row.at, row.outcome),
     )
 
@@ -134,8 +157,8 @@ async def _save_answers(con: Connection, row: AnswersRow) -> None:
         "  case a.outcome when 'failed' then 'failed' when 'discarded' then 'discarded' else 'resolved' end as status "
         "  from unnest($2::int[], $3::text[], $4::text[], $5::text[]) as a(place, outcome, error, next) "
         "  join replay_letter l on l.campaign = $1 and l.place = a.place), "
-        "noted as (insert into dead_letter_action (action_id, step, occurrence, row_id, at, outcome) "
-        "  select id, step, occurrence, md5(id || '/' || step)::uuid, $6, "
+        "noted as (insert into dead_letter_action (action_id, step, occurrence, at, outcome) "
+        "  select id, step, occurrence, $6, "
         "  case step when 'failed' then error else outcome end from ended on conflict do nothing) "
         "update dead_letter d set version = version + 1, updated_at = now(), body = d.body || jsonb_strip_nulls("
         "  jsonb_build_object('status', e.status, 'next_occurrence', e.next)) "
@@ -183,78 +206,34 @@ _SAVE: Mapping[type[Model], Callable[[Connection, Any], Awaitable[None]]] = {
 assert set(_SAVE) == set(CampaignRow.__args__)
 
 
-async def load_campaign(con: Connection, campaign: str) -> Campaign | None:
-    body = await con.fetchval("select body from replay_campaign where key = $1", campaign)
-    return None if body is None else Campaign.model_validate_json(body)
-
-
-async def load_campaigns(con: Connection, limit: int, with_planned: bool) -> list[Campaign]:
-    """The latest first."""
-    rows = await con.fetch(
-        "select body from replay_campaign where $2 or status not in ('listing', 'planned') "
-        "order by body -> 'ordered' ->> 'ordered_at' desc nulls last, key limit $1",
-        limit,
-        with_planned,
-    )
-    return [Campaign.model_validate_json(row["body"]) for row in rows]
-
-
-async def load_campaign_ids(con: Connection, prefix: str) -> list[str]:
-    rows = await con.fetch("select key from replay_campaign where starts_with(key, $1) order by key limit 6", prefix)
-    return [row["key"] for row in rows]
-
-
-async def load_steps(con: Connection, campaign: str) -> list[Record]:
-    """Its turns, oldest first."""
-    return await con.fetch(
-        "select at, step, actor, reason, outcome from replay_campaign_step where campaign = $1 order by at, step",
-        campaign,
-    )
-
-
-async def load_findings(con: Connection, campaign: str) -> list[Record]:
-    return await con.fetch(
-        "select place, occurrence, finding, detail from replay_finding where campaign = $1 order by place", campaign
-    )
-
-
-async def load_failures(con: Connection, campaign: str, limit: int) -> list[Record]:
-    """Letters of the campaign that failed, with the error, in its order."""
-    return await con.fetch(
-        "select l.place, l.occurrence, a.outcome as error from replay_letter l join dead_letter_action a "
-        "on a.action_id = l.campaign || '/' || l.place and a.step = 'failed' where l.campaign = $1 "
-        "order by l.place limit $2",
-        campaign,
-        limit,
-    )
-
-
-async def load_edits(con: Connection, occurrences: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """Edits of dead letters with who and why, oldest first."""
-    rows = await con.fetch(
-        "select e.occurrence, e.at, e.campaign, e.difference, c.body -> 'ordered' ->> 'actor' as actor, "
-        "c.body -> 'ordered' ->> 'reason' as reason from replay_edit e join replay_campaign c on c.key = e.campaign "
-        "where e.occurrence = any($1::text[]) order by e.at",
-        occurrences,
-    )
-    found: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        said = dict(row)
-        found.setdefault(said.pop("occurrence"), []).append(said)
-    return found
-
-
-async def load_sequence(con: Connection, occurrences: Sequence[str]) -> list[str]:
-    """These letters in the order in which their events came first: by first death, then by the event's own time."""
-    rows = await con.fetch(
-        "select key from dead_letter where key = any($1::text[]) "
-        "order by (body -> 'letter' ->> 'first_at')::timestamptz, body -> 'letter' ->> 'service', key",
-        occurrences,
-    )
-    return [row["key"] for row in rows]
-
-
 def campaign_rows(rows: Sequence[Model]) -> tuple[list[Model], list[Model]]:
     """Rows of campaigns, and all others."""
     mine = [row for row in rows if type(row) in _SAVE]
     return mine, [row for row in rows if type(row) not in _SAVE]
+
+
+async def purge_campaigns(con: Connection, keep_days: int, limit: int = 5000) -> int:
+    """Deletes of campaigns that nothing happened in for `keep_days` and that are over (or were only planned) the sets,
+    findings and edits, at most so many rows of each at once, then the campaigns; how many rows went. One with a letter
+    that is still open stays whole, and its turns stay for ever."""
+    over = await con.fetch(
+        "select c.key from replay_campaign c where c.status not in ('running', 'paused', 'failing') "
+        "and c.updated_at < now() - $1 * interval '1 day' and not exists ("
+        "select from replay_letter l join dead_letter d on d.key = l.occurrence where l.campaign = c.key "
+        "and d.status in ('open', 'failed', 'held') and d.next_occurrence is null) order by c.updated_at limit 100",
+        keep_days,
+    )
+    keys = [row["key"] for row in over]
+    gone = 0
+    for table in ("replay_finding", "replay_edit", "replay_letter"):
+        done = await con.execute(
+            f"delete from {table} where ctid = any(array("
+            f"select ctid from {table} where campaign = any($1::text[]) limit $2))",
+            keys,
+            limit,
+        )
+        gone += int(done.rpartition(" ")[2])
+    if keys and not gone:
+        done = await con.execute("delete from replay_campaign where key = any($1::text[])", keys)
+        gone = int(done.rpartition(" ")[2])
+    return gone

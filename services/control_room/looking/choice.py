@@ -136,6 +136,18 @@ def choosing(command: Callable[..., None]) -> Callable[..., None]:
     return call
 
 
+def fixed(command: Callable[..., None], **values: Any) -> Callable[..., None]:
+    """The command without the parameters that have these values."""
+    parameters = [p for name, p in inspect.signature(command).parameters.items() if name not in values]
+
+    def call(**given: Any) -> None:
+        command(**values, **given)
+
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {p.name: p.annotation for p in parameters}
+    return call
+
+
 def is_empty(chosen: Chosen) -> bool:
     """Whether nothing was said that chooses some and not others."""
     return all(value is None for value in chosen.values())

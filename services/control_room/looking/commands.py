@@ -14,8 +14,7 @@ from asyncpg import Connection
 from rich.console import Console
 from rich.progress import Progress
 
-from services.control_room import console, errand
-from services.control_room.campaign.store import load_edits
+from services.control_room import console, selection
 from services.control_room.console import as_json, out, run, show, stop
 from services.control_room.looking import store, view
 from services.control_room.looking.choice import Chosen, choosing
@@ -52,7 +51,7 @@ def list_dead_letters(
     """Dead letters, the latest first."""
 
     async def load() -> list[Any]:
-        last = (await errand.named([after]))[0] if after else None
+        last = (await selection.named([after]))[0] if after else None
         async with reading(read(ReaderSettings).database_url) as con:
             return await store.load_dead_letters(con, chosen, limit + 1, last)
 
@@ -95,7 +94,7 @@ def show_dead_letter(occurrence: Occurrence, json: Json = False) -> None:
     """One dead letter: what was wrong where, its original bytes, who waits behind it, what was done about it."""
 
     async def load() -> view.Shown:
-        [meant] = await errand.named([occurrence])
+        [meant] = await selection.named([occurrence])
         async with reading(read(ReaderSettings).database_url) as con:
             return await _load(con, meant)
 
@@ -109,7 +108,7 @@ def show_dead_letter(occurrence: Occurrence, json: Json = False) -> None:
 async def _load(con: Connection, occurrence: str) -> view.Shown:
     known = (await store.load_whole(con, [occurrence]))[occurrence]
     actions = [dict(row) for row in await load_actions(con, occurrence)]
-    edits = (await load_edits(con, [occurrence])).get(occurrence, [])
+    edits = (await store.load_edits(con, [occurrence])).get(occurrence, [])
     shown, letter = view.Shown(known, actions, edits=edits), known.letter
     if letter is None or letter.key is None:
         return shown
@@ -158,7 +157,7 @@ async def _pages(con: Connection, chosen: Chosen) -> AsyncIterator[list[str]]:
         for few in (occurrences[n : n + PAGE // 10] for n in range(0, len(occurrences), PAGE // 10)):
             whole = await store.load_whole(con, few)
             actions = await store.load_all_actions(con, few)
-            edits = await load_edits(con, few)
+            edits = await store.load_edits(con, few)
             yield [_line(row, whole, actions, edits) for row in rows if row["occurrence"] in whole]
         after = occurrences[-1]
 

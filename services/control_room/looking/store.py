@@ -6,7 +6,7 @@ from typing import Any
 
 from asyncpg import Connection, Record
 
-from services.control_room.state import DeadLetter, Status
+from services.control_room.state import LetterRow, Status, WholeLetter
 
 _STORE, _CHANNEL = "coalesce(f.store_id, o.store_id)", "coalesce(f.channel_id, o.channel_id)"
 _FILTERS: Mapping[str, str] = {
@@ -48,14 +48,17 @@ DIMENSIONS: Mapping[str, str] = {
 }
 """What they can be grouped by."""
 
-_FROM = "from dead_letter_facts f join dead_letter d on d.key = f.occurrence "
+_FACTS, _LEDGER = "from dead_letter_facts f ", "join dead_letter d on d.key = f.occurrence "
 _ORDERS = "left join order_summary o on o.order_id = f.order_id "
-_OF_ORDER = ("channel_id", "store_id", "channel", "store")
 _LETTER = (
     "f.occurrence, d.status, f.service, f.reason, f.exception, f.event_type, f.event_id, f.event_subject, "
     f"f.key as event_key, f.order_id, f.supplier_id, {_CHANNEL} as channel_id, {_STORE} as store_id, f.attempts, "
     "f.first_at, f.last_at, d.next_occurrence, f.error"
 )
+_NARROW = "f.occurrence, f.service, f.reason, f.exception, f.event_type, f.event_id, f.event_subject, f.key, " + (
+    "f.order_id, f.supplier_id, f.channel_id, f.store_id, f.attempts, f.first_at, f.last_at, f.error"
+)
+"""All but the event and its words."""
 
 
 async def load_dead_letters(
@@ -63,20 +66,17 @@ async def load_dead_letters(
 ) -> list[Record]:
     """Dead letters without their bodies, the latest first; a filter that is None chooses all.
 
-    `after` is the last one of the page before.
+    `after` is the last one of the page before. The rest is looked up for those of the page alone.
     """
     where, values = _where({**chosen, "after": after})
-    return await con.fetch(
-        f"select {_LETTER} {_FROM} {_ORDERS} {where} order by f.last_at desc, f.occurrence desc "
-        f"limit ${len(values) + 1}",
-        *values,
-        limit,
-    )
+    order = "order by f.last_at desc, f.occurrence desc"
+    page = f"select {_NARROW} {_from(where)} {where} {order} limit ${len(values) + 1}"
+    return await con.fetch(f"select {_LETTER} from ({page}) f {_LEDGER} {_ORDERS} {order}", *values, limit)
 
 
 async def load_count(con: Connection, chosen: Mapping[str, Any]) -> int:
     where, values = _where(chosen)
-    return int(await con.fetchval(f"select count(*) {_FROM} {_joined(chosen)} {where}", *values))
+    return int(await con.fetchval(f"select count(*) {_from(where)} {where}", *values))
 
 
 async def load_groups(con: Connection, by: Sequence[str], chosen: Mapping[str, Any], limit: int) -> list[Record]:
@@ -87,17 +87,21 @@ async def load_groups(con: Connection, by: Sequence[str], chosen: Mapping[str, A
     return await con.fetch(
         f"select {columns}, count(*) as letters, count(*) filter (where d.status in ('open', 'failed') "
         "and d.next_occurrence is null) as open, min(f.first_at) as first_at, max(f.last_at) as last_at, "
-        f"max(f.occurrence) as example {_FROM} {_joined((*by, *_said(chosen)))} {where} "
+        f"max(f.occurrence) as example {_from('d.', columns, where)} {where} "
         f"group by {places} order by letters desc, {places} limit ${len(values) + 1}",
         *values,
         limit,
     )
 
 
-async def load_whole(con: Connection, occurrences: Sequence[str]) -> dict[str, DeadLetter]:
+async def load_whole(con: Connection, occurrences: Sequence[str]) -> dict[str, WholeLetter]:
     """Dead letters as the ledger has them, with all of their original bytes."""
-    rows = await con.fetch("select body from dead_letter where key = any($1::text[])", occurrences)
-    found = {one.occurrence: one for row in rows if (one := DeadLetter.model_validate_json(row["body"]))}
+    rows = await con.fetch(
+        "select d.body || case when o.letter is null then '{}' else jsonb_build_object('letter', o.letter) end as body "
+        "from dead_letter d left join dead_letter_original o on o.occurrence = d.key where d.key = any($1::text[])",
+        occurrences,
+    )
+    found = {one.occurrence: one for row in rows if (one := WholeLetter.model_validate_json(row["body"]))}
     parts = await con.fetch(
         "select occurrence, bytes from dead_letter_bytes where occurrence = any($1::text[]) "
         "order by occurrence, position",
@@ -109,7 +113,7 @@ async def load_whole(con: Connection, occurrences: Sequence[str]) -> dict[str, D
     return {name: _whole(one, bodies.get(name, ())) for name, one in found.items()}
 
 
-def _whole(known: DeadLetter, rest: Sequence[bytes]) -> DeadLetter:
+def _whole(known: WholeLetter, rest: Sequence[bytes]) -> WholeLetter:
     if known.letter is None or not rest:
         return known
     body = base64.b64encode(b"".join((base64.b64decode(known.letter.body), *rest))).decode()
@@ -129,12 +133,28 @@ async def load_all_actions(con: Connection, occurrences: Sequence[str]) -> dict[
     return found
 
 
+async def load_edits(con: Connection, occurrences: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Edits of dead letters with who and why, oldest first."""
+    rows = await con.fetch(
+        "select e.occurrence, e.at, e.campaign, e.difference, c.body -> 'ordered' ->> 'actor' as actor, "
+        "c.body -> 'ordered' ->> 'reason' as reason from replay_edit e join replay_campaign c on c.key = e.campaign "
+        "where e.occurrence = any($1::text[]) order by e.at",
+        occurrences,
+    )
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        said = dict(row)
+        found.setdefault(said.pop("occurrence"), []).append(said)
+    return found
+
+
 async def load_waiting(con: Connection, service: str, key: str, limit: int) -> tuple[int, list[Record]]:
     """How many events wait behind the dead letter that holds the key, and the first of them, in order."""
     chosen = {"service": service, "key": key, "status": Status.HELD}
     where, values = _where(chosen)
     rows = await con.fetch(
-        f"select {_LETTER} {_FROM} {_ORDERS} {where} order by f.last_at, f.occurrence limit ${len(values) + 1}",
+        f"select {_LETTER} {_FACTS} {_LEDGER} {_ORDERS} {where} order by f.last_at, f.occurrence "
+        f"limit ${len(values) + 1}",
         *values,
         limit,
     )
@@ -144,7 +164,7 @@ async def load_waiting(con: Connection, service: str, key: str, limit: int) -> t
 async def load_holder(con: Connection, service: str, key: str) -> str | None:
     """The dead letter that events of the key wait behind."""
     found = await con.fetchval(
-        f"select f.occurrence {_FROM} where f.service = $1 and f.key = $2 and f.reason <> 'held' "
+        f"select f.occurrence {_FACTS} {_LEDGER} where f.service = $1 and f.key = $2 and f.reason <> 'held' "
         "and d.status not in ('resolved', 'discarded') and d.next_occurrence is null "
         "order by f.last_at desc limit 1",
         service,
@@ -164,6 +184,15 @@ async def save_facts(con: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     )
 
 
+async def save_letters(con: Connection, rows: Sequence[LetterRow]) -> None:
+    await con.execute(
+        "insert into dead_letter_original (occurrence, letter) "
+        "select * from unnest($1::text[], $2::jsonb[]) on conflict do nothing",
+        [row.occurrence for row in rows],
+        [row.letter.model_dump_json(exclude_none=True) for row in rows],
+    )
+
+
 async def save_parts(con: Connection, rows: Sequence[tuple[str, int, bytes]]) -> None:
     """The rest of original bytes: occurrence, position of the first byte, bytes."""
     await con.executemany(
@@ -175,10 +204,11 @@ def _said(chosen: Mapping[str, Any]) -> list[str]:
     return [name for name, value in chosen.items() if value is not None]
 
 
-def _joined(names: Mapping[str, Any] | Sequence[str]) -> str:
-    """The orders, where store or channel are asked for: a message that does not name them has its order's."""
-    wanted = _said(names) if isinstance(names, Mapping) else names
-    return _ORDERS if any(name in _OF_ORDER for name in wanted) else ""
+def _from(*said: str) -> str:
+    """The facts; the ledger where its status is asked for (each letter that has facts is in it); the orders where store
+    or channel are: a message that does not name them has its order's."""
+    text = " ".join(said)
+    return f"{_FACTS}{_LEDGER if 'd.' in text else ''}{_ORDERS if _STORE in text or _CHANNEL in text else ''}"
 
 
 def _where(chosen: Mapping[str, Any]) -> tuple[str, list[Any]]:

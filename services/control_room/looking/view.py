@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from services.control_room import console
-from services.control_room.state import DeadLetter
+from services.control_room.state import WholeLetter
 from services.control_room.tables import SHORT_ID, Column, Row, count, letters_table, line, moment, plain, table
 
 _TIMES = {"hour": "%Y-%m-%d %H:00", "day": "%Y-%m-%d"}
@@ -22,7 +22,7 @@ _TIMES = {"hour": "%Y-%m-%d %H:00", "day": "%Y-%m-%d"}
 class Shown:
     """One dead letter with what is known around it."""
 
-    known: DeadLetter
+    known: WholeLetter
     actions: Sequence[Row]
     waiting: int | None = None
     """How many events wait behind it; None: it holds nobody up."""
@@ -63,7 +63,7 @@ def _named(dimension: str, value: Any) -> str | None:
 
 
 def shown_as_dict(shown: Shown) -> dict[str, Any]:
-    document = shown.known.model_dump(mode="json", exclude={"actions", "ended"})
+    document = shown.known.model_dump(mode="json", exclude={"recorded", "ended"})
     document |= {"waiting": shown.waiting, "behind": shown.behind}
     return {**document, "edits": list(shown.edits), "actions": [dict(row) for row in shown.actions]}
 

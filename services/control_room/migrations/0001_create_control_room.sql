@@ -20,6 +20,7 @@ create table journal (
     content_type text,
     body bytea not null
 ) partition by range (received_at);
+alter table journal alter column body set storage external;  -- compressing saved a tenth, for half of an insert's CPU
 
 create index journal_ref on journal (ref);
 create index journal_order on journal (order_id) where order_id is not null;

@@ -9,7 +9,8 @@ from services.order_intake.decide import status
 from services.order_intake.decide.follow import follow
 from services.order_intake.decide.follow.cancelling import start, supplier_refusals
 from services.order_intake.decide.follow.sales_order import ERP
-from services.order_intake.state import MarkCompleted, Order
+from services.order_intake.requests import MarkCompleted
+from services.order_intake.state import Order
 
 Ctx = Context[None]
 

@@ -2,17 +2,17 @@
 
 from schemas.decision import Answered, Context, Outcome, unchanged
 from services.order_intake.decide.follow import follow
-from services.order_intake.state import (
+from services.order_intake.requests import (
     CancelledMarked,
     CompletedMarked,
     MarkCancelled,
     MarkCompleted,
-    Order,
     RegisterSalesOrder,
     SalesOrderRegistered,
     SalesOrderUpdated,
     UpdateSalesOrder,
 )
+from services.order_intake.state import Order
 
 Ctx = Context[None]
 

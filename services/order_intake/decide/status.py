@@ -11,7 +11,7 @@ from schemas.order import PoStatus, Status
 from services.order_intake.decide.money import has_expired
 from services.order_intake.decide.moves import LINE, RANK
 from services.order_intake.purchase import PurchaseOrder
-from services.order_intake.state import Order
+from services.order_intake.state import Order, Shortage
 
 __all__ = ["LINE", "RANK", "is_acknowledged", "missing_lines", "of_order", "of_po", "of_purchase_orders"]
 
@@ -38,34 +38,32 @@ def _parts(order: Order) -> Iterator[Status]:
     yield from (of_po(order, po_id, po) for po_id, po in pos.items())
 
 
-def missing_lines(order: Order) -> set[int]:
-    """The order's lines of which no PO that it has now buys all."""
+def missing_lines(order: Order) -> dict[int, int]:
+    """How many pieces of which of the order's lines are bought by no PO that it has now."""
+    pos = order.open_purchase_orders.values()
     left = {item.line: item.quantity for item in order.sale.items} if order.sale else {}
-    for po in order.open_purchase_orders.values():
-        for bought in (po.lines or {}).values():
-            left[bought.order_line] = left.get(bought.order_line, 0) - bought.quantity
-    return {line for line, quantity in left.items() if quantity > 0}
+    for bought in (bought for po in pos for bought in (po.lines or {}).values()):
+        left[bought.order_line] = left.get(bought.order_line, 0) - bought.quantity
+    return {line: pieces for line, pieces in left.items() if pieces > 0}
 
 
-def _sourcing(order: Order, missing: set[int]) -> Status:
+def _sourcing(order: Order, missing: dict[int, int]) -> Status:
     """The newest word of sourcing on these lines that no PO has overtaken; `payment_confirmed` where there is none."""
-    words = [order.shortages[line] for line in sorted(missing) if _is_current(order, line)]
+    said = [(order.shortages[line], line) for line in sorted(missing) if line in order.shortages]
+    words = [word for word, line in said if not _is_overtaken(order, line, word, missing[line])]
     if not words:
         return "payment_confirmed"
     newest = max(word.at for word in words)
     return min((word.status for word in words if word.at == newest), key=lambda status: RANK[status])
 
 
-def _is_current(order: Order, line: int) -> bool:
-    """A PO that was created for a line after a word on it has answered that word, whatever became of the PO."""
-    word = order.shortages.get(line)
-    if word is None:
-        return False
-    return not any(
-        created > word.at and any(bought.order_line == line for bought in (po.lines or {}).values())
-        for po in order.purchase_orders.values()
-        if (created := po.milestones.get("created")) is not None
-    )
+def _is_overtaken(order: Order, line: int, word: Shortage, missing: int) -> bool:
+    """Whether all that is missing was bought after this word: then it is missing because that PO does not bring it.
+
+    What follows from that, another PO or another word, is still on its way.
+    """
+    later = (po for po in order.purchase_orders.values() if po.milestones.get("created", word.at) > word.at)
+    return sum(po.lost(line) for po in later) >= missing
 
 
 def of_po(order: Order, po_id: str, po: PurchaseOrder) -> Status:

@@ -13,9 +13,9 @@ from schemas.order import Item, OrderReady
 from schemas.purchase_order import OutOfStock, QuoteNeeded, SourcingRetryDue
 from schemas.runtime import ReminderDue
 from schemas.store import StoreChanged
-from schemas.supplier import OfferChanged
+from schemas.supplier import OfferChanged, SupplierChanged
 from services.po_dispatch.decide.making import purchased
-from services.po_dispatch.routing import Routing, Source, route
+from services.po_dispatch.routing import Routing, route
 from services.po_dispatch.state import CustomerOrder, Fulfilment, OrderLine, Sourcing
 
 _PLACES = Decimal("0.0000000001")
@@ -61,16 +61,16 @@ def bought(fulfilment: Fulfilment, ctx: Context[Sourcing]) -> Decision[Fulfilmen
     return purchased(able, lines, routing, store, ctx)
 
 
-def sources(ctx: Context[Sourcing]) -> list[Source]:
-    """The offers in force, with their suppliers."""
+def sources(ctx: Context[Sourcing]) -> list[tuple[OfferChanged, SupplierChanged | None]]:
+    """The offers in force, with their suppliers. A thousand of them are usual, and mostly the newest version holds."""
     now = ctx.now
     suppliers = {id: timeline.at(now) for id, timeline in ctx.reference.suppliers.items()}
-    found: list[Source] = []
+    found: list[tuple[OfferChanged, SupplierChanged | None]] = []
     for timeline in ctx.reference.offers:
         newest: OfferChanged = timeline.versions[-1]
         offer = newest if newest.valid_from <= now else timeline.at(now)
         if offer is not None:
-            found.append(Source(offer, suppliers.get(offer.supplier_id)))
+            found.append((offer, suppliers.get(offer.supplier_id)))
     return found
 
 

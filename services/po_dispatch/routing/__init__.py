@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 from schemas.purchase_order import Candidate
 from schemas.store import Criterion
+from schemas.supplier import OfferChanged, SupplierChanged
 from services.po_dispatch.routing.choice import EXACT_SETS, choose
 from services.po_dispatch.routing.criteria import DEFAULT, preference
 from services.po_dispatch.routing.explanation import SHOWN_CANDIDATES, explained
-from services.po_dispatch.routing.sources import Barred, Source, objection, serves
+from services.po_dispatch.routing.sources import Barred, LookedAt, Option, Source, objection, serves
 from services.po_dispatch.state import OrderLine
 
-__all__ = ["DEFAULT", "EXACT_SETS", "SHOWN_CANDIDATES", "Barred", "Routing", "Source", "objection", "route"]
+__all__ = ["DEFAULT", "EXACT_SETS", "SHOWN_CANDIDATES", "Routing", "Source", "route"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Routing:
 
 def route(
     lines: Sequence[OrderLine],
-    sources: Sequence[Source],
+    sources: Sequence[tuple[OfferChanged, SupplierChanged | None]],
     uf: str,
     *,
     one_shipment: bool = False,
@@ -45,27 +46,42 @@ def route(
     `uf` is where the goods go. `barred`: by order line and supplier, who refused it. `only`: suppliers that may be
     chosen at all, where the rest of the order is with them and there is one label.
     """
-    by_sku: dict[str, list[Source]] = {line.sku: [] for line in lines}
-    for source in sources:
-        if (found := by_sku.get(source.offer.sku)) is not None:
-            found.append(source)
-    eligible: dict[str, dict[int, list[Source]]] = {}
-    unconnected: list[int] = []
-    for line in lines:
-        found = by_sku[line.sku]
-        for source in found:
-            if objection(source, line, uf, barred) is None and (only is None or source.offer.supplier_id in only):
-                eligible.setdefault(source.offer.supplier_id, {}).setdefault(line.line, []).append(source)
-        if not any(serves(source, uf) for source in found):
-            unconnected.append(line.line)
-    prefer = preference(criteria)
-    chosen = choose(lines, eligible, criteria, one_shipment=one_shipment)
+    options = _by_sku(lines, sources, criteria)
+    looked_at = {line.line: [(o, objection(o, line, uf, barred)) for o in options[line.sku]] for line in lines}
+    able = {line: [o for o, why in found if why is None] for line, found in looked_at.items()}
+    if only is not None:
+        able = {line: [o for o in found if o[1].supplier_id in only] for line, found in able.items()}
+    chosen = choose(lines, able, criteria, one_shipment=one_shipment)
+    unconnected = tuple(n.line for n in lines if not any(serves(option, uf) for option in options[n.sku]))
     if unconnected or len(chosen) < len(lines):
         missing = tuple(line.line for line in lines if line.line not in chosen and line.line not in unconnected)
-        return Routing({}, (), tuple(unconnected), missing)
-    shipments = len({source.offer.supplier_id for source in chosen.values()})
-    candidates: list[Candidate] = []
-    for line in lines:
-        why = [(s, objection(s, line, uf, barred)) for s in by_sku[line.sku]]
-        candidates += explained(line.line, why, chosen[line.line], shipments, prefer, criteria)
-    return Routing(chosen, tuple(candidates))
+        return Routing({}, (), unconnected, missing)
+    sources_of = {line: Source(offer, supplier) for line, (_, offer, supplier) in chosen.items()}
+    return Routing(sources_of, _candidates(looked_at, chosen, criteria))
+
+
+def _by_sku(
+    lines: Sequence[OrderLine],
+    sources: Sequence[tuple[OfferChanged, SupplierChanged | None]],
+    criteria: Sequence[Criterion],
+) -> Mapping[str, list[Option]]:
+    """Each SKU's options, the preferred ones first."""
+    prefer = preference(criteria)
+    options: dict[str, list[Option]] = {line.sku: [] for line in lines}
+    for offer, supplier in sources:
+        if (found := options.get(offer.sku)) is not None:
+            found.append((prefer(offer, supplier), offer, supplier))
+    for found in options.values():
+        found.sort()
+    return options
+
+
+def _candidates(
+    looked_at: Mapping[int, Sequence[LookedAt]], chosen: Mapping[int, Option], criteria: Sequence[Criterion]
+) -> tuple[Candidate, ...]:
+    shipments = len({offer.supplier_id for _, offer, _ in chosen.values()})
+    return tuple(
+        candidate
+        for line, found in looked_at.items()
+        for candidate in explained(line, found, chosen[line], shipments, criteria)
+    )

@@ -13,23 +13,23 @@ from math import comb
 from operator import or_
 
 from schemas.store import Criterion
-from services.po_dispatch.routing.criteria import Preference, preference, rank
-from services.po_dispatch.routing.sources import Source
+from services.po_dispatch.routing.criteria import rank
+from services.po_dispatch.routing.sources import Option
 from services.po_dispatch.state import OrderLine
 
 EXACT_SETS = 2000
 
-Eligible = Mapping[str, Mapping[int, Sequence[Source]]]
-"""What each supplier can deliver by itself: by supplier and order line."""
-Chosen = dict[int, Source]
+Able = Mapping[int, Sequence[Option]]
+"""Who can deliver each order line by itself, the preferred ones first."""
+Chosen = dict[int, Option]
 Group = Sequence[str]
 
 
 def choose(
-    lines: Sequence[OrderLine], eligible: Eligible, criteria: Sequence[Criterion], *, one_shipment: bool = False
+    lines: Sequence[OrderLine], able: Able, criteria: Sequence[Criterion], *, one_shipment: bool = False
 ) -> Chosen:
     """All lines, or as many as one supplier (one_shipment) or all suppliers together can deliver."""
-    search = _Search(lines, eligible, criteria)
+    search = _Search(lines, able, criteria)
     if one_shipment:
         return search.best_of(search.sets(1)) or search.most_of_one()
     if criteria and criteria[0] == "shipments":
@@ -38,16 +38,37 @@ def choose(
 
 
 class _Search:
-    def __init__(self, lines: Sequence[OrderLine], eligible: Eligible, criteria: Sequence[Criterion]) -> None:
+    def __init__(self, lines: Sequence[OrderLine], able: Able, criteria: Sequence[Criterion]) -> None:
         self.lines = lines
-        self.eligible = eligible
-        self.criteria = criteria
-        self.suppliers = sorted(eligible)
-        self._prefer: Preference = preference(criteria)
+        self._rank_by = rank(criteria)
+        self._priority_leads = next((c for c in criteria if c != "shipments"), None) == "priority"
+        """Within sets of one size the suppliers' priorities decide before anything that depends on the line."""
         self._by_demand = sorted(lines, key=lambda line: (-line.quantity, line.line))
-        bits = {line.line: 1 << place for place, line in enumerate(lines)}
-        self._masks = {supplier: sum(bits[line] for line in eligible[supplier]) for supplier in self.suppliers}
         self._all = (1 << len(lines)) - 1
+        self._masks: dict[str, int] = {}
+        """Which lines each supplier can deliver, a bit for each."""
+        self._offered: dict[int, dict[str, list[Option]]] = {}
+        """By line and supplier, the preferred ones first."""
+        self._priorities: dict[str, int] = {}
+        for place, line in enumerate(lines):
+            self._take_in(1 << place, line.line, able[line.line])
+        self.suppliers = sorted(self._masks)
+
+    def _take_in(self, bit: int, line: int, able: Sequence[Option]) -> None:
+        offered = self._offered[line] = {}
+        masks, priorities = self._masks, self._priorities
+        for option in able:
+            _, offer, supplier = option
+            id = offer.supplier_id
+            if id in offered:
+                offered[id].append(option)
+                continue
+            offered[id] = [option]
+            if id in masks:
+                masks[id] |= bit
+            else:
+                masks[id] = bit
+                priorities[id] = supplier.priority if supplier is not None else 0
 
     @property
     def _largest(self) -> int:
@@ -97,32 +118,24 @@ class _Search:
                 return min(complete, key=self._rank)
         return {}
 
-    @property
-    def _priority_leads(self) -> bool:
-        """Within sets of one size the suppliers' priorities decide before anything that depends on the line."""
-        return next((c for c in self.criteria if c != "shipments"), None) == "priority"
-
     def _merit(self, group: Group) -> int:
-        return sum(self._priority(supplier) for supplier in group)
-
-    def _priority(self, supplier: str) -> int:
-        source = next(iter(self.eligible[supplier].values()))[0]
-        return source.supplier.priority if source.supplier else 0
+        return sum(self._priorities[supplier] for supplier in group)
 
     def _rank(self, chosen: Chosen) -> tuple[object, ...]:
-        return rank(chosen, self.lines, self.criteria)
+        return self._rank_by(chosen, self.lines)  # type: ignore[no-any-return]
 
     def assign(self, group: Collection[str]) -> Chosen:
         """Each line from the best offer of the group that still has the stock."""
         taken: dict[str, int] = {}
         chosen: Chosen = {}
         for line in self._by_demand:
-            found = [source for supplier in group for source in self.eligible[supplier].get(line.line, ())]
-            for source in sorted(found, key=self._prefer) if len(found) > 1 else found:
-                offer = source.offer
+            offered = self._offered[line.line]
+            found = [option for supplier in group if supplier in offered for option in offered[supplier]]
+            for option in sorted(found) if len(found) > 1 else found:
+                offer = option[1]
                 used = taken.get(offer.offer_id, 0)
                 if used + line.quantity <= offer.stock:
-                    chosen[line.line] = source
+                    chosen[line.line] = option
                     taken[offer.offer_id] = used + line.quantity
                     break
         return chosen
@@ -132,11 +145,11 @@ class _Search:
         group: list[str] = []
         chosen: Chosen = {}
         while len(chosen) < len(self.lines):
-            left = [line.line for line in self._by_demand if line.line not in chosen]
+            left = [self._offered[line.line] for line in self._by_demand if line.line not in chosen]
             helpful = {
-                supplier: (-len(found), min(self._prefer(source) for source in found))
-                for supplier, offered in self.eligible.items()
-                if supplier not in group and (found := [offered[line][0] for line in left if line in offered])
+                supplier: (-len(found), min(found))
+                for supplier in self.suppliers
+                if supplier not in group and (found := [o[supplier][0][0] for o in left if supplier in o])
             }
             if not helpful:
                 break

@@ -20,7 +20,7 @@ from services.billing.store import find_bills, load_references, save_rows
 from shared.migrate import migrate, service_url
 from tests.conftest import PASSWORD
 from tests.unit.billing import builders as b
-from tests.unit.billing.test_decide import Run
+from tests.unit.billing.run import Run
 
 MIGRATIONS = Path(services.billing.__file__).parent / "migrations"
 

@@ -1,6 +1,7 @@
 """Campaigns on real servers: the command line orders them, the control room drives them, a service processes them."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -13,7 +14,7 @@ from shared.migrate import service_url
 from tests.conftest import PASSWORD
 from tests.integration.control_room.conftest import Room, fleet_cli
 from tests.integration.control_room.test_dead_letters import Bug, fleet, listed, pay, tally
-from tests.integration.worker.bench import NAME, Tally, count, event, payment, service, until
+from tests.integration.worker.bench import NAME, Tally, count, event, pack, payment, service, until
 from tests.integration.worker.proxy import Proxy
 
 ACT = ("--why", "mended", "--actor", "ana", "--json")
@@ -134,6 +135,35 @@ async def test_order_is_replayed_in_its_original_sequence(room: Room) -> None:
         done = await replay(room, "--order", "ORD-1", "--yes")
     assert (done["status"], done["in_sequence"], done["step"]) == ("done", True, 4)
     assert await tally(room) == '["P0", "P1", "P2", "P3"]'
+
+
+async def test_order_whose_events_died_in_one_batch_is_replayed_in_its_original_sequence(room: Room) -> None:
+    """Published backwards and in one pack, so that neither arrival nor death tells the order."""
+    refuses = True
+
+    def decide(known: Tally | None, said: PaymentApproved, ctx: Context[Any]) -> Outcome[Tally]:
+        return Refused("not_now", "a rule was wrong") if refuses else count(known, said, ctx)
+
+    now = datetime.now(UTC)
+    clocks = {"P0": 5.0, "P1": 9.0, "P2": 1.0, "P3": 7.0}
+    events = [
+        event(
+            payment(payment=name),
+            f"e-{name}",
+            time=(now + timedelta(seconds=seconds)).isoformat(),
+            **({"causationid": "e-P1"} if name == "P2" else {}),
+        )
+        for name, seconds in reversed(clocks.items())
+    ]
+    url = service_url(room.admin_url, NAME, PASSWORD)
+    async with room.running(service(decide), url), room.running(control_room(room.settings), room.url):
+        await room.publish(pack(events), "fleet.inbound", PaymentApproved.TYPE, envelope.PACK)
+        await until(lambda: is_there(room, 4))
+        assert len({letter["first_at"] for letter in await listed(room)}) == 1
+        refuses = False
+        done = await replay(room, "--order", "ORD-1", "--yes")
+    assert (done["status"], done["resolved"]) == ("done", 4)
+    assert await tally(room) == '["P0", "P3", "P1", "P2"]', "P2 has the earliest time, but P1 caused it"
 
 
 async def test_edited_event_is_handled_and_the_edit_is_kept(room: Room) -> None:

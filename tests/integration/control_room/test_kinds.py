@@ -18,9 +18,11 @@ from schemas.payment import PaymentApproved
 from services.control_room import servers
 from services.control_room.__main__ import service as control_room
 from services.control_room.looking import store
-from services.control_room.state import DeadLetter
+from services.control_room.state import WholeLetter
+from shared.broker.link import Delivery
 from shared.migrate import service_url
-from tests.conftest import PASSWORD
+from shared.worker.suspects import message_of
+from tests.conftest import PASSWORD, execute
 from tests.integration.control_room.conftest import Room, fleet_cli
 from tests.integration.control_room.test_dead_letters import limited
 from tests.integration.partner.partner import ask, calling, serving, status
@@ -43,17 +45,17 @@ async def publish(room: Room, body: bytes, key: str = PaymentApproved.TYPE, type
     await room.publish(body, "fleet.inbound", key, type, headers=HEADERS)
 
 
-async def letters(room: Room, number: int = 1) -> list[DeadLetter]:
+async def letters(room: Room, number: int = 1) -> list[WholeLetter]:
     """So many dead letters, whole, the oldest first."""
 
-    async def found() -> list[DeadLetter]:
+    async def found() -> list[WholeLetter]:
         async with servers.reading(room.url) as con:
             rows = await store.load_dead_letters(con, {}, 100)
             names = [row["occurrence"] for row in reversed(rows)]
             whole = await store.load_whole(con, names)
         return [whole[name] for name in names] if len(names) == number else []
 
-    result: list[DeadLetter] = await until(found, 30)
+    result: list[WholeLetter] = await until(found, 30)
     return result
 
 
@@ -103,6 +105,9 @@ async def test_message_that_the_service_gives_up_undecoded_tells_its_deliveries(
         queue = await (await connection.channel()).get_queue(NAME, ensure=False)
         for _ in range(4):
             await (await queue.get()).reject(requeue=True)
+    message = message_of(Delivery(0, NAME, "fleet.inbound", PaymentApproved.TYPE, envelope.EVENT, {}, body, True))
+    mark = f"insert into {NAME}.attempt values ('{message}', -1, 3, 'a process that died', now())"
+    await execute(room.admin_url, mark)
     async with fleet(room):
         [known] = await letters(room)
     assert known.letter is not None

@@ -9,10 +9,14 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from schemas.replay import ListedLetter
+from schemas.runtime import Finding
 from services.control_room import journal, store
+from services.control_room.campaign import store as campaigns
+from services.control_room.campaign.state import Campaign, EditRow, FindingsRow, LettersRow, StepRow
 from services.control_room.entry import OrderSeen
 from services.control_room.facts import facts_of
-from services.control_room.state import ActionRow, DeadLetter, Status
+from services.control_room.state import ActionRow, DeadLetter, LetterRow, Status
 from tests.unit.control_room.builders import AT, delivery, event, letter
 
 
@@ -26,10 +30,10 @@ async def save_letter(con: asyncpg.Connection, **changes: Any) -> str:
     order_id, data = changes.pop("order_id", None), changes.pop("data", {})
     body = json.dumps(event(data={**data, "order_id": order_id})).encode()
     said = letter(**{"occurrence": str(uuid4()), "body": base64.b64encode(body).decode(), **changes})
-    state = DeadLetter(occurrence=said.occurrence, status=status, letter=said, order_id=order_id)
+    state = DeadLetter(occurrence=said.occurrence, status=status, recorded=True, order_id=order_id)
     ledger = state.model_dump_json(exclude_none=True)
     await con.execute("insert into dead_letter (key, version, body) values ($1, 1, $2)", said.occurrence, ledger)
-    await store.save_rows(con, [facts_of(said)])
+    await store.save_rows(con, [LetterRow(occurrence=said.occurrence, letter=said), facts_of(said)])
     return said.occurrence
 
 
@@ -133,10 +137,10 @@ async def test_dead_letter_is_loaded_as_it_was_saved(con: asyncpg.Connection) ->
 
 
 async def test_steps_are_written_once_and_never_changed(con: asyncpg.Connection) -> None:
-    row = ActionRow(action_id="a", step="ordered", occurrence="o", row_id=uuid4(), at=AT, actor="ana", reason="why")
-    end = ActionRow(action_id="a", step="failed", occurrence="o", row_id=uuid4(), at=AT, outcome="no")
+    row = ActionRow(action_id="a", step="ordered", occurrence="o", at=AT, actor="ana", reason="why")
+    end = ActionRow(action_id="a", step="failed", occurrence="o", at=AT, outcome="no")
     await store.save_rows(con, [row, end])
-    await store.save_rows(con, [row.model_copy(update={"actor": "eve", "row_id": uuid4()})])
+    await store.save_rows(con, [row.model_copy(update={"actor": "eve"})])
     assert [(r["step"], r["actor"]) for r in await store.load_actions(con, "o")] == [
         ("ordered", "ana"),
         ("failed", None),
@@ -145,3 +149,64 @@ async def test_steps_are_written_once_and_never_changed(con: asyncpg.Connection)
         await con.execute("update dead_letter_action set actor = 'eve'")
     with pytest.raises(asyncpg.RaiseError, match="append-only"):
         await con.execute("delete from dead_letter_action")
+
+
+async def save_campaign(con: asyncpg.Connection, name: str, status: str, *letters: str) -> None:
+    """A campaign about these letters, as old as anything."""
+    state = Campaign(campaign_id=name, status=status).model_dump_json(exclude_none=True)
+    await con.execute(
+        "insert into replay_campaign (key, version, body, updated_at) values ($1, 1, $2, now() - interval '100 days')",
+        name,
+        state,
+    )
+    listed = LettersRow(campaign_id=name, first=0, letters=tuple(ListedLetter(occurrence=one) for one in letters))
+    found = [Finding(place=n, occurrence=one, finding="would_fail") for n, one in enumerate(letters)]
+    turn = StepRow(row_id=uuid4(), campaign_id=name, step="ordered", at=AT, actor="ana", reason="why")
+    edit = EditRow(campaign_id=name, occurrence=letters[0], at=AT, original="", edited="", difference="")
+    rows = [listed, FindingsRow(campaign_id=name, at=AT, findings=tuple(found)), edit, turn]
+    await campaigns.save_rows(con, rows)
+
+
+async def count(con: asyncpg.Connection, table: str) -> dict[str, int]:
+    rows = await con.fetch(f"select campaign, count(*) as n from {table} group by campaign")
+    return {row["campaign"]: row["n"] for row in rows}
+
+
+async def test_campaign_whose_letters_are_settled_is_purged_and_its_turns_stay(con: asyncpg.Connection) -> None:
+    over = [await save_letter(con, status=Status.RESOLVED) for _ in range(3)]
+    still_open = await save_letter(con, status=Status.FAILED)
+    await save_campaign(con, "done", "done", *over, "purged before")
+    await save_campaign(con, "planned", "planned", *over)
+    await save_campaign(con, "not settled", "done", *over, still_open)
+    await save_campaign(con, "paused", "paused", *over)
+    assert await campaigns.purge_campaigns(con, 101) == 0
+    while await campaigns.purge_campaigns(con, 99, limit=2):
+        pass
+    left = {"not settled", "paused"}
+    assert {row["key"] for row in await con.fetch("select key from replay_campaign")} == left
+    assert await count(con, "replay_letter") == {"not settled": 4, "paused": 3}
+    assert await count(con, "replay_finding") == {"not settled": 4, "paused": 3}
+    assert await count(con, "replay_edit") == {"not settled": 1, "paused": 1}
+    assert set(await count(con, "replay_campaign_step")) == {"done", "planned", *left}
+
+
+async def test_failed_letter_that_became_another_one_keeps_no_campaign(con: asyncpg.Connection) -> None:
+    failed = await save_letter(con, status=Status.FAILED)
+    await con.execute('update dead_letter set body = body || \'{"next_occurrence": "o-2"}\'')
+    await save_campaign(con, "done", "done", failed)
+    while await campaigns.purge_campaigns(con, 99):
+        pass
+    assert await con.fetchval("select count(*) from replay_campaign") == 0
+    with pytest.raises(asyncpg.RaiseError, match="append-only"):
+        await con.execute("delete from replay_campaign_step")
+
+
+async def test_what_campaigns_did_is_never_changed(con: asyncpg.Connection) -> None:
+    await save_campaign(con, "c", "done", "o-1")
+    for change in (
+        "replay_letter set place = 7",
+        "replay_edit set difference = 'x'",
+        "replay_finding set detail = 'x'",
+    ):
+        with pytest.raises(asyncpg.RaiseError, match="append-only"):
+            await con.execute(f"update {change}")

@@ -86,7 +86,7 @@ class Process:
         self.worker._link = link
 
         async def make() -> Session:
-            return Session(self._desk, link, self.transactor, self._runtime, self.worker.saved)
+            return Session(self._desk, link, self.transactor, self._runtime, self.worker.wake)
 
         self.session = self._place.run(make())
         self._place.run(self.worker._send_left_over())
@@ -94,7 +94,7 @@ class Process:
     def take(self, deliveries: int) -> Batch:
         batch = Batch([])
         for _ in range(min(deliveries, len(self._broker.ready))):
-            batch.items += self.session._opened(self.link.deliver())
+            batch.items += self.session.intake.opened(self.link.deliver())
         return batch
 
     def commit(self, batch: Batch) -> list[Batch]:

@@ -89,8 +89,7 @@ class Model:
             self.answers[order.replay_id] = ("already_handled", 0)
             return
         del self.dead[on.key]
-        discards = isinstance(order, DeadLetterDiscardRequested)
-        if discards:
+        if discards := isinstance(order, DeadLetterDiscardRequested):
             self.discarded.add(on.id)
         else:
             mended = None if order.body is None else json.loads(base64.b64decode(order.body))["data"]["payment_id"]

@@ -17,6 +17,7 @@ from hypothesis.stateful import run_state_machine_as_test as run
 from schemas import envelope
 from shared.backoff import Backoff
 from shared.broker.outgoing import NotConfirmed, Outgoing
+from shared.database import connection
 from shared.worker import store
 from shared.worker.worker import Worker
 from tests.integration.machines.place import Cut, Killed, Place
@@ -51,7 +52,7 @@ class Protocol(RuleBasedStateMachine):
     @initialize(target=bodies)
     def begin(self) -> MultipleResults[bytes]:
         """A queue that has something to take from the first step on."""
-        written = [self.write(order) for order in "AAB"]
+        written: list[Any] = [self.write(order) for order in "AAB"]
         for body in written:
             self.broker.publish(body)
         return multiple(*written)
@@ -171,7 +172,7 @@ class Protocol(RuleBasedStateMachine):
 
     def outgoing(self) -> list[Outgoing]:
         async def load() -> list[Outgoing]:
-            async with self.place.pool.real.acquire() as con:
+            async with connection(self.place.pool.real) as con:
                 return [m for _, messages in await store.load_outgoing(con, timedelta(0), 1000) for m in messages]
 
         return self.place.run(load())

@@ -16,15 +16,15 @@ from schemas.model import Message
 from services.order_intake.__main__ import service
 from services.order_intake.settings import Settings
 from shared.migrate import migrate
-from tests.builders import order_placed, store_changed
+from tests.builders import HOME, PAYMENT, order_placed, store_changed
 from tests.conftest import PASSWORD, VirtualHost
 from tests.integration.order_intake.test_store import MIGRATIONS
 from tests.integration.worker.bench import NAME, Bench, bench_on, event, until
 from tests.unit.order_intake import builders as b
 
 HISTORY = [
-    "payment_confirmed", "ready_to_order", "po_dispatched", "awaiting_invoice", "invoiced", "awaiting_shipment",
-    "shipped", "delivered", "completed",
+    "payment_confirmed", "ready_to_order", "po_dispatched", "supplier_invoice_received", "awaiting_invoice", "invoiced",
+    "awaiting_shipment", "shipped", "delivered", "completed",
 ]  # fmt: skip
 
 
@@ -55,9 +55,12 @@ async def fleet(vhost: VirtualHost, database: str) -> AsyncIterator[Fleet]:
         yield Fleet(bench, sandbox, Settings(erp_url=str(server.make_url("/erp"))))
 
 
+ORDER = b.two_lines(payments=[PAYMENT | {"amount": "199.80"}])
+
+
 def milestones() -> list[Message]:
     makers: list[Any] = [b.sent, b.confirmed, b.s2_matched, b.handed_over, b.s1_matched, b.dispatched, b.delivered]
-    created = [b.created(po, order_po_ids=["a", "b"]) for po in ("a", "b")]
+    created = [b.created("a", 1), b.created("b", 2)]
     return [*created, b.invoice_issued("a", "b"), *(make(po) for make in makers for po in ("a", "b"))]
 
 
@@ -67,9 +70,9 @@ async def test_shuffled_and_repeated_milestones_complete_the_order_once_in_order
     shuffled = [*milestones(), *dice.sample(milestones(), k=8)]
     dice.shuffle(shuffled)
     async with fleet.bench.working(service(fleet.settings)):
-        await fleet.tell(b.payment_approved(), order_placed(), store_changed(return_window_days=0))
+        await fleet.tell(b.payment_approved(amount="199.80"), ORDER, store_changed(return_window_days=0))
         await until(lambda: fleet.said("order.ready.v1"))
-        await fleet.tell(*shuffled, order_placed())
+        await fleet.tell(*shuffled, ORDER)
         await until(lambda: fleet.said("order.completed.v1"))
         await until(lambda: ("concluido", "order-1") in fleet.effects())
         await until(lambda: fleet.bench.queue_depth_is(0))
@@ -104,3 +107,36 @@ async def test_erp_that_fails_and_loses_answers_gets_the_order_once(fleet: Fleet
         faults.lost_answer = 0.0
         await until(lambda: fleet.said("order.ready.v1"), 40)
     assert fleet.effects() == [("pedido-venda", "order-1")]
+
+
+async def test_changed_order_is_ready_only_when_the_erp_has_the_change(fleet: Fleet) -> None:
+    async with fleet.bench.working(service(fleet.settings)):
+        await fleet.tell(store_changed(), order_placed(), b.change(ship_to=HOME | {"street": "Rua Nova"}))
+        await until(lambda: ("alteracao-pedido-venda", "order-1") in fleet.effects())
+        await fleet.tell(b.payment_approved())
+        [ready] = await until(lambda: fleet.said("order.ready.v1"))
+        await fleet.tell(b.change(change_id="change-2", ship_to=HOME))
+        [refused] = await until(lambda: fleet.said("order.change_refused.v1"))
+    assert ready["ship_to"]["street"] == "Rua Nova"
+    assert [reason["code"] for reason in refused["reasons"]] == ["in_fulfilment"]
+    assert fleet.bench.dead == []
+
+
+async def test_order_given_up_at_the_stores_limit_is_asked_for_then_cancelled_and_refunded(fleet: Fleet) -> None:
+    limit = store_changed(deadlines={"stock": "PT1S"})
+    async with fleet.bench.working(service(fleet.settings)):
+        await fleet.tell(limit, b.payment_approved(), order_placed(), b.out_of_stock())
+        [started] = await until(lambda: fleet.said("order.cancellation_started.v1"))
+        assert fleet.said("order.cancelled.v1") == []
+        await fleet.tell(b.fulfilment_stopped(), b.billing_stopped())
+        [refund] = await until(lambda: fleet.said("refund.requested.v1"))
+        await until(lambda: ("cancelado", "order-1") in fleet.effects())
+        await fleet.tell(b.refund_ordered(), b.refund_settled(), b.wish())
+        await until(lambda: fleet.bench.queue_depth_is(0))
+    told = [moved["status"] for moved in fleet.said("order.status_changed.v1")]
+    assert told[-2:] == ["out_of_stock", "cancelled"]
+    assert started["cause"] == "no_stock"
+    assert (refund["payment_id"], refund["amount"], refund["method"]) == ("pay-1", "99.90", "pix")
+    assert refund["erp_order_number"].startswith("SO")
+    assert len(fleet.said("order.cancelled.v1")) == len(fleet.said("order.cancellation_started.v1")) == 1
+    assert fleet.bench.dead == []

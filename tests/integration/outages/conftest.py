@@ -9,7 +9,7 @@ from deploy.local.postgres import Postgres
 from deploy.local.rabbitmq import Rabbitmq
 from deploy.local.stack import Addresses, Stack
 from shared.broker.link import Delivery
-from shared.worker import session
+from shared.worker import intake
 from tests.conftest import VirtualHost, fresh_database, fresh_vhost
 from tests.integration.worker.bench import Bench, bench_at, empty, prepare
 
@@ -75,11 +75,11 @@ async def bench_of_database(database_place: Place) -> AsyncIterator[Bench]:
 def deliveries(monkeypatch: pytest.MonkeyPatch) -> list[Delivery]:
     """Every delivery that a session takes, as the broker made it."""
     seen: list[Delivery] = []
-    decode = session.decode
+    decode = intake.decode  # type: ignore[attr-defined]
 
     def noting(delivery: Delivery, *rest: Any) -> Any:
         seen.append(delivery)
         return decode(delivery, *rest)
 
-    monkeypatch.setattr(session, "decode", noting)
+    monkeypatch.setattr(intake, "decode", noting)
     return seen

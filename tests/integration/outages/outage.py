@@ -15,7 +15,7 @@ from tests.integration.worker.bench import NAME, Bench, events_in
 
 
 def sessions_lost() -> float:
-    return metrics.SESSIONS_LOST._value.get()
+    return float(metrics.SESSIONS_LOST._value.get())
 
 
 def causes(bench: Bench) -> set[str]:

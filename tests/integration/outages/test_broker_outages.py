@@ -97,7 +97,7 @@ ALARMS = {
 }
 
 
-@pytest.mark.parametrize("alarm", ["disk", pytest.param("memory", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("alarm", list(ALARMS))
 async def test_blocked_connection_keeps_its_session_and_goes_on(
     bench: Bench, rabbitmq: Rabbitmq, deliveries: list[Delivery], alarm: str
 ) -> None:

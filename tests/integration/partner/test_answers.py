@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from shared.broker.outgoing import Outgoing
+from shared.database import connection
 from shared.partner import store
 from shared.partner.answers import Answers
 from tests.integration.partner.partner import Ask, Said
@@ -56,9 +57,9 @@ async def leased(pool: asyncpg.Pool, count: int) -> list[store.Leased]:
         )
         for n in range(count)
     ]
-    async with pool.acquire() as con:
+    async with connection(pool) as con:
         await store.save_calls(con, made)
-        return await store.lease_calls(con, [store.Wanted("acme", count, timedelta(minutes=1))], uuid4())
+        return await store.lease_calls(con, [store.Wanted("acme", count, timedelta(minutes=1))], ["Ask"], uuid4())
 
 
 async def test_answers_that_come_at_once_are_told_together_each_once(bench: Bench, pool: asyncpg.Pool) -> None:
@@ -97,8 +98,8 @@ async def test_lease_leaves_calls_behind_a_gate_that_closed_meanwhile(bench: Ben
     calls = await leased(pool, 2)
     await pool.execute("update partner_call set status = 'pending'")
     wanted = [store.Wanted("acme", 8, timedelta(minutes=1))]
-    async with pool.acquire() as con:
+    async with connection(pool) as con:
         await store.save_circuit(con, "acme", 5, datetime.now(UTC) + timedelta(minutes=1))
-        assert await store.lease_calls(con, wanted, uuid4()) == []
-        probe = await store.lease_calls(con, wanted, uuid4(), gate_locked=True)
+        assert await store.lease_calls(con, wanted, ["Ask"], uuid4()) == []
+        probe = await store.lease_calls(con, wanted, ["Ask"], uuid4(), gate_locked=True)
         assert {call.id for call in probe} == {call.id for call in calls}

@@ -17,7 +17,7 @@ from deploy.local.partners import erp
 from deploy.local.partners.sandbox import Sandbox
 from schemas.billing import SupplierPaymentReported
 from services.order_intake.partners import Erp
-from services.order_intake.state import MarkCompleted, RegisterSalesOrder
+from services.order_intake.requests import MarkCancelled, MarkCompleted, RegisterSalesOrder, UpdateSalesOrder
 from shared.partner.errors import Rejected, Unavailable, Uncertain
 from shared.partner.operation import Attempt
 from tests.builders import order_placed
@@ -134,6 +134,29 @@ async def test_overloaded_erp_is_unavailable_with_its_wait(partner: Partner) -> 
         await partner.erp.register(sales_order(), partner.attempt("call-1"))
     assert raised.value.retry_after == 1.0
     assert partner.effects() == []
+
+
+async def test_changed_order_is_the_new_one_in_the_erp_once(partner: Partner) -> None:
+    number = (await partner.erp.register(sales_order(), partner.attempt("call-1"))).number
+    more = sales_order(discount="0.00", total="110.00")
+    update = UpdateSalesOrder(number=number, revision=1, sale=more)
+    for attempt in (1, 2):
+        assert (await partner.erp.update(update, partner.attempt("call-2", attempt))).number == number
+    assert partner.effects() == [("pedido-venda", "order-1", 1), ("alteracao-pedido-venda", "order-1", 2)]
+    strange = UpdateSalesOrder(number="SO0", revision=1, sale=more)
+    with pytest.raises(Rejected, match="404"):
+        await partner.erp.update(strange, partner.attempt("call-3"))
+    unknown = UpdateSalesOrder(number=number, revision=1, sale=sales_order(order_id="order-2"))
+    with pytest.raises(Rejected, match="404"):
+        await partner.erp.update(unknown, partner.attempt("call-4"))
+
+
+async def test_cancelled_order_shows_so_and_stays_so(partner: Partner) -> None:
+    number = (await partner.erp.register(sales_order(), partner.attempt("call-1"))).number
+    asked = MarkCancelled(order_id="order-1", number=number)
+    assert (await partner.erp.mark_cancelled(asked, partner.attempt("call-2"))).number == number
+    _, shown = await partner.post(f"/pedidos-venda/{number}/situacao", {"situacao": "concluido"}, "call-3")
+    assert shown["situacao"] == "cancelado"
 
 
 async def test_completed_order_shows_so_and_a_late_dispatch_does_not_change_it(partner: Partner) -> None:

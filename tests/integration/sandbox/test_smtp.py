@@ -1,6 +1,7 @@
 """channel_sync's mails against the sandbox's mailboxes, over SMTP."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -77,11 +78,67 @@ async def test_address_with_accents_is_mailed_where_the_server_can(partners: Par
     assert (await partners.get("/mail"))[0]["to"] == "joão@exämple.org"
 
 
+async def test_mails_go_one_after_the_other_on_a_connection_that_stays_open(partners: Partners) -> None:
+    handler = Picky(data="250 ok")
+    async with served(handler) as url:
+        sender = MailServer(url, timeout=5)
+        for number in range(3):
+            assert (await sender.send(mail(), partners.attempt(f"call-{number}"))).taken
+        sender.close()
+    assert [len(handler.sessions), handler.mails] == [1, 3]
+
+
+@pytest.mark.parametrize("mood", ["hangs_up", "has_had_enough"])
+async def test_connection_that_the_server_ended_is_replaced_by_a_new_one(partners: Partners, mood: str) -> None:
+    handler = Picky(data="250 ok")
+    async with served(handler) as url:
+        sender = MailServer(url, timeout=5)
+        assert (await sender.send(mail(), partners.attempt("call-1"))).taken
+        if mood == "hangs_up":
+            transport: Any = handler.sessions[0].transport
+            transport.abort()
+        else:
+            handler.weary = handler.sessions[0]
+        assert (await sender.send(mail(), partners.attempt("call-2"))).taken
+        sender.close()
+    assert [len(handler.sessions), handler.mails] == [2, 2]
+
+
+async def test_recipient_that_is_refused_does_not_spoil_the_next_mail(partners: Partners) -> None:
+    handler = Picky(data="250 ok")
+    async with served(handler) as url:
+        sender = MailServer(url, timeout=5)
+        assert (await sender.send(mail(), partners.attempt("call-1"))).taken
+        handler.rcpt = "550 5.1.1 no such user"
+        assert not (await sender.send(mail(), partners.attempt("call-2"))).taken
+        handler.rcpt = ""
+        assert (await sender.send(mail(), partners.attempt("call-3"))).taken
+        sender.close()
+    assert handler.mails == 2
+
+
 class Picky:
     """A mail server's handler that answers a recipient, or a text, with a code."""
 
     def __init__(self, rcpt: str = "", data: str = "") -> None:
         self.rcpt, self.data = rcpt, data
+        self.sessions: list[SMTP] = []
+        self.weary: SMTP | None = None
+        """Takes no mail any more on this connection."""
+        self.mails = 0
+
+    async def handle_EHLO(
+        self, server: SMTP, session: Any, envelope: Any, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        self.sessions.append(server)
+        return responses
+
+    async def handle_MAIL(self, server: SMTP, session: Any, envelope: Any, address: str, options: list[str]) -> str:
+        if server is self.weary:
+            return "421 4.7.0 too many mails on this connection"
+        envelope.mail_from = address
+        return "250 ok"
 
     async def handle_RCPT(self, server: SMTP, session: Any, envelope: Any, address: str, options: list[str]) -> str:
         if self.rcpt:
@@ -90,16 +147,24 @@ class Picky:
         return "250 ok"
 
     async def handle_DATA(self, server: SMTP, session: Any, envelope: Any) -> str:
+        self.mails += 1
         return self.data
 
 
-async def send_to(handler: Picky, partners: Partners) -> Any:
+@asynccontextmanager
+async def served(handler: Picky) -> AsyncIterator[str]:
+    """The URL of a mail server with this handler."""
     server = await smtp.start(handler, "127.0.0.1", 0)
     try:
         host, port = server.sockets[0].getsockname()[:2]
-        return await MailServer(f"smtp://{host}:{port}", timeout=5).send(mail(), partners.attempt())
+        yield f"smtp://{host}:{port}"
     finally:
         server.close()
+
+
+async def send_to(handler: Picky, partners: Partners) -> Any:
+    async with served(handler) as url:
+        return await MailServer(url, timeout=5).send(mail(), partners.attempt())
 
 
 async def test_unknown_recipient_is_an_answer_not_a_failure(partners: Partners) -> None:

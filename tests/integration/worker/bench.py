@@ -189,7 +189,7 @@ async def prepare(vhost: VirtualHost, database: str) -> None:
 async def empty(vhost: VirtualHost, database: str) -> None:
     """Leaves nothing of a test in tables and queues. Making them costs more than most tests."""
     calls = ("partner_call", "partner_call_done", "partner_gate")
-    tables = ("outgoing", *calls, "reminder", "inbox", "inbox_kept", "number_series", "tally")
+    tables = ("outgoing", "attempt", *calls, "reminder", "inbox", "inbox_kept", "number_series", "tally")
     admin = await asyncpg.connect(database)
     await admin.execute(f"truncate {', '.join(f'{NAME}.{table}' for table in tables)}")
     await admin.close()

@@ -3,8 +3,14 @@
 import base64
 from typing import Any
 
+import pytest
+
+from schemas.payment import PaymentApproved
 from schemas.runtime import AskedLetter, DeadLetterBatchRequested, DeadLetterInspectRequested
-from tests.integration.worker.bench import NAME, Bench, event, payment, service, until
+from shared.worker import rehearsal
+from shared.worker.handling import Handling
+from shared.worker.subscription import Service, Subscription
+from tests.integration.worker.bench import NAME, TALLY, Bench, event, payment, service, until
 from tests.integration.worker.test_failures import Switch
 
 
@@ -65,6 +71,79 @@ async def test_letter_that_fails_in_a_batch_is_a_new_occurrence_and_the_others_g
     assert answers(bench) == {0: "handled", 1: "failed"}
     [answered] = [f["data"] for f in bench.facts if f["type"] == "dead_letter.batch_answered.v1"]
     assert answered["answers"][1]["next_occurrence"] == bench.dead[2]["data"]["occurrence"]
+
+
+async def test_letter_that_waits_is_left_alone_when_it_is_asked_for_again(bench: Bench) -> None:
+    switch = Switch("raises")
+    async with bench.working(service(switch), ladder_seconds=(60.0, 60.0)):
+        letters = await die(bench, "bad1")
+        switch.broken = "not yet"
+        await bench.command(batch(letters), "batch-1")
+        await until(lambda: waits(bench))
+        [before] = await bench.kept()
+        await bench.command(batch(letters), "batch-2")
+        await until(lambda: answers(bench) == {0: "waiting"})
+        assert await bench.kept() == [before]
+        switch.broken = None
+        await bench.rows("update inbox_kept set due = now() returning ref")
+        await until(lambda: answers(bench) == {0: "handled"})
+    assert await bench.tally("O-bad1") == ("bad1",)
+
+
+async def waits(bench: Bench) -> bool:
+    return [row["status"] for row in await bench.kept()] == ["waiting"]
+
+
+async def test_inspections_that_take_long_are_left_for_the_next_batch_and_all_are_answered(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rehearsal, "BATCH_SECONDS", 0.0)
+    postponed: list[int] = []
+    inspect = Handling._inspect
+
+    async def counted(self: Handling) -> None:
+        await inspect(self)
+        postponed.append(len(self._postponed))
+
+    monkeypatch.setattr(Handling, "_inspect", counted)
+    async with bench.working(service(Switch("raises"))):
+        letters = await die(bench, "bad1", "bad2", "bad3")
+    for letter in letters:
+        await bench.command(inspection([letter]).model_copy(update={"inspection_id": f"i-{letter.place}"}))
+    await bench.publish(event(payment("O-9", "P9")))
+    async with bench.working(service(Switch("raises"))):
+        await until(lambda: len(findings(bench)) == 3)
+        await until(lambda: tally_is(bench, "O-9", ("P9",)))
+    assert max(postponed) > 0, "nothing was postponed: the test shows nothing"
+    assert {finding for finding, _ in findings(bench).values()} == {"would_fail"}
+
+
+async def tally_is(bench: Bench, order: str, expected: tuple[str, ...]) -> bool:
+    return await bench.tally(order) == expected
+
+
+async def test_rehearsal_without_end_is_given_up_and_the_service_goes_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rehearsal, "LONGEST_SECONDS", 0.3)
+    is_slow = False
+
+    async def load(con: Any, keys: Any, messages: Any) -> list[None]:
+        await con.execute("select pg_sleep($1)", 30.0 if is_slow else 0.0)
+        return [None] * len(keys)
+
+    what = Service(NAME, (Subscription(PaymentApproved, TALLY, Switch("raises"), load=load),))
+    async with bench.working(what):
+        letters = await die(bench, "bad1", "bad2")
+        is_slow = True
+        await bench.command(inspection(letters))
+        await until(lambda: len(findings(bench)) == 2)
+        is_slow = False
+        await bench.publish(event(payment("O-bad1", "P1")), event(payment("O-9", "P9")))
+        await until(lambda: tally_is(bench, "O-9", ("P9",)))
+        held = [row["status"] for row in await bench.kept()]
+    assert findings(bench)[0] == ("not_inspected", "to rehearse it and others took more than 0 s")
+    assert sorted(held) == ["dead", "dead", "held"]
 
 
 async def test_letter_that_the_database_refuses_fails_alone(bench: Bench) -> None:

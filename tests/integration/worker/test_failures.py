@@ -235,18 +235,6 @@ async def test_messages_that_come_back_unconfirmed_are_sent_again_under_the_same
     assert await bench.tally() == ("P1",)
 
 
-async def test_message_delivered_too_often_is_dead_before_it_is_decoded(bench: Bench) -> None:
-    await bench.publish(event(payment()))
-    queue = await bench.channel.get_queue("order_intake", ensure=False)
-    for _ in range(4):
-        message = await until(lambda: queue.get(fail=False))
-        await message.nack(requeue=True)
-    async with bench.working():
-        await until(lambda: len(bench.dead) == 1)
-    assert bench.dead[0]["data"]["reason"] == "delivery_limit"
-    assert await bench.tally() == ()
-
-
 async def test_stop_under_load_loses_and_repeats_nothing(bench: Bench) -> None:
     await bench.publish(*(event(payment(f"ORD-{n}")) for n in range(300)))
     for _ in range(3):

@@ -25,8 +25,8 @@ async def publish_raw(bench: Bench, key: str, properties: dict[str, Any], mark: 
     """One message over a connection of its own, with `written` in the place of the mark."""
     body = event(payment(payment="hostile"), "hostile")
     async with await aio_pika.connect(bench.vhost.amqp_url) as connection:
-        channel = await (await connection.channel()).get_underlay_channel()
-        frames = [
+        channel: Any = await (await connection.channel()).get_underlay_channel()
+        frames: list[Any] = [
             Basic.Publish(exchange="fleet.inbound", routing_key=key),
             ContentHeader(0, len(body), Basic.Properties(delivery_mode=2, message_id="x", **properties)),
             ContentBody(body),

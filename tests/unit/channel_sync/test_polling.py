@@ -41,7 +41,7 @@ HUB_ORDER: dict[str, Any] = {
 def context(what: Any, channel: Any = POLLED) -> Context[Any]:
     id_ = str(uuid5(reference("test", "test"), repr(what)))
     cause = Cause(id=id_, source="t", type="t.v1", subject="magalu", time=b.NOW, ref=reference("t", id_))
-    known = Timeline(versions=(channel,)) if channel else None
+    known: Any = Timeline(versions=(channel,)) if channel else None
     return Context(now=b.NOW, cause=cause, reference=known, numbers=Numbers({}), key="magalu")
 
 
@@ -160,7 +160,7 @@ def test_channel_that_has_no_queue_any_more_is_not_asked() -> None:
 def test_sync_is_asked_of_the_stores_channels_or_of_the_one_that_is_named() -> None:
     def asked(channel_id: str | None) -> list[str]:
         event = ChannelSyncRequested(store_id="store-1", channel_id=channel_id, requested_at=b.NOW)
-        ctx = Context(b.NOW, context("s").cause, ("hub", "magalu"), Numbers({}))
+        ctx: Context[tuple[str, ...]] = Context(b.NOW, context("s").cause, ("hub", "magalu"), Numbers({}))
         outcome = polling.on_sync_requested(Timeline(versions=(b.store_changed(),)), event, ctx)
         assert isinstance(outcome, Decision)
         return [e.channel_id for e in outcome.events if isinstance(e, ChannelPollDue)]

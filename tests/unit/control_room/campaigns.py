@@ -22,7 +22,7 @@ from schemas.runtime import (
     LetterAnswer,
     ReminderDue,
 )
-from services.control_room.campaign import decide
+from services.control_room.campaign.decide import inspection, steps, turns
 from services.control_room.campaign.state import Campaign, Letter
 from tests.unit.control_room import builders
 from tests.unit.control_room.builders import AT
@@ -68,15 +68,17 @@ def letter(place: int, **changes: Any) -> Letter:
 
 
 DECISIONS: dict[type, Callable[..., Any]] = {
-    ReplayCampaignOrdered: decide.on_ordered,
-    ReplayLettersListed: decide.on_listed,
-    ReplayCampaignSteered: decide.on_steered,
-    ReplayStepDue: decide.on_step_due,
-    DeadLetterBatchAnswered: decide.on_answered,
-    ReplayInspectionDue: decide.on_inspection_due,
-    DeadLetterInspected: decide.on_inspected,
-    ReminderDue: decide.on_pace,
+    ReplayCampaignOrdered: turns.on_ordered,
+    ReplayLettersListed: turns.on_listed,
+    ReplayCampaignSteered: turns.on_steered,
+    ReplayStepDue: steps.on_step_due,
+    DeadLetterBatchAnswered: steps.on_answered,
+    ReplayInspectionDue: inspection.on_inspection_due,
+    DeadLetterInspected: inspection.on_inspected,
 }
+
+
+REMINDERS = {steps.PACE: steps.on_pace, steps.UNANSWERED: steps.on_unanswered}
 
 
 class Table:
@@ -88,7 +90,7 @@ class Table:
         self.asked: list[DeadLetterBatchRequested] = []
         self.inspections: list[Any] = []
         self.rows: list[Any] = []
-        self.reminder: Reminder | None = None
+        self.reminders: dict[str, Reminder] = {}
         self.now: datetime = AT
         self._count = 0
 
@@ -108,21 +110,22 @@ class Table:
     def tell(self, message: Any, cause: str | None = None) -> Decision[Campaign]:
         """One decision."""
         self._count += 1
-        first = getattr(message, "asked", getattr(message, "first", 0))
-        if isinstance(message, ReminderDue):
-            first = int(message.note["asked"])
-        size = self.campaign.ordered.size if self.campaign is not None and self.campaign.ordered is not None else 0
-        reference = [letter(n, **self.letters.get(n, {})) for n in range(first, min(first + 256, size))]
+        known = self.campaign
+        size = known.ordered.size if known is not None and known.ordered is not None else 0
+        first = message.first if isinstance(message, ReplayInspectionDue) else known.asked if known is not None else 0
+        places = [*sorted(known.open if known is not None else ()), *range(first, min(first + 1000, size))]
+        loads = isinstance(message, (ReplayStepDue, DeadLetterBatchAnswered, ReplayInspectionDue, ReminderDue))
+        reference = [letter(n, **self.letters.get(n, {})) for n in places] if loads else None
         context: Any = builders.ctx(cause or f"cause-{self._count}", self.now)
         context = type(context)(context.now, context.cause, reference, context.numbers, ID)
-        decision = DECISIONS[type(message)](self.campaign, message, context)
+        decide = REMINDERS[message.name] if isinstance(message, ReminderDue) else DECISIONS[type(message)]
+        decision = decide(self.campaign, message, context)
         assert isinstance(decision, Decision), decision
         self.campaign = decision.state
         self.rows += decision.rows
-        if decide.PACE in decision.forget:
-            self.reminder = None
-        for reminder in decision.reminders:
-            self.reminder = reminder
+        for name in decision.forget:
+            self.reminders.pop(name, None)
+        self.reminders |= {reminder.name: reminder for reminder in decision.reminders}
         return decision
 
     def answer(self, outcome: Any = "handled", some: int | None = None) -> int:
@@ -135,13 +138,18 @@ class Table:
             self.say(answered(*now, outcome=outcome))
         return len(now)
 
-    def wait(self) -> None:
+    def inspect(self, finding: Any = "would_be_handled") -> int:
+        """Answers every inspection that was asked for; about how many letters."""
+        asked, self.inspections = self.inspections, []
+        for one in asked:
+            self.say(inspected(one.inspection_id, *(letter.place for letter in one.letters), finding=finding))
+        return sum(len(one.letters) for one in asked)
+
+    def wait(self, name: str = steps.PACE) -> None:
         """Until the reminder is due."""
-        assert self.reminder is not None
-        reminder, self.reminder = self.reminder, None
+        reminder = self.reminders.pop(name)
         self.now = max(self.now, reminder.due)
-        due = ReminderDue(name=reminder.name, key=ID, due=reminder.due, note=reminder.note)
-        self.say(due)
+        self.say(ReminderDue(name=reminder.name, key=ID, due=reminder.due, note=reminder.note))
 
     @property
     def known(self) -> Campaign:

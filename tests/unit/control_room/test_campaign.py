@@ -1,15 +1,19 @@
 """A campaign, message by message: canaries, pace, failures, turns, and everything said twice."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from schemas.decision import NotYet
 from schemas.replay import ReplayStepDue
-from services.control_room.campaign import decide
+from services.control_room.campaign.decide import turns
+from services.control_room.campaign.decide.steps import PACE, UNANSWERED
+from services.control_room.campaign.pace import ANSWER_WITHIN, ASKED_AGAIN
 from services.control_room.campaign.state import Status
 from tests.unit.control_room import builders
+from tests.unit.control_room.builders import AT
 from tests.unit.control_room.campaigns import (
     Table,
     answered,
@@ -178,7 +182,7 @@ def test_turn_that_does_not_fit_is_recorded_and_changes_nothing(
 
 def test_turn_before_its_campaign_waits() -> None:
     context: Any = builders.ctx()
-    assert decide.on_steered(None, steered("stop"), context) == NotYet("replay.campaign_ordered")
+    assert turns.on_steered(None, steered("stop"), context) == NotYet("replay.campaign_ordered")
 
 
 def test_planned_campaign_starts_when_somebody_says_so() -> None:
@@ -228,7 +232,7 @@ def test_rate_lets_so_many_go_a_second() -> None:
     while (table.now - started).total_seconds() < 10:
         while table.asked:
             table.answer()
-        if table.reminder is not None:
+        if PACE in table.reminders:
             table.wait()
     rate = (table.known.asked - before) / (table.now - started).total_seconds()
     assert 80 <= rate <= 125
@@ -247,9 +251,9 @@ def test_rate_below_one_a_second_waits_as_long_as_it_says() -> None:
 def test_reminder_is_forgotten_when_it_is_paused() -> None:
     table = begun(3, rate=0.25)
     table.answer()
-    assert table.reminder is not None
+    assert PACE in table.reminders
     table.say(steered("pause"))
-    assert table.reminder is None
+    assert PACE not in table.reminders
 
 
 def test_step_that_was_called_before_asks_for_nothing_again() -> None:
@@ -301,7 +305,89 @@ def test_dry_run_asks_services_what_would_happen_and_counts_what_they_say() -> N
 
 def test_dry_run_asks_about_as_many_as_it_was_told() -> None:
     table = begun(3000, starts=False, inspect=300)
-    assert sum(len(one.letters) for one in table.inspections) == 300
+    found = 0
+    while table.inspections:
+        found += table.inspect()
+    assert (found, table.known.inspected) == (300, 300)
+
+
+def test_dry_run_asks_about_the_next_part_only_when_all_of_the_one_before_came() -> None:
+    table = begun(3000, starts=False, inspect=3000)
+    first = list(table.inspections)
+    assert sum(len(one.letters) for one in first) == 256
+    for one in first[:-1]:
+        table.say(inspected(one.inspection_id, *(asked.place for asked in one.letters)))
+    assert len(table.inspections) == len(first)
+    table.say(inspected(first[-1].inspection_id, *(asked.place for asked in first[-1].letters)))
+    assert [one.letters[0].place for one in table.inspections[len(first) :]] == list(range(256, 512, 32))
+
+
+def test_dry_run_of_what_is_settled_goes_on_by_itself() -> None:
+    letters = {f"p{n}": {"settled": "was resolved before"} for n in range(256)}
+    table = Table(**letters).say(ordered(300, starts=False, inspect=300), *parts(300))
+    assert [one.letters[0].place for one in table.inspections] == [256, 288]
+
+
+def test_campaign_that_was_started_is_not_inspected_any_more() -> None:
+    table = begun(3000, starts=False, inspect=3000).say(steered("start"))
+    table.inspect()
+    assert (table.inspections, table.known.inspected) == ([], 256)
+
+
+def test_letters_that_nobody_answers_for_are_asked_for_again() -> None:
+    table = begun(20)
+    table.answer()
+    before = asked(table)
+    table.asked.clear()
+    table.wait(UNANSWERED)
+    assert asked(table) == before
+    assert (table.known.status, table.turns) == (Status.RUNNING, ["ordered", "asked_again"])
+    while table.asked:
+        table.answer()
+    assert (table.known.status, table.known.resolved, table.reminders) == (Status.DONE, 20, {})
+
+
+def test_campaign_that_hears_of_its_letters_asks_for_nothing_again() -> None:
+    table = begun(20)
+    table.later(500)
+    table.answer()
+    table.wait(UNANSWERED)
+    assert (table.turns, table.reminders[UNANSWERED].due) == (["ordered"], AT + timedelta(seconds=500) + ANSWER_WITHIN)
+
+
+def test_campaign_without_an_answer_stops_and_says_why_and_goes_on_when_it_is_resumed() -> None:
+    table = begun(3)
+    for _ in range(ASKED_AGAIN + 1):
+        table.wait(UNANSWERED)
+    assert (table.known.status, table.reminders) == (Status.FAILING, {})
+    assert table.rows[-1].outcome == "no answer about 1 letters, asked 4 times"
+    table.asked.clear()
+    table.say(steered("resume"))
+    table.wait(UNANSWERED)
+    assert asked(table) == [0]
+
+
+def test_letter_that_waits_for_something_is_not_answered_and_keeps_the_campaign_patient() -> None:
+    table = begun(3)
+    for _ in range(2 * ASKED_AGAIN):
+        table.wait(UNANSWERED)
+        table.say(answered(0, outcome="waiting"))
+    assert (table.known.status, table.known.open, table.known.resolved) == (Status.RUNNING, frozenset({0}), 0)
+
+
+def test_open_letter_that_was_settled_by_others_is_not_asked_for_again() -> None:
+    table = begun(2)
+    table.letters[0] = {"settled": "was resolved before"}
+    table.wait(UNANSWERED)
+    assert (table.known.skipped, table.known.open) == (1, frozenset({1}))
+
+
+def test_step_that_got_lost_is_made_up_for() -> None:
+    table = begun(3, starts=False)
+    [lost] = table.tell(steered("start")).events
+    assert (lost, asked(table)) == (ReplayStepDue(campaign_id="c-1", asked=0), [])
+    table.wait(UNANSWERED)
+    assert asked(table) == [0]
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,17 @@ from typing import Any
 import pytest
 
 from schemas.decision import Decision
+from schemas.runtime import (
+    DeadLetterBatchAnswered,
+    DeadLetterBatchRequested,
+    DeadLetterInspected,
+    DeadLetterInspectRequested,
+)
 from services.control_room import decide
-from services.control_room.state import ActionRow, DeadLetter, Status
+from services.control_room.state import ActionRow, DeadLetter, LetterRow, Status
+from tests.unit.control_room import builders
 from tests.unit.control_room.builders import ctx, failed, letter, resolved
+from tests.unit.control_room.campaigns import encoded
 
 DECISIONS: dict[str, Any] = {
     "DeadLetterRecorded": decide.on_recorded,
@@ -19,10 +27,11 @@ DECISIONS: dict[str, Any] = {
 
 def told(state: DeadLetter | None, *messages: Any) -> Decision[DeadLetter]:
     """The last decision after telling all messages in order."""
-    outcome: Any = Decision(state)
+    outcome: Decision[DeadLetter] = Decision(state)
     for n, message in enumerate(messages):
-        outcome = DECISIONS[type(message).__name__](outcome.state, message, ctx(f"cause-{n}"))
-        assert isinstance(outcome, Decision)
+        decided = DECISIONS[type(message).__name__](outcome.state, message, ctx(f"cause-{n}"))
+        assert isinstance(decided, Decision)
+        outcome = decided
     return outcome
 
 
@@ -77,5 +86,34 @@ def test_body_without_an_order_names_none(body: str) -> None:
 
 
 def test_letter_keeps_nothing_that_jsonb_refuses() -> None:
-    kept = state(told(None, letter(error="a\0b", headers={"x\0": ["\0", {"y": "\0"}]}, event_id="\0")))
+    [kept, _] = told(None, letter(error="a\0b", headers={"x\0": ["\0", {"y": "\0"}]}, event_id="\0")).rows
+    assert isinstance(kept, LetterRow)
     assert "\\u0000" not in json.dumps(kept.model_dump(mode="json"))
+
+
+def campaign_order(model: Any, **fields: Any) -> bytes:
+    asked = {"service": "billing", "letters": [{"place": n, "occurrence": f"o-{n}"} for n in (4, 7)], **fields}
+    return json.dumps(builders.event(type=model.TYPE, data=asked)).encode()
+
+
+def test_order_of_a_campaign_that_died_answers_for_its_letters() -> None:
+    body = campaign_order(DeadLetterBatchRequested, campaign_id="c-1", action="replay")
+    dead = letter(reason="delivery_limit", event_type=DeadLetterBatchRequested.TYPE, body=encoded(body))
+    [said] = told(None, dead).events
+    assert isinstance(said, DeadLetterBatchAnswered)
+    assert (said.campaign_id, [(a.place, a.outcome) for a in said.answers]) == ("c-1", [(4, "failed"), (7, "failed")])
+    assert "the order to billing died itself" in said.answers[0].error
+    assert told(told(None, dead).state, dead).events == ()
+
+
+def test_inspection_that_died_answers_for_its_letters() -> None:
+    body = campaign_order(DeadLetterInspectRequested, inspection_id="c-1/4")
+    [said] = told(None, letter(event_type=DeadLetterInspectRequested.TYPE, body=encoded(body))).events
+    assert isinstance(said, DeadLetterInspected)
+    assert [(f.place, f.finding) for f in said.findings] == [(4, "not_inspected"), (7, "not_inspected")]
+
+
+@pytest.mark.parametrize("body", [b"rubbish", b"{}", b'{"data": {"service": "billing"}}'])
+def test_order_that_died_because_it_cannot_be_read_answers_for_nobody(body: bytes) -> None:
+    dead = letter(event_type=DeadLetterBatchRequested.TYPE, body=encoded(body))
+    assert told(None, dead).events == []

@@ -12,7 +12,7 @@ from tests.unit.control_room.builders import AT
 
 NAMES = Names({"farol-sul": "Farol Sul"}, Deadlines())
 NOW = AT + timedelta(hours=3)
-PO = {"po_id": "po-1", "po_number": "1042", "supplier_id": "farol-sul"}
+PO: dict[str, Any] = {"po_id": "po-1", "po_number": "1042", "supplier_id": "farol-sul"}
 
 
 def told(type: str, hours: float = 0, **data: Any) -> Told:

@@ -10,7 +10,7 @@ from rich.console import Console, RenderableType
 
 from services.control_room import tables
 from services.control_room.looking import view
-from services.control_room.state import DeadLetter
+from services.control_room.state import WholeLetter
 from services.control_room.tables import Column
 from tests.unit.control_room.builders import AT
 from tests.unit.control_room.builders import letter as letter_of
@@ -121,5 +121,5 @@ def test_columns_never_exceed_the_width_unless_only_one_is_left(width: int) -> N
 
 
 def test_show_has_long_ids_whole_on_a_narrow_terminal() -> None:
-    known = DeadLetter(occurrence=IDS[0], letter=letter_of(event_id="5" * 100))
+    known = WholeLetter(occurrence=IDS[0], letter=letter_of(event_id="5" * 100))
     assert "".join(shown(view.shown_view(view.Shown(known, []), 80, AT), 80)).count("5") >= 100

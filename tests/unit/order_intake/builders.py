@@ -32,17 +32,17 @@ from schemas.store import StoreChanged
 from schemas.timeline import Timeline
 from services.order_intake import decide
 from services.order_intake.decide.follow.refunding import refund_id
-from services.order_intake.state import (
+from services.order_intake.requests import (
     CancelledMarked,
     CompletedMarked,
     MarkCancelled,
     MarkCompleted,
-    Order,
     RegisterSalesOrder,
     SalesOrderRegistered,
     SalesOrderUpdated,
     UpdateSalesOrder,
 )
+from services.order_intake.state import Order
 from tests.builders import HOME, ITEM, NOW, PAYMENT, context, order_placed, store_changed
 
 PO = "po-1"

@@ -7,7 +7,7 @@ import pytest
 from schemas.decision import Call, Decision
 from schemas.order import OrderCancellationRefused, OrderCancellationStarted, OrderCancelled
 from schemas.refund import RefundRequested
-from services.order_intake.state import MarkCancelled, RegisterSalesOrder
+from services.order_intake.requests import MarkCancelled, RegisterSalesOrder
 from tests.builders import order_placed
 from tests.unit.order_intake import builders as b
 from tests.unit.order_intake.builders import kinds
@@ -141,6 +141,13 @@ def test_wish_after_that_po_was_routed_again_is_tried_again() -> None:
     order, _ = b.told(*ACKNOWLEDGED, b.wish(), b.cancel_refused(), b.po_refused(), b.created("po-2"))
     _, published = b.told(AGAIN, order=order)
     assert kinds(published) == ["order.cancellation_started"]
+
+
+def test_attempt_after_a_refusal_has_a_later_time_whatever_the_clock_says() -> None:
+    order, published = b.told(*ACKNOWLEDGED, b.wish(), b.cancel_refused(), b.po_refused(), b.created("po-2"), AGAIN)
+    first, refused, second = (event for event in published if "cancellation" in event.TYPE)
+    assert first.started_at < refused.refused_at < second.started_at  # type: ignore[attr-defined]
+    assert order.is_being_cancelled
 
 
 def test_wish_while_it_is_being_cancelled_shares_its_end() -> None:

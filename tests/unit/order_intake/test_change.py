@@ -6,7 +6,7 @@ import pytest
 
 from schemas.decision import Decision, Refused
 from schemas.order import OrderChanged, OrderChangeRefused, OrderReady
-from services.order_intake.state import RegisterSalesOrder, UpdateSalesOrder
+from services.order_intake.requests import RegisterSalesOrder, UpdateSalesOrder
 from tests.builders import HOME, ITEM, order_placed
 from tests.unit.order_intake import builders as b
 from tests.unit.order_intake.builders import kinds

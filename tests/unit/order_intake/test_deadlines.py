@@ -13,7 +13,7 @@ from tests.unit.order_intake.builders import kinds
 from tests.unit.order_intake.stages import READY
 
 HEARD = NOW + timedelta(days=2)
-LIMITS = {"deadlines": {"quote": "P3D", "stock": "P4D"}}
+LIMITS: dict[str, Any] = {"deadlines": {"quote": "P3D", "stock": "P4D"}}
 QUOTE, STOCK = b.quote_needed(), b.out_of_stock(at=b.hours(3))
 QUOTE_OVER, STOCK_OVER = HEARD + timedelta(days=3), HEARD + timedelta(days=4)
 

@@ -8,9 +8,12 @@ import pytest
 from schemas.decision import Answered, Call, Decision, NotYet, Refused, Reminder
 from schemas.order import OrderAccepted, OrderCompleted, OrderReady, OrderRefused, OrderStatusChanged
 from schemas.runtime import ReminderDue
+from schemas.store import StoreChanged
+from schemas.timeline import Timeline
 from services.order_intake import decide
-from services.order_intake.state import MarkCompleted, Order, RegisterSalesOrder
-from tests.builders import ITEM, NOW, PAYMENT, context, order_placed
+from services.order_intake.requests import MarkCompleted, RegisterSalesOrder
+from services.order_intake.state import Order
+from tests.builders import ITEM, NOW, PAYMENT, context, order_placed, store_changed
 from tests.unit.order_intake import builders as b
 from tests.unit.order_intake.builders import kinds
 from tests.unit.order_intake.stages import DELIVERED, PAID, SHIPPED
@@ -219,3 +222,15 @@ def test_nothing_follows_on_a_refused_order(event: Any) -> None:
     order, _ = b.told(FULFILLED)
     decision = b.decision_on(order, event)
     assert (*decision.events, *decision.calls, *decision.reminders) == ()
+
+
+def test_settings_hold_as_they_were_when_the_order_was_placed_whenever_it_is_heard_of() -> None:
+    then, since = store_changed(cancellation="until_sent"), store_changed(valid_from=b.hours(1), has_erp=False)
+    for versions in ((then,), (then, since)):
+        timeline = Timeline[StoreChanged](versions=versions)
+        placed = order_placed()
+        decision = decide.on_order_placed(None, placed, context(placed, now=b.hours(9), reference_data=timeline))
+        assert isinstance(decision, Decision)
+        assert decision.state is not None
+        assert decision.state.terms is not None
+        assert (decision.state.terms.cancellation, decision.state.terms.has_erp) == ("until_sent", True)

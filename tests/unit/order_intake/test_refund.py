@@ -1,5 +1,6 @@
 """Money that goes back, beside the status: once for each payment, whenever it comes."""
 
+from collections.abc import Sequence
 from itertools import permutations
 
 from schemas.decision import Decision
@@ -13,7 +14,7 @@ from tests.unit.order_intake.stages import READY
 CANCELLED = [*READY, b.wish(), b.fulfilment_stopped(), b.billing_stopped()]
 
 
-def refunds(published: list[object]) -> list[RefundRequested]:
+def refunds(published: Sequence[object]) -> list[RefundRequested]:
     return [event for event in published if isinstance(event, RefundRequested)]
 
 

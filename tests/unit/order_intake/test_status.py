@@ -21,7 +21,7 @@ def test_two_pos_the_least_advanced_decides() -> None:
 
 def test_line_that_no_po_buys_yet_keeps_the_order_back() -> None:
     order, published = b.told(*BOTH[:-1], b.sent("a"), b.delivered("a"))
-    assert missing_lines(order) == {2}
+    assert missing_lines(order) == {2: 2}
     assert b.statuses(published) == ["payment_confirmed"]
 
 
@@ -44,6 +44,14 @@ def test_word_of_sourcing_that_a_po_has_overtaken_is_over_also_when_the_po_is_vo
     order, published = b.told(*READY, b.created(), b.sent(), b.out_of_stock(at=b.hours(1)), b.po_refused())
     assert order.status == "po_dispatched"
     assert "out_of_stock" not in b.statuses(published)
+
+
+def test_word_on_pieces_that_no_later_po_was_to_bring_stands_beside_that_po() -> None:
+    """Of two pieces one is refused and bought elsewhere; before that PO has its number the other is refused too."""
+    again = b.created("po-2", lines=[b.line(quantity=1)], created_at=b.hours(8))
+    facts = [b.po_refused(lines=[b.line(quantity=1)]), b.po_refused(), b.out_of_stock(at=b.hours(7)), again]
+    order, _ = b.told(*ACKNOWLEDGED, *facts)
+    assert (order.status, missing_lines(order)) == ("out_of_stock", {1: 1})
 
 
 def test_lines_that_wait_for_different_things_show_the_newest_word() -> None:
@@ -103,9 +111,9 @@ def test_refusal_of_what_no_s2_covers_completes_the_supply_of_the_rest() -> None
 
 def test_refused_quantity_is_missing_until_another_po_buys_it() -> None:
     order, _ = b.told(*ACKNOWLEDGED, b.po_refused(lines=[b.line(quantity=1)]))
-    assert missing_lines(order) == {1}
+    assert missing_lines(order) == {1: 1}
     order, _ = b.told(b.created("po-2", lines=[b.line(quantity=1)], created_at=b.hours(5)), order=order)
-    assert missing_lines(order) == set()
+    assert missing_lines(order) == {}
     order, _ = b.told(b.s2_matched(lines=[nf_line(1)], open_lines=[1]), b.s2_matched("po-2"), order=order)
     assert order.status == "awaiting_invoice", "the S2 covers all that the first PO still has"
 
@@ -122,7 +130,7 @@ def test_refusal_heard_of_before_the_po_leaves_the_same_rest() -> None:
     early, _ = b.told(b.two_lines(), refused, b.created("po-1", 1, 2))
     late, _ = b.told(b.two_lines(), b.created("po-1", 1, 2), refused)
     assert early.purchase_orders == late.purchase_orders
-    assert missing_lines(early) == {2}
+    assert missing_lines(early) == {2: 2}
 
 
 def test_cancelled_r_counts_no_more_and_a_new_one_does() -> None:

@@ -90,7 +90,7 @@ class World:
         self.steps += 1
         cause = Cause(said.id, "/test", "test.v1", "O-1", self.now, uuid5(_SPACE, said.id))
         following = dict(self.numbers.following)
-        outcome = DECIDE[_route(said.data)](
+        outcome: Outcome[Fulfilment] = DECIDE[_route(said.data)](
             self.fulfilment, said.data, Context(self.now, cause, self.reference, self.numbers, "O-1")
         )
         if not isinstance(outcome, Decision):
@@ -229,7 +229,7 @@ class World:
         assert {po_id: lines for po_id, lines in known.items() if po_id not in void} == living
 
     def _check_calls(self) -> None:
-        made = Counter((type(c.request).__name__, c.request.model_dump_json()) for c in self.calls)  # type: ignore[attr-defined]
+        made = Counter((type(c.request).__name__, c.request.model_dump_json()) for c in self.calls)
         assert all(count == 1 for (name, _), count in made.items() if name != "CancelPurchaseOrder"), made
         sent = [c.request.po_id for c in self.calls if isinstance(c.request, SendPurchaseOrder)]
         assert len(sent) == len(set(sent)), "a PO is sent once"

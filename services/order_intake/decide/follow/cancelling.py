@@ -6,7 +6,7 @@ order that was never ready for fulfilment is cancelled at once: nobody has begun
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from schemas.model import Message
 from schemas.order import (
@@ -31,13 +31,16 @@ LIMITS: dict[str, tuple[Status, str]] = {
 }
 """By the store's setting: from which status of a PO on it is too late, and the reason's code."""
 
+TICK = timedelta(microseconds=1)
+
 
 def settle(order: Order, now: datetime) -> tuple[Order, list[Message]]:
     """With every wish answered, and the cancellation as far as the facts are."""
-    if order.placed is None or order.terms is None:
+    placed, terms = order.placed, order.terms
+    if placed is None or terms is None:
         return order, []
-    order, events = _answer(order, order.placed, order.terms, now)
-    if order.terms is not None and order.terms.late_payment == "cancel" and _may_cancel_late(order):
+    order, events = _answer(order, placed, terms, now)
+    if terms.late_payment == "cancel" and _may_cancel_late(order):
         order, started = start(order, "late_payment", "the payment came after it had expired", now)
         events += started
     order, ended = _end(order, now)
@@ -45,10 +48,13 @@ def settle(order: Order, now: datetime) -> tuple[Order, list[Message]]:
 
 
 def start(order: Order, cause: CancellationCause, reason: str, now: datetime) -> tuple[Order, list[Message]]:
+    """Its time is after every refusal's: others tell by the times which of two words is the newer one."""
     if order.placed is None:
         return order, []
-    attempt = Cancellation(cause=cause, reason=reason, started_at=now)
-    event = OrderCancellationStarted(**_names(order.placed), cause=cause, reason=reason, started_at=now)
+    refused_at = order.cancellation_refused_at
+    at = now if refused_at is None else max(now, refused_at + TICK)
+    attempt = Cancellation(cause=cause, reason=reason, started_at=at)
+    event = OrderCancellationStarted(**_names(order.placed), cause=cause, reason=reason, started_at=at)
     return order.model_copy(update={"cancellation": attempt}), [event]
 
 
@@ -67,7 +73,8 @@ def _answer(order: Order, placed: OrderPlaced, terms: Terms, now: datetime) -> t
         if order.cancelled_at is None and not order.is_being_cancelled:
             problems = tuple(_problems(order, terms, wish.event))
             if problems:
-                events.append(OrderCancellationRefused(**_names(placed), reasons=problems, refused_at=now))
+                order, refused = _refusal(order, placed, problems, now)
+                events += refused
             else:
                 order, started = start(order, "requested", wish.event.reason, now)
                 events += started
@@ -122,8 +129,16 @@ def _cancelled(order: Order, placed: OrderPlaced, attempt: Cancellation, now: da
 def _refused(
     order: Order, placed: OrderPlaced, attempt: Cancellation, problems: tuple[Problem, ...], now: datetime
 ) -> tuple[Order, list[Message]]:
-    event = OrderCancellationRefused(**_names(placed), reasons=problems, refused_at=now)
-    return order.model_copy(update={"cancellation": attempt.model_copy(update={"refused_at": now})}), [event]
+    at = max(now, attempt.started_at + TICK)
+    order = order.model_copy(update={"cancellation": attempt.model_copy(update={"refused_at": at})})
+    return _refusal(order, placed, problems, at)
+
+
+def _refusal(
+    order: Order, placed: OrderPlaced, problems: tuple[Problem, ...], at: datetime
+) -> tuple[Order, list[Message]]:
+    event = OrderCancellationRefused(**_names(placed), reasons=problems, refused_at=at)
+    return order.model_copy(update={"cancellation_refused_at": at}), [event]
 
 
 def _names(placed: OrderPlaced) -> dict[str, str]:

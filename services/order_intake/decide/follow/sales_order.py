@@ -2,7 +2,8 @@
 
 from schemas.decision import Call
 from schemas.order import OrderPlaced
-from services.order_intake.state import MarkCancelled, Order, RegisterSalesOrder, UpdateSalesOrder
+from services.order_intake.requests import MarkCancelled, RegisterSalesOrder, UpdateSalesOrder
+from services.order_intake.state import Order
 
 ERP = "erp"
 

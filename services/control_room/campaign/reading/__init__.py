@@ -1,0 +1,1 @@
+"""What people read of campaigns: how far they are, what failed, what was edited."""

@@ -1,0 +1,84 @@
+"""The SQL of what people read of campaigns."""
+
+from collections.abc import Sequence
+
+from asyncpg import Connection, Record
+
+from services.control_room.campaign.sequence import Died
+from services.control_room.campaign.state import (
+    Campaign,
+)
+from services.control_room.entry import instant
+
+
+async def load_campaign(con: Connection, campaign: str) -> Campaign | None:
+    body = await con.fetchval("select body from replay_campaign where key = $1", campaign)
+    return None if body is None else Campaign.model_validate_json(body)
+
+
+async def load_campaigns(con: Connection, limit: int, with_planned: bool) -> list[Campaign]:
+    """The latest first."""
+    rows = await con.fetch(
+        "select body from replay_campaign where $2 or status not in ('listing', 'planned') "
+        "order by body -> 'ordered' ->> 'ordered_at' desc nulls last, key limit $1",
+        limit,
+        with_planned,
+    )
+    return [Campaign.model_validate_json(row["body"]) for row in rows]
+
+
+async def load_campaign_ids(con: Connection, prefix: str) -> list[str]:
+    rows = await con.fetch("select key from replay_campaign where starts_with(key, $1) order by key limit 6", prefix)
+    return [row["key"] for row in rows]
+
+
+async def load_steps(con: Connection, campaign: str) -> list[Record]:
+    """Its turns, oldest first."""
+    return await con.fetch(
+        "select at, step, actor, reason, outcome from replay_campaign_step where campaign = $1 order by at, step",
+        campaign,
+    )
+
+
+async def load_findings(con: Connection, campaign: str) -> list[Record]:
+    return await con.fetch(
+        "select place, occurrence, finding, detail from replay_finding where campaign = $1 order by place", campaign
+    )
+
+
+async def load_failures(con: Connection, campaign: str, limit: int) -> list[Record]:
+    """Letters of the campaign that failed, with the error, in its order."""
+    return await con.fetch(
+        "select l.place, l.occurrence, a.outcome as error from replay_letter l join dead_letter_action a "
+        "on a.action_id = l.campaign || '/' || l.place and a.step = 'failed' where l.campaign = $1 "
+        "order by l.place limit $2",
+        campaign,
+        limit,
+    )
+
+
+async def load_died(con: Connection, occurrences: Sequence[str]) -> list[Died]:
+    """These letters, with what is known of their events' beginnings."""
+    rows = await con.fetch(
+        "select o.occurrence, o.service, f.first_at, o.event_source, o.event_id, f.event ->> 'causationid' as cause, "
+        "f.event ->> 'time' as time from dead_letter_original o join dead_letter_facts f using (occurrence) "
+        "where o.occurrence = any($1::text[])",
+        occurrences,
+    )
+    seen = await con.fetch(
+        "select source, id, min(position) as position from journal where id = any($1::text[]) group by source, id",
+        [row["event_id"] for row in rows if row["event_id"] is not None],
+    )
+    positions = {(row["source"], row["id"]): row["position"] for row in seen}
+    return [
+        Died(
+            occurrence=row["occurrence"],
+            service=row["service"],
+            first_at=row["first_at"],
+            event_id=row["event_id"],
+            cause=row["cause"],
+            time=instant(row["time"]),
+            position=positions.get((row["event_source"], row["event_id"])),
+        )
+        for row in rows
+    ]

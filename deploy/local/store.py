@@ -83,5 +83,5 @@ async def load_facts_since(
 
 async def load_dead_subjects(con: Connection) -> list[str]:
     """What each dead letter that control_room has is about: its subject, as its sender wrote it."""
-    rows = await con.fetch("select coalesce(body -> 'letter' ->> 'event_subject', '') as subject from control_room.dead_letter")
+    rows = await con.fetch("select coalesce(event_subject, '') as subject from control_room.dead_letter_facts")
     return [row["subject"] for row in rows]

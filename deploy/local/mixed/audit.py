@@ -80,7 +80,10 @@ class Found:
         self.told: Counter[tuple[str, str, str]] = Counter()
         self.mailed: Counter[tuple[str, str, str]] = Counter()
         order_of = {d["po_number"]: d["order_id"] for type, d in facts if type == "purchase_order.created.v1"}
+        void = _void(facts)
         for type, data in facts:
+            if type == "purchase_order.sent.v1" and data["po_id"] in void:
+                continue
             self._note(type, data, str(data.get("order_id") or order_of.get(data.get("po_number"), "")))
         for effect in effects:
             if effect["operation"] in ASKED:
@@ -172,9 +175,15 @@ def _strangers(scripts: Sequence[Script], found: Found) -> list[str]:
                     if id not in known and counts]  # fmt: skip
 
 
+def _void(facts: Facts) -> set[str]:
+    """POs that were cancelled or refused as a whole."""
+    cancelled = {d["po_id"] for type, d in facts if type == "purchase_order.cancelled.v1"}
+    return cancelled | {d["po_id"] for type, d in facts if type == "purchase_order.refused.v1" and not d["lines"]}
+
+
 def _claims(facts: Facts) -> Decimal:
     """What was paid for POs that are void and for which no S2 came."""
-    void = {d["po_id"] for type, d in facts if type == "purchase_order.cancelled.v1"}
+    void = _void(facts)
     supplied = {d["po_id"] for type, d in facts if type == "supplier_nf.matched.v1"}
     paid = [d for type, d in facts if type == "supplier_payment.settled.v1" and d["po_id"] in void - supplied]
     return sum((Decimal(d["amount"]) for d in paid), Decimal("0.00"))

@@ -10,7 +10,7 @@ _REROUTED = ("po_dispatched", "delivered")
 
 def order(case: str, place: Place) -> Script:
     goods = placed(place, {"REC-ALL": 2})
-    more = {"PO": 2, "PO sent": 2, "PO refused": 1, "PO rerouted": 1}
+    more = {"PO": 2, "PO refused": 1, "PO rerouted": 1}
     return Script(case, goods.order_id, completed(1, more, through=_REROUTED), [goods])
 
 
@@ -29,7 +29,7 @@ def unit(case: str, place: Place) -> Script:
 def silent(case: str, place: Place) -> Script:
     """Reminded at half of the hasty store's deadline, given up at its end."""
     goods = placed(place, {"MUDO-1": 1}, store=HASTY)
-    more = {"PO": 2, "PO sent": 2, "PO late": 1, "PO cancelled": 1, "PO rerouted": 1}
+    more = {"PO": 2, "PO late": 1, "PO cancelled": 1, "PO rerouted": 1}
     asked = {"reminder": 1, "cancellation": 1}
     return Script(case, goods.order_id, completed(1, {**more, **asked}, through=_REROUTED), [goods])
 

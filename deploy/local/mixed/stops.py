@@ -42,7 +42,7 @@ def unsent(case: str, place: Place) -> Script:
 
 def sent(case: str, place: Place) -> Script:
     order = placed(place, {"CAN-SENT": 1}, payments=2)
-    more = {"PO": 1, "PO sent": 1, "PO cancelled": 1, "cancellation": 1}
+    more = {"PO": 1, "PO cancelled": 1, "cancellation": 1}
     end = cancelled(more, refunds=2, through=("po_dispatched", "cancelled"))
     return _stopped(case, order, end, "purchase_order.sent.v1")
 
@@ -50,7 +50,7 @@ def sent(case: str, place: Place) -> Script:
 def invoiced(case: str, place: Place) -> Script:
     """R is cancelled at SEFAZ; the supplier's NF was paid."""
     order = placed(place, {"CAN-R": 1})
-    once = ("PO", "PO sent", "PO confirmed", "PO cancelled", "S2", "R", "R handed over", "R cancelled")
+    once = ("PO", "PO confirmed", "PO cancelled", "S2", "R", "R handed over", "R cancelled")
     more = dict.fromkeys((*once, "mail invoiced", "supplier paid", "cancellation"), 1)
     end = cancelled(more, through=("po_dispatched", "invoiced", "cancelled"))
     return _stopped(case, order, end, "invoice.handed_over.v1")
@@ -70,7 +70,7 @@ def crossed(case: str, place: Place) -> Script:
 def one_of_two(case: str, place: Place) -> Script:
     """What the one has cancelled already is bought again, from the same: it was we who wanted it."""
     order = placed(place, {"CAN-SENT": 1, "CAN-LATE": 1})
-    more = {"PO": 3, "PO sent": 3, "PO cancelled": 1, "PO rerouted": 1}
+    more = {"PO": 3, "PO cancelled": 1, "PO rerouted": 1}
     return _stopped(case, order, _refused(2, {**more, "cancellation": 2}), "purchase_order.sent.v1", times=2)
 
 

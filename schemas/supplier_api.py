@@ -77,10 +77,13 @@ class ReminderBody(Model):
 
 
 class CancellationBody(Model):
-    """Cancel the PO, if that is still possible. The answer comes as `supplier.cancellation_answered`."""
+    """Cancel the PO, if that is still possible. The answer comes as `supplier.cancellation_answered`; 404 for a PO that
+    never came says that nothing of it will be delivered."""
 
     number: PoNumber
     reason: Text
+    """`order_cancelled`: the customer does not want it; may it be cancelled? `silent`, `refused`: it was not confirmed
+    in time, or was refused before it was confirmed; it is cancelled."""
 
 
 class InvoiceBody(Model):
@@ -91,6 +94,8 @@ class InvoiceBody(Model):
     """The nfeProc, byte for byte."""
     label: Label | None = None
     """The marketplace's label, where its logistics ship."""
+    replaces: AccessKey | None = None
+    """The R that came before it, which is cancelled: this one takes its place."""
 
 
 class NumberAnswer(Model):

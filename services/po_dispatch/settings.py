@@ -1,8 +1,9 @@
 """What po_dispatch is told by its environment."""
 
 from collections.abc import Mapping
+from typing import Annotated
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.values import Url
@@ -15,3 +16,7 @@ class Settings(BaseSettings):
     """The ERP's API, without a slash at the end."""
     secrets: Mapping[str, SecretStr]
     """`FLEET_SECRETS`, a JSON object: name → secret. A supplier's is `supplier:` and its `secret_ref`."""
+    smtp_url: Annotated[str, Field(pattern=r"^smtps?://([^/@\s]+@)?[^/@\s]+/?$")] | None = None
+    """`smtp://[user:password@]host:port`, for suppliers that take POs by mail; `smtps` for TLS from the first byte."""
+    mail_timeout: Annotated[float, Field(gt=0)] = 10.0
+    """Seconds for each step of a conversation with the mail server."""

@@ -217,6 +217,7 @@ class RemindSupplier(Request):
     po_id: Id
     number: Id
     supplier: SupplierAccess
+    sent_at: Time
     due: Time
 
 

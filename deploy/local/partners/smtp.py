@@ -32,6 +32,8 @@ class Received:
     fleet_id: str
     message_id: str
     text: str
+    attachments: tuple[str, ...] = ()
+    """Names of the files that came with it."""
 
 
 @dataclass(slots=True)
@@ -72,7 +74,8 @@ class Mailboxes:
             subject=str(message.get("Subject", "")),
             fleet_id=str(message.get("X-Fleet-Id", "")),
             message_id=str(message.get("Message-ID", "")),
-            text=message.get_content(),
+            text=body.get_content() if (body := message.get_body(("plain",))) is not None else "",
+            attachments=tuple(part.get_filename() or "" for part in message.iter_attachments()),
         )
         said = hashlib.sha256(mail.text.encode()).hexdigest()[:12]  # two parcels of one order are two mails
         key = f"{mail.to}: {mail.subject} ({said})"

@@ -1,25 +1,15 @@
-"""The mail server. What failed before the message's text went out was not taken; later, nobody knows.
-
-A mail sent again carries the same Message-ID and Date, so receivers that know doubles show it once.
-"""
+"""The customers' mails, over the mail server."""
 
 from email.mime.text import MIMEText
 from email.policy import SMTPUTF8, compat32
-from email.utils import format_datetime
-from time import monotonic
-from urllib.parse import unquote, urlsplit
-
-import aiosmtplib
 
 from schemas.channel import Mail
 from services.channel_sync.requests import MailAnswered, SendMail
-from shared.partner.errors import Rejected, Unavailable, Uncertain
+from shared.partner import smtp
 from shared.partner.operation import Attempt
 
 ASCII = compat32.clone(linesep="\r\n")
 """Headers that are not ASCII become encoded words. The newer policies parse each header first: four times the CPU."""
-KEPT_SECONDS = 20.0
-"""An open connection waits so long for the next mail: servers close what is idle, after minutes by RFC 5321."""
 
 
 class MailServer:
@@ -27,115 +17,23 @@ class MailServer:
 
     def __init__(self, url: str, timeout: float) -> None:
         """`smtp[s]://[user:password@]host[:port]`; seconds for each step of the conversation."""
-        parts = urlsplit(url)
-        self._tls = parts.scheme == "smtps"
-        self._host = parts.hostname or "localhost"
-        self._port = parts.port
-        self._user = unquote(parts.username) if parts.username else None
-        self._password = unquote(parts.password) if parts.password else None
-        self._timeout = timeout
-        self._idle: list[tuple[float, aiosmtplib.SMTP]] = []
-        """Open connections, with when the last mail went through."""
+        self._server = smtp.MailServer(url, timeout)
 
     async def send(self, asked: SendMail, attempt: Attempt) -> MailAnswered:
-        client = self._take()
-        taken = False
-        try:
-            refusal = await self._address(client, asked.mail)
-            if refusal is None:
-                await _hand_over(client, asked.mail, attempt)
-                taken = True
-            return MailAnswered(taken=taken, detail=refusal or "")
-        finally:
-            if taken:
-                self._idle.append((monotonic(), client))
-            else:
-                client.close()
+        mail = asked.mail
+        refusal = await self._server.send(mail.sender, mail.recipient, _compose(mail, attempt).as_bytes())
+        return MailAnswered(taken=refusal is None, detail=refusal or "")
 
     def close(self) -> None:
         """Closes the connections that wait for a mail."""
-        while self._idle:
-            self._idle.pop()[1].close()
-
-    def _take(self) -> aiosmtplib.SMTP:
-        """The connection that was used last, or a new one that is not open yet; closes those that waited too long."""
-        since = monotonic() - KEPT_SECONDS
-        while self._idle and self._idle[0][0] < since:
-            self._idle.pop(0)[1].close()
-        return self._idle.pop()[1] if self._idle else self._client()
-
-    def _client(self) -> aiosmtplib.SMTP:
-        return aiosmtplib.SMTP(
-            hostname=self._host,
-            port=self._port,
-            username=self._user,
-            password=self._password,
-            use_tls=self._tls,
-            timeout=self._timeout,
-        )
-
-    async def _address(self, client: aiosmtplib.SMTP, mail: Mail) -> str | None:
-        """Names sender and recipient; why the recipient is refused for good, None where it is not."""
-        utf8 = _needs_utf8(mail)
-        try:
-            if not (client.is_connected and await _begin_again(client, mail, utf8)):
-                client.close()
-                await client.connect()
-                if utf8 and not client.supports_extension("smtputf8"):
-                    return "the address is not ASCII and the mail server takes only ASCII"
-                await _begin(client, mail, utf8)
-            await client.rcpt(mail.recipient, encoding="utf-8")
-        except aiosmtplib.SMTPRecipientRefused as error:
-            if error.code >= 500:
-                return f"{error.code} {error.message}"
-            raise Unavailable(f"{error.code} {error.message}") from error
-        except aiosmtplib.SMTPResponseException as error:
-            raise _failure(error) from error
-        except (aiosmtplib.SMTPException, OSError) as error:
-            raise Unavailable(f"{self._host}: {type(error).__name__} {error}") from error
-        return None
-
-
-async def _begin(client: aiosmtplib.SMTP, mail: Mail, utf8: bool) -> None:
-    await client.mail(mail.sender, options=["SMTPUTF8"] if utf8 else None, encoding="utf-8")
-
-
-async def _begin_again(client: aiosmtplib.SMTP, mail: Mail, utf8: bool) -> bool:
-    """The next mail on an open connection. False: the server had enough of it, and wants another one."""
-    if utf8 and not client.supports_extension("smtputf8"):
-        return False
-    try:
-        await _begin(client, mail, utf8)
-    except (aiosmtplib.SMTPException, OSError):
-        return False
-    return True
-
-
-def _needs_utf8(mail: Mail) -> bool:
-    return not (mail.recipient.isascii() and mail.sender.isascii())
-
-
-async def _hand_over(client: aiosmtplib.SMTP, mail: Mail, attempt: Attempt) -> None:
-    try:
-        await client.data(_compose(mail, attempt).as_bytes())
-    except aiosmtplib.SMTPResponseException as error:
-        raise _failure(error) from error
-    except (aiosmtplib.SMTPException, OSError) as error:
-        raise Uncertain(f"{type(error).__name__} {error}") from error
+        self._server.close()
 
 
 def _compose(mail: Mail, attempt: Attempt) -> MIMEText:
-    message = MIMEText(mail.text, "plain", "utf-8", policy=SMTPUTF8 if _needs_utf8(mail) else ASCII)
+    policy = SMTPUTF8 if smtp.needs_utf8(mail.sender, mail.recipient) else ASCII
+    message = MIMEText(mail.text, "plain", "utf-8", policy=policy)
     message["From"] = mail.sender
     message["To"] = mail.recipient
     message["Subject"] = mail.subject
-    message["Date"] = format_datetime(attempt.created_at)
-    message["Message-ID"] = f"<{attempt.call_id}@{mail.sender.rpartition('@')[2]}>"
-    message["X-Fleet-Id"] = attempt.call_id
-    message["Auto-Submitted"] = "auto-generated"
+    smtp.mark(message, mail.sender, attempt)
     return message
-
-
-def _failure(error: aiosmtplib.SMTPResponseException) -> Exception:
-    detail = f"{error.code} {error.message}"
-    return Rejected(detail) if error.code >= 500 else Unavailable(detail)

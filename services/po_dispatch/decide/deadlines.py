@@ -95,7 +95,9 @@ def _missed(
     assert po.number is not None  # nothing is waited for of a PO without one
     if deadline.what == "reminder":
         due = deadline.due + (deadline.due - deadline.since)
-        request = RemindSupplier(po_id=po.po_id, number=po.number, supplier=po.supplier, due=due)
+        request = RemindSupplier(
+            po_id=po.po_id, number=po.number, supplier=po.supplier, sent_at=po.sent_at or deadline.since, due=due
+        )
         reminded = po.model_copy(update={"reminded_at": ctx.now})
         return fulfilment.with_po(reminded), [], [Call(po.supplier.partner, request)]
     late = _late(fulfilment.order_id, po, deadline, deadline.what, ctx)

@@ -8,6 +8,7 @@ that would just fit. What is open of a line is never split between suppliers her
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from schemas.purchase_order import Candidate
 from schemas.store import Criterion
@@ -72,7 +73,7 @@ def _by_sku(
         if (found := options.get(offer.sku)) is not None:
             found.append((prefer(offer, supplier), offer, supplier))
     for found in options.values():
-        found.sort()
+        found.sort(key=itemgetter(0))
     return options
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import reduce
 from itertools import combinations, groupby
 from math import comb
-from operator import or_
+from operator import itemgetter, or_
 
 from schemas.store import Criterion
 from services.po_dispatch.routing.criteria import rank
@@ -47,8 +47,12 @@ class _Search:
         self._all = (1 << len(lines)) - 1
         self._masks: dict[str, int] = {}
         """Which lines each supplier can deliver, a bit for each."""
-        self._offered: dict[int, dict[str, list[Option]]] = {}
-        """By line and supplier, the preferred ones first."""
+        self._offered: dict[int, dict[str, Option]] = {}
+        """By line and supplier, its preferred one."""
+        self._others: dict[tuple[int, str], list[Option]] = {}
+        """Where a supplier has more than one for a line, which is rare."""
+        self._share = len({line.sku for line in lines}) < len(lines)
+        """Whether lines may share an offer's stock; where they do not, who can deliver each can deliver all."""
         self._priorities: dict[str, int] = {}
         for place, line in enumerate(lines):
             self._take_in(1 << place, line.line, able[line.line])
@@ -61,9 +65,9 @@ class _Search:
             _, offer, supplier = option
             id = offer.supplier_id
             if id in offered:
-                offered[id].append(option)
+                self._others.setdefault((line, id), []).append(option)
                 continue
-            offered[id] = [option]
+            offered[id] = option
             if id in masks:
                 masks[id] |= bit
             else:
@@ -126,12 +130,16 @@ class _Search:
 
     def assign(self, group: Collection[str]) -> Chosen:
         """Each line from the best offer of the group that still has the stock."""
+        if not self._share:
+            return self._assign_each(group)
         taken: dict[str, int] = {}
         chosen: Chosen = {}
         for line in self._by_demand:
             offered = self._offered[line.line]
-            found = [option for supplier in group if supplier in offered for option in offered[supplier]]
-            for option in sorted(found) if len(found) > 1 else found:
+            found = [offered[supplier] for supplier in group if supplier in offered]
+            if self._others:
+                found += [o for supplier in group for o in self._others.get((line.line, supplier), ())]
+            for option in sorted(found, key=itemgetter(0)) if len(found) > 1 else found:
                 offer = option[1]
                 used = taken.get(offer.offer_id, 0)
                 if used + line.quantity <= offer.stock:
@@ -139,6 +147,17 @@ class _Search:
                     taken[offer.offer_id] = used + line.quantity
                     break
         return chosen
+
+    def _assign_each(self, group: Collection[str]) -> Chosen:
+        """As `assign`, where no line takes another one's stock."""
+        if len(group) == 1:
+            [supplier] = group
+            return {line: offered[supplier] for line, offered in self._offered.items() if supplier in offered}
+        return {
+            line: min([offered[supplier] for supplier in group if supplier in offered], key=itemgetter(0))
+            for line, offered in self._offered.items()
+            if not offered.keys().isdisjoint(group)
+        }
 
     def _greedy(self) -> Chosen:
         """Add the supplier that serves most of what is left, until all is served or no one helps."""
@@ -149,7 +168,7 @@ class _Search:
             helpful = {
                 supplier: (-len(found), min(found))
                 for supplier in self.suppliers
-                if supplier not in group and (found := [o[supplier][0][0] for o in left if supplier in o])
+                if supplier not in group and (found := [o[supplier][0] for o in left if supplier in o])
             }
             if not helpful:
                 break

@@ -8,7 +8,7 @@ from schemas.store import Criterion
 from services.po_dispatch.routing.criteria import measured
 from services.po_dispatch.routing.sources import LookedAt, Option
 
-SHOWN_CANDIDATES = 20
+SHOWN_CANDIDATES = 10
 _SHORT: Mapping[Criterion, str] = {"priority": "priority", "cost": "cost", "lead_time": "lead time"}
 _NAMES: Mapping[Criterion, str] = {**_SHORT, "priority": "supplier priority"}
 _UNITS: Mapping[Criterion, str] = {"priority": "", "cost": "", "lead_time": " day(s)"}

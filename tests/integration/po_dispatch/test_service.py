@@ -117,7 +117,7 @@ def erp() -> web.Application:
 
 def ready(order: OrderPlaced) -> OrderReady:
     now = datetime.now(UTC)
-    known = order.model_dump(exclude={"payments"})
+    known = order.model_dump(exclude={"payments", "fulfilment"})
     return OrderReady(**known, payments=order.payments, erp_order_number="SO1", ready_at=now)
 
 

@@ -10,10 +10,12 @@ import pytest
 
 import services.po_dispatch
 from schemas.model import Model
+from schemas.purchase_order import SourcingRetryDue
+from schemas.supplier import PackagingChanged, ShippingRuleChanged
 from schemas.timeline import Timeline
 from services.po_dispatch import store
 from services.po_dispatch.decide import shipping
-from services.po_dispatch.state import Fulfilment
+from services.po_dispatch.state import Fulfilment, OrderLine, WaitingOrder
 from shared.migrate import migrate, service_url
 from shared.worker.store import save_states
 from tests.conftest import PASSWORD
@@ -78,3 +80,50 @@ async def test_offer_is_found_by_the_sku_of_any_of_its_versions(con: asyncpg.Con
     for sku in ("A", "NEW"):
         [found] = await store.load_sourcing(con, ["1"], [b.order_ready(items=(b.item(1, sku),))])
         assert len(found.offers) == 1
+
+
+def waiting(order_id: str, *lines: OrderLine, placed: int = 0) -> Fulfilment:
+    """An order that waits for these lines."""
+    order = b.purchased().order
+    assert order is not None
+    placed_at = b.NOW + timedelta(minutes=placed)
+    return Fulfilment(
+        order_id=order_id,
+        order=order.model_copy(update={"placed_at": placed_at, "lines": lines}),
+        waiting=lines,
+        lines_without_stock=tuple(line.line for line in lines),
+    )
+
+
+async def test_who_waits_for_a_sku_is_found_oldest_first(con: asyncpg.Connection) -> None:
+    a, c = OrderLine(line=1, sku="A", quantity=3), OrderLine(line=2, sku="C", quantity=1)
+    unconnected = waiting("young", a, placed=9).model_copy(
+        update={"lines_without_offer": (1,), "lines_without_stock": ()}
+    )
+    await save(con, "fulfilment", young=unconnected, old=waiting("old", a, c), bought=b.purchased())
+    found = await store.load_waiting(con, ["1", "2"], [b.offer_changed(sku="A"), b.offer_changed(sku="Z")])
+    assert found == [
+        (WaitingOrder("old", 3, only=False), WaitingOrder("young", 3, only=True, unconnected=True)),
+        (),
+    ]
+    [longest] = await store.load_waiting_longest(con, ["farol"], [b.supplier_changed()])
+    assert [order.order_id for order in longest] == ["old", "young"]
+
+
+async def test_order_that_is_known_is_sourced_again_with_rules_and_packaging(con: asyncpg.Connection) -> None:
+    reference = b.sourcing(*b.TWO_SUPPLIERS)
+    assert reference.store is not None
+    rule = ShippingRuleChanged(valid_from=b.NOW, rule_id="r", position=1, method="SEDEX")
+    packaging = PackagingChanged(valid_from=b.NOW, store_id="shop", packaging="box", card="Thank you")
+    await save(con, "store", shop=reference.store)
+    await save(con, "packaging", shop=Timeline[PackagingChanged](versions=(packaging,)))
+    await save(con, "shipping_rule", r=Timeline[ShippingRuleChanged](versions=(rule,)))
+    await save(con, "supplier", **dict(reference.suppliers))
+    await save(con, "offer", **{f"o{n}": offer for n, offer in enumerate(reference.offers)})
+    await save(con, "fulfilment", known=b.purchased())
+    due = SourcingRetryDue(order_id="known")
+    known, unknown = await store.load_resourcing(con, ["known", "unknown"], [due, due])
+    assert [offer.versions[0].offer_id for offer in known.offers] == ["farol:A", "norte:B"]
+    assert known.packaging is not None
+    assert (known.packaging.versions, known.shipping_rules[0].versions) == ((packaging,), (rule,))
+    assert (unknown.store, unknown.offers) == (None, ())

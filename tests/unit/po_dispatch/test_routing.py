@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from services.po_dispatch.routing import EXACT_SETS, Routing, Source, route
+from services.po_dispatch.routing import EXACT_SETS, SHOWN_CANDIDATES, Routing, Source, route
 from services.po_dispatch.state import OrderLine
 from tests.unit.po_dispatch.builders import offer_changed, supplier_changed
 
@@ -81,7 +81,7 @@ def test_one_shipment_names_the_lines_that_the_best_single_supplier_lacks() -> N
 
 def test_candidates_are_bounded_and_the_winner_is_among_them() -> None:
     routing = route([line(1, "A")], [source(f"s{n:03d}", "A", 500 - n) for n in range(60)], "SP")
-    assert len(routing.candidates) == 20
+    assert len(routing.candidates) == SHOWN_CANDIDATES
     assert [c.offer_id for c in routing.candidates if c.chosen] == ["s059:A"]
 
 

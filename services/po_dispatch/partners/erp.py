@@ -1,0 +1,32 @@
+"""The ERP's field names."""
+
+from services.po_dispatch.state import PurchaseOrderRegistered, RegisterPurchaseOrder
+from shared.partner import http
+from shared.partner.errors import Rejected
+from shared.partner.operation import Attempt
+
+PO_NUMBER_LENGTH = 15
+"""xPed takes no more."""
+
+
+async def register_purchase_order(
+    erp_url: str, request: RegisterPurchaseOrder, attempt: Attempt
+) -> PurchaseOrderRegistered:
+    """Rejected: the ERP's number is none that an NF could cite."""
+    body = {
+        "referencia": request.po_id,
+        "fornecedor_cnpj": request.supplier_cnpj,
+        "itens": [
+            {"item": line.line, "sku": line.sku, "quantidade": line.quantity, "custo": format(line.unit_cost, "f")}
+            for line in request.lines
+        ],
+        "total": str(request.total),
+    }
+    reply = await http.request(attempt, "POST", f"{erp_url}/pedidos-compra", json=body)
+    answer = reply.expect(200, 201).json()
+    number = answer.get("numero") if isinstance(answer, dict) else None
+    if not isinstance(number, str):
+        raise Rejected(f"the answer has no text 'numero': {str(answer)[:200]}")
+    if not 1 <= len(number) <= PO_NUMBER_LENGTH:
+        raise Rejected(f"the ERP's number {number!r} does not fit xPed, which takes {PO_NUMBER_LENGTH} characters")
+    return PurchaseOrderRegistered(number=number)

@@ -48,8 +48,8 @@ FACTS: Mapping[str, str] = {
     "refund.failed.v1": "refund failed",
     "channel.update_refused.v1": "channel refused",
 }
-"""Every fact that is counted (that a PO was sent only of those that are not void: its refusal may overtake our call's answer),
-by its type, and how the table calls it. What is not expected must not be."""
+"""Every fact that is counted, by its type, and how the table calls it. What is not expected must not be. That a PO was
+sent is counted of those that are not void: a refusal may overtake our call's answer."""
 
 End = Literal["completed", "cancelled", "payment_slip_expired", "refused", "dead letter"]
 

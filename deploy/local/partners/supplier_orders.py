@@ -63,10 +63,12 @@ class SupplierOrder(_Shape):
 
 
 class Reminder(_Shape):
-    confirm_until: datetime
+    number: str
+    cancelled_at: datetime
 
 
 class CancellationWish(_Shape):
+    number: str
     reason: str = Field(min_length=1)
 
 

@@ -32,7 +32,8 @@ from typing import Any, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from deploy.local.mixed.suppliers import every_supplier, manners
+from deploy.local.mixed.suppliers import by_mail, every_supplier, manners
+from deploy.local.partners import supplier_mail
 from deploy.local.partners.certificate import Certificate, self_signed
 from deploy.local.partners.documents import (
     CitedInvoice,
@@ -325,9 +326,12 @@ class Supplier:
 
 def create_app(sandbox: Sandbox) -> web.Application:
     app = web.Application()
+    addresses = {supplier_id: address for address, supplier_id in by_mail().items()}
     for facts in every_supplier():
         supplier = Supplier(sandbox, facts, manners(facts.supplier_id))
         app.add_subapp(f"/{facts.supplier_id}", _supplier_app(supplier))
+        if (address := addresses.get(facts.supplier_id)) is not None:
+            sandbox.readers[address] = partial(supplier_mail.read, supplier)
     return app
 
 

@@ -182,11 +182,16 @@ def _void(facts: Facts) -> set[str]:
 
 
 def _claims(facts: Facts) -> Decimal:
-    """What was paid for POs that are void and for which no S2 came."""
-    void = _void(facts)
-    supplied = {d["po_id"] for type, d in facts if type == "supplier_nf.matched.v1"}
-    paid = [d for type, d in facts if type == "supplier_payment.settled.v1" and d["po_id"] in void - supplied]
-    return sum((Decimal(d["amount"]) for d in paid), Decimal("0.00"))
+    """What prepaid suppliers were paid beyond what their S2 ask for."""
+    created = [d for type, d in facts if type == "purchase_order.created.v1"]
+    prepaid = {d["po_id"] for d in created if d["terms"]["kind"] == "prepaid"}
+    paid: dict[str, Decimal] = defaultdict(Decimal)
+    for type, data in facts:
+        if type == "supplier_payment.settled.v1":
+            paid[data["po_id"]] += Decimal(data["amount"])
+        elif type == "supplier_nf.matched.v1":
+            paid[data["po_id"]] -= Decimal(data["payable"])
+    return sum((max(paid[po_id], Decimal(0)) for po_id in prepaid), Decimal("0.00"))
 
 
 def _said(end: str, counts: Mapping[str, int]) -> str:

@@ -39,6 +39,16 @@ def several_parcels(case: str, place: Place) -> Script:
     return Script(case, order.order_id, completed(1, more), [order])
 
 
+def leaves_early(case: str, place: Place) -> Script:
+    order = placed(place, {"CED-1": 1})
+    return Script(case, order.order_id, completed(1, {"irregular": 1}), [order])
+
+
+def lost(case: str, place: Place) -> Script:
+    order = placed(place, {"PER-1": 1})
+    return Script(case, order.order_id, completed(1, {"delivery problem": 1}), [order])
+
+
 def by_mail(case: str, place: Place) -> Script:
     order = placed(place, {"COR-1": 2})
     return Script(case, order.order_id, completed(), [order])
@@ -192,6 +202,17 @@ CASES: dict[str, Case] = {
     "cancelled in the hub's queue": polled_cancelled,
     "supplier by e-mail": by_mail,
     "several parcels, delayed": several_parcels,
+    "silent supplier wakes too late": refusals.wakes,
+    "prepaid, PO refused": refusals.prepaid_order,
+    "prepaid, one unit refused": refusals.prepaid_unit,
+    "prepaid, cancelled after it is sent": stops.prepaid,
+    "one R for two POs, a line refused": refusals.one_invoice,
+    "marketplace's label, PO refused": refusals.labelled,
+    "marketplace's label, cancelled after R": stops.labelled,
+    "paid after it was cancelled": stops.paid_after,
+    "asked twice to cancel": stops.asked_twice,
+    "leaves before its R": leaves_early,
+    "lost for a while": lost,
     "500 lines": five_hundred_lines,
     "fulfilled elsewhere": fulfilled_elsewhere,
     "offer with a negative price": rubbish.negative_offer,

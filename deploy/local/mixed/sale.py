@@ -10,9 +10,10 @@ from typing import Any, Literal
 from deploy.local import world_orders
 from deploy.local.mixed.suppliers import PRODUCTS, Product
 from deploy.local.world_data import PARTS, Part
-from deploy.local.world_orders import MAGALU, OWN_SHOP, gtin
+from deploy.local.world_orders import MAGALU, MERCADO_LIVRE, OWN_SHOP, gtin
 from schemas.order import Item, OrderPlaced, Payment
 from schemas.payment import PaymentApproved, PaymentExpired
+from schemas.values import Logistics
 
 FREIGHT = Decimal("19.90")
 Paid = Literal["all", "half", "nothing"]
@@ -51,9 +52,12 @@ def placed(
     payments: int = 1,
     own: Product | None = None,
     fulfilled: bool = False,
+    market: bool = False,
 ) -> OrderPlaced:
-    """`own`: a product of this order alone, one of which is bought. `half`: of two payments the first is there."""
-    channel = OWN_SHOP if store else place.channel
+    """`own`: a product of this order alone, one of which is bought. `half`: of two payments the first is there.
+    `market`: sold and labelled by Mercado Livre."""
+    channel = MERCADO_LIVRE if market else OWN_SHOP if store else place.channel
+    code = f"X{place.seed}-{place.number:06d}"
     parts = [(_part(sku), quantity) for sku, quantity in goods.items()] + ([(own.part, 1)] if own else [])
     items = tuple(_item(line, part, quantity) for line, (part, quantity) in enumerate(parts, 1))
     total = sum((item.total for item in items), Decimal(0)) + FREIGHT
@@ -62,7 +66,7 @@ def placed(
         order_id=place.order_id,
         store_id=store or channel,
         channel_id=channel,
-        channel_order_code=f"X{place.seed}-{place.number:06d}",
+        channel_order_code=code,
         placed_at=place.at - timedelta(minutes=5),
         customer=world_orders.customer(random, place.order_id, company=False),
         ship_to=world_orders.address(random),
@@ -70,6 +74,7 @@ def placed(
         freight=FREIGHT,
         total=total,
         payments=_payments(place, total, paid, method or _method(channel), 2 if paid == "half" else payments),
+        logistics=Logistics(type="me2", shipment_id=code, label_by="channel") if market else Logistics(),
         fulfilment="fulfilled" if fulfilled else "unfulfilled",
     )
 
@@ -129,7 +134,7 @@ def queued(order: OrderPlaced, *, status: str = "approved") -> dict[str, Any]:
 
 
 def _method(channel: str) -> Literal["pix", "marketplace"]:
-    return "marketplace" if channel == MAGALU else "pix"
+    return "pix" if channel == OWN_SHOP else "marketplace"
 
 
 def _payments(

@@ -1,10 +1,11 @@
 """Cases of cancellation: at each stage, with the supplier's yes, its "too late", and a parcel that crosses it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from deploy.local.mixed.expected import NOTHING_MORE, Expected, cancelled, completed
-from deploy.local.mixed.sale import Place, placed
+from deploy.local.mixed.sale import Place, approvals, placed
 from deploy.local.mixed.script import Cue, Script
 from deploy.local.mixed.stores import STRICT
 from deploy.local.mixed.suppliers import unknown
@@ -72,6 +73,39 @@ def one_of_two(case: str, place: Place) -> Script:
     order = placed(place, {"CAN-SENT": 1, "CAN-LATE": 1})
     more = {"PO": 3, "PO cancelled": 1, "PO rerouted": 1}
     return _stopped(case, order, _refused(2, {**more, "cancellation": 2}), "purchase_order.sent.v1", times=2)
+
+
+def prepaid(case: str, place: Place) -> Script:
+    """What the supplier was paid is a claim on it."""
+    order = placed(place, {"PRE-CAN": 2})
+    more = {"PO": 1, "PO cancelled": 1, "supplier paid": 1, "cancellation": 1}
+    end = cancelled(more, through=("supplier_payment_pending", "po_dispatched", "cancelled"))
+    return _stopped(case, order, end, "purchase_order.sent.v1")
+
+
+def labelled(case: str, place: Place) -> Script:
+    """As `invoiced`, of an order that a marketplace labels."""
+    order = placed(place, {"CAN-R": 1}, market=True)
+    script = invoiced(case, place)
+    return replace(script, messages=[order])
+
+
+def paid_after(case: str, place: Place) -> Script:
+    """The money comes when the order is cancelled, and goes back."""
+    script = unpaid(case, place)
+    order = script.messages[0]
+    assert isinstance(order, OrderPlaced)
+    pay = Cue("order.cancelled.v1", lambda now: approvals(order, now))
+    end = cancelled(ready=False, through=("payment_pending", "cancelled"))
+    return replace(script, expected=end, cues=[*script.cues, pay])
+
+
+def asked_twice(case: str, place: Place) -> Script:
+    """The supplier has said that it is too late: the second wish is refused without asking it again."""
+    script = too_late(case, place)
+    again = Cue("order.cancellation_refused.v1", script.cues[0].then)
+    counts = {**script.expected.counts, "cancellation refused": 2}
+    return replace(script, expected=replace(script.expected, counts=counts), cues=[*script.cues, again])
 
 
 def against_policy(case: str, place: Place) -> Script:

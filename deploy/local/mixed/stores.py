@@ -10,7 +10,7 @@ from schemas.store import Deadlines, StoreChanged
 HASTY = "apressada"
 """Waits for nothing longer than seconds, and cancels what is paid late."""
 STRICT = "rigorosa"
-"""Cancels nothing once a PO is sent."""
+"""Cancels nothing once a PO is sent, and bills an order with one R."""
 QUEUED = "fila-hub"
 """Also the channel whose queue feeds it."""
 HASTY_DEADLINES = Deadlines(
@@ -42,6 +42,7 @@ def stores() -> list[StoreChanged]:
                 "mail_sender": "pedidos@exata.example.com",
                 "mail_language": "en",
                 "cancellation": "until_sent",
+                "invoice_per": "order",
             }
         ),
         StoreChanged.model_validate(

@@ -116,6 +116,12 @@ PRODUCTS: Mapping[str, Product] = {
         _product("CAN-R", "Grade dianteira", 11, [CHOOSY], Manner(pauses_before="remittance_nf")),
         _product("CAN-SHIP", "Spoiler", 12, [SLOW], Manner(pauses_before="remittance_nf", cancels="ships")),
         _product("VOL-2", "Kit de suspensão em dois volumes", 13, [CHOOSY], Manner(parcels=2, delays=True)),
+        _product("MUDO-2", "Sensor de chuva", 15, [SILENT, SECOND], Manner(silent=True, wakes=True)),
+        _product("PRE-CAN", "Rádio", 16, [PREPAID], Manner(pauses_before="confirmation")),
+        _product("PRE-ALL", "Antena, recusada no pedido", 17, [PREPAID, SECOND], Manner(refuses="order")),
+        _product("PRE-UNIT", "Cabo, falta um", 18, [PREPAID, SECOND], Manner(refuses="unit")),
+        _product("CED-1", "Tapete", 19, [CHOOSY], Manner(leaves_early=True)),
+        _product("PER-1", "Capa de banco", 20, [CHOOSY], Manner(is_lost_for_a_while=True)),
         _product("COR-1", "Manual do proprietário", 14, [BY_MAIL]),
     )
 }

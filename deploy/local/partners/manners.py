@@ -14,6 +14,8 @@ class Manner:
     """Nothing, the whole PO, the product's line, or one unit of it."""
     silent: bool = False
     """Takes the PO, its reminders and its cancellation, and never says a word."""
+    wakes: bool = False
+    """Though silent, it confirms and invoices when it is told that the PO is cancelled."""
     pauses_before: Step | None = None
     """Waits there until it is asked to cancel the PO."""
     cancels: Literal["yes", "too_late", "ships"] = "yes"
@@ -21,6 +23,10 @@ class Manner:
     delays: bool = False
     """Reports, after it confirmed, that the goods come later."""
     parcels: int = 1
+    leaves_early: bool = False
+    """The goods leave before R is there."""
+    is_lost_for_a_while: bool = False
+    """The carrier reports a problem before the delivery."""
 
 
 AS_ORDERED = Manner()

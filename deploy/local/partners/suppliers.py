@@ -143,6 +143,8 @@ class Supplier:
         deal.asked.set()
         if not any(manner.silent for manner in deal.manners.values()):
             self.sandbox.later(self._answer_cancellation(deal))
+        elif any(manner.wakes for manner in deal.manners.values()):
+            self.sandbox.later(self._sell(deal))
         return _received(deal)
 
     def go_on(self, deal: Deal, invoice: HandedOverInvoice) -> dict[str, str]:
@@ -169,14 +171,18 @@ class Supplier:
         if any(manner.silent for manner in deal.manners.values()):
             return
         await self._refuse(deal)
-        if not deal.lines or not await self._may(deal, "confirmation"):
-            return
+        if deal.lines and await self._may(deal, "confirmation"):
+            await self._sell(deal)
+
+    async def _sell(self, deal: Deal) -> None:
         now = datetime.now(UTC)
         expected = now + timedelta(days=self.facts.lead_time_days)
         data = {"confirmed_at": now.isoformat(), "expected_ship_at": expected.isoformat()}
         await self._report(deal, "supplier.po_confirmed", data)
         if any(manner.delays for manner in deal.manners.values()):
             await self._delay(deal)
+        if any(manner.leaves_early for manner in deal.manners.values()):
+            await self._ship(deal, _own_label(self.id, deal.order.number, 0))
         await asyncio.sleep(self.sandbox.pace)
         if await self._may(deal, "sale_nf"):
             await self._post_nf(deal, "sale_nf", self._sale_nf(deal))
@@ -231,7 +237,8 @@ class Supplier:
         label, parcels = deal.invoice.label, max(manner.parcels for manner in deal.manners.values())
         labels = [label] if label else [_own_label(self.id, deal.order.number, n) for n in range(parcels)]
         for one in labels:
-            await self._ship(deal, one)
+            if not deal.shipped or parcels > 1:
+                await self._ship(deal, one)
         if any(manner.cancels == "ships" for manner in deal.manners.values()):
             await self._say_of_cancellation(deal, accepted=False)
         for one in labels:
@@ -254,13 +261,18 @@ class Supplier:
         await self._report(deal, "supplier.shipped", known, f"supplier.shipped-{label.tracking_code}")
 
     async def _deliver(self, deal: Deal, label: ShippingLabel) -> None:
-        body = {
-            "id": f"{label.tracking_code}-delivered",
-            "type": "carrier.reported",
-            "data": {"tracking_code": label.tracking_code, "status": "delivered", "occurred_at": _now()},
-        }
-        await self.sandbox.call_back(f"/v1/carriers/{label.carrier}/events", label.carrier, body)
+        if any(manner.is_lost_for_a_while for manner in deal.manners.values()):
+            await self._carry(label, "problem", "endereço não encontrado")
+            await asyncio.sleep(self.sandbox.pace * 50)
+        await self._carry(label, "delivered")
         deal.done.append("delivered")
+
+    async def _carry(self, label: ShippingLabel, status: str, detail: str = "") -> None:
+        """The carrier's word on a parcel."""
+        code = label.tracking_code
+        data = {"tracking_code": code, "status": status, "occurred_at": _now(), "detail": detail}
+        body = {"id": f"{code}-{status}", "type": "carrier.reported", "data": data}
+        await self.sandbox.call_back(f"/v1/carriers/{label.carrier}/events", label.carrier, body)
 
     async def _post_nf(self, deal: Deal, operation: str, xml: bytes) -> None:
         number = deal.order.number

@@ -58,7 +58,7 @@ def audit(order_ids: Iterable[str], facts: Facts, effects: Sequence[Mapping[str,
     _orders(result, set(order_ids), by_type)
     _purchase_orders(result, by_type)
     _told_once(result, by_type, mails)
-    _effects(result, effects)
+    result.problems += repeated_effects(effects)
     return result
 
 
@@ -83,7 +83,7 @@ def _orders(result: Audit, order_ids: set[str], by_type: Mapping[str, list[Mappi
     for change in by_type.get(OrderStatusChanged.TYPE, []):
         changes[change["order_id"]].append(change)
     for order_id in sorted(order_ids):
-        history = _history(changes[order_id])
+        history = history_of(changes[order_id])
         line = [status for status in history if status in LINE]
         if line != list(LINE):
             result.problems.append(f"{order_id}: status history is {' → '.join(history) or 'empty'}")
@@ -91,7 +91,7 @@ def _orders(result: Audit, order_ids: set[str], by_type: Mapping[str, list[Mappi
     result.problems += [f"{order}: completed {n} times" for order, n in completed.items() if n != 1]
 
 
-def _history(changes: Sequence[Mapping[str, Any]]) -> list[str]:
+def history_of(changes: Sequence[Mapping[str, Any]]) -> list[str]:
     """The statuses as they followed each other: each change names the one before. The order in which they arrived
     says nothing, where one replica sends later what it saved before another."""
     left = list(changes)
@@ -138,11 +138,13 @@ def _told_once(result: Audit, by_type: Mapping[str, list[Mapping[str, Any]]], ma
             result.problems.append(f"{data['order_id']}: no mail about {', '.join(sorted(missing))}")
 
 
-def _effects(result: Audit, effects: Sequence[Mapping[str, Any]]) -> None:
+def repeated_effects(effects: Sequence[Mapping[str, Any]]) -> list[str]:
     """No partner did the same thing for the same business key under two idempotency keys."""
     keys: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for effect in effects:
         keys[effect["partner"], effect["operation"], effect["key"]].add(effect["idempotency_key"])
-    for (partner, operation, key), used in sorted(keys.items()):
-        if len(used) > 1:
-            result.problems.append(f"{partner}: {operation} of {key} was done {len(used)} times")
+    return [
+        f"{partner}: {operation} of {key} was done {len(used)} times"
+        for (partner, operation, key), used in sorted(keys.items())
+        if len(used) > 1
+    ]

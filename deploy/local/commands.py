@@ -14,7 +14,7 @@ from rich.text import Text
 
 from deploy.console import fail, out, show_json
 from deploy.local import stack
-from deploy.local.demo import Progress, Summary, run
+from deploy.local.demo import Progress, Scenario, Summary, run
 from deploy.local.fleet import NotReady
 from deploy.local.health import ServerFailed
 from deploy.local.package import RabbitMQMissing
@@ -42,6 +42,10 @@ Folder = Annotated[Path, typer.Option(help="Folder of the private servers, the d
 def demo(
     orders: Annotated[int, typer.Option(min=1, help="How many orders are placed.")] = 100,
     seed: Annotated[int, typer.Option(help="The same seed makes the same orders.")] = 1,
+    scenario: Annotated[
+        Scenario,
+        typer.Option(help="`happy`: all orders complete. `mixed`: refusals, cancellations, waits, rubbish and more."),
+    ] = "happy",
     folder: Folder = stack.DEMO,
     json: Annotated[bool, typer.Option("--json", help="The summary as one JSON document on stdout.")] = False,
 ) -> None:
@@ -50,7 +54,7 @@ def demo(
     with Live(console=screen, refresh_per_second=4, transient=not screen.is_terminal) as live:
         shown = _Shown(live, screen)
         try:
-            summary = asyncio.run(run(orders, seed, folder, shown.show))
+            summary = asyncio.run(run(orders, seed, folder, shown.show, scenario=scenario))
         except (NotReady, ServerFailed, RabbitMQMissing, WrongSettings) as error:
             live.stop()
             fail(error)
@@ -93,11 +97,24 @@ def _picture(progress: Progress) -> Group:
     )
 
 
+def _cases(summary: Summary) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for head in ("case", "orders", "exact", "expected", "found"):
+        table.add_column(head, justify="right" if head in ("orders", "exact") else "left")
+    for row in summary.cases:
+        style = "" if row.exact == row.orders else "red"
+        found = "the same" if row.found == row.expected else row.found
+        table.add_row(row.case, str(row.orders), str(row.exact), row.expected, found, style=style)
+    return table
+
+
 def _print(summary: Summary, folder: Path) -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, value in asdict(summary).items():
         if name in _LABELS:
             table.add_row(_LABELS[name], "yes" if value is True else "no" if value is False else str(value))
+    if summary.cases:
+        out.print(_cases(summary))
     out.print(table)
     for name, count in summary.restarts.items():
         out.print(f"{name} was started again {count} times")

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 import aio_pika
@@ -17,6 +18,12 @@ import asyncpg
 from deploy.local import fleet, site, stack, store, world
 from deploy.local.audit import TYPES, Audit, audit
 from deploy.local.fleet import Fleet
+from deploy.local.mixed import audit as mixed_audit
+from deploy.local.mixed.audit import Row
+from deploy.local.mixed.cases import scripts
+from deploy.local.mixed.script import Script
+from deploy.local.mixed.stage import Stage
+from deploy.local.mixed.suppliers import by_mail
 from deploy.local.site import Site
 from schemas import envelope
 from schemas.catalogue import CONSUMERS, SERVICES, by_type
@@ -30,7 +37,9 @@ from shared.broker.topology import INBOUND, UNROUTED, dead
 
 STALLED_SECONDS = 90.0
 """Without a new message for so long, the run is given up and audited as it is."""
+LONGEST_SECONDS = 3600.0
 CHUNK = 200
+Scenario = Literal["happy", "mixed"]
 
 
 @dataclass(slots=True)
@@ -64,13 +73,20 @@ class Summary:
     seconds: float
     restarts: dict[str, int]
     problems: tuple[str, ...]
+    cases: tuple[Row, ...] = ()
+    """Of the mixed scenario: each case, its expected end and the one found."""
+    expected_completed: int | None = None
+    """None: all."""
+    expected_dead_letters: int = 0
 
     @property
     def ok(self) -> bool:
+        wanted = self.orders if self.expected_completed is None else self.expected_completed
         return (
             not self.problems
-            and self.completed == self.orders
-            and self.dead_letters == self.unrouted == 0
+            and self.completed == wanted
+            and self.dead_letters == self.expected_dead_letters
+            and self.unrouted == 0
             and self.ledger_balanced
         )
 
@@ -80,7 +96,14 @@ Meanwhile = Callable[[Fleet, Progress], Coroutine[Any, Any, None]]
 
 
 async def run(
-    orders: int, seed: int, folder: Path, show: Show, *, keep: bool = True, meanwhile: Meanwhile | None = None
+    orders: int,
+    seed: int,
+    folder: Path,
+    show: Show,
+    *,
+    scenario: Scenario = "happy",
+    keep: bool = True,
+    meanwhile: Meanwhile | None = None,
 ) -> Summary:
     """Everything from servers to summary; `meanwhile` runs beside the orders (a test that kills services).
 
@@ -95,7 +118,9 @@ async def run(
         progress.stage = "starting the services"
         show(progress)
         async with fleet.running(place) as members, _administrator(place) as con:
-            return await _Run(place, members, con, progress, show).through(orders, seed, meanwhile)
+            play = _Run(place, members, con, progress, show)
+            perform = play.through if scenario == "happy" else play.through_mixed
+            return await perform(orders, seed, meanwhile)
 
 
 @asynccontextmanager
@@ -137,6 +162,51 @@ class _Run:
                 await beside
         self._stage("auditing")
         return await summarise(self._site, self._fleet, self._con, ids, seconds)
+
+    async def through_mixed(self, orders: int, seed: int, meanwhile: Meanwhile | None) -> Summary:
+        """As `through`, with orders that go otherwise, and further messages on cue."""
+        plan = scripts(orders, seed, datetime.now(UTC))
+        publisher = Publisher(self._site.amqp_url_of("upstream"), "upstream")
+        async with publishing(publisher), _administrator(self._site) as con:
+            self._stage("publishing reference data")
+            reference = world.mixed_reference_data(self._fleet.sandbox_url, plan)
+            await publish(publisher, reference)
+            await self._until_known(reference)
+            self._stage("orders on their way")
+            started = monotonic()
+            stage = Stage(plan, self._fleet, publisher, con)
+            playing = asyncio.create_task(stage.play())
+            beside = asyncio.create_task(meanwhile(self._fleet, self._progress)) if meanwhile else None
+            seconds = await self._until_over(stage, plan, playing, started)
+            if beside is not None:
+                await beside
+            playing.cancel()
+            with suppress(asyncio.CancelledError):
+                await playing
+        self._stage("auditing")
+        return await summarise_mixed(self._site, self._fleet, self._con, plan, stage.waiting_cues, seconds)
+
+    async def _until_over(
+        self, stage: Stage, plan: Sequence[Script], playing: "asyncio.Task[None]", started: float
+    ) -> float:
+        """Seconds until all is as expected and nothing is under way, or until nothing moves any more."""
+        last_count, last_change, is_closed = -1, monotonic(), False
+        while True:
+            if playing.done():
+                playing.result()
+            await self._look(started)
+            if self._progress.messages != last_count:
+                last_count, last_change = self._progress.messages, monotonic()
+            if not is_closed and await stage.is_over(self._con):
+                is_closed = True
+                await stage.close_queue()
+            if is_closed and not await store.load_open_work(self._con):
+                found, _ = await _audited(self._fleet, self._con, plan)
+                if found.exact:
+                    return last_change - started
+            if monotonic() - last_change > STALLED_SECONDS or monotonic() - started > LONGEST_SECONDS:
+                return last_change - started
+            await asyncio.sleep(0.5)
 
     def _stage(self, stage: str) -> None:
         self._progress.stage = stage
@@ -182,6 +252,49 @@ async def summarise(
     facts = await store.load_facts(con, TYPES)
     effects, mails = await _partners(members)
     found: Audit = audit(order_ids, facts, effects, mails)
+    return await _summary(place, members, con, found, len(order_ids), seconds)
+
+
+async def summarise_mixed(
+    place: Site,
+    members: Fleet,
+    con: asyncpg.Connection,
+    plan: Sequence[Script],
+    waiting: Sequence[str],
+    seconds: float,
+) -> Summary:
+    """As `summarise`, of orders that were to end as their scripts say. `waiting`: what was never said."""
+    found, counts = await _audited(members, con, plan)
+    ends = [script.expected.end for script in plan]
+    summary = await _summary(
+        place, members, con, Audit(counts, [*found.problems, *waiting]), len(plan), seconds, found.claims
+    )
+    return replace(
+        summary,
+        cases=tuple(found.rows),
+        expected_completed=ends.count("completed"),
+        expected_dead_letters=ends.count("dead letter"),
+    )
+
+
+async def _audited(
+    members: Fleet, con: asyncpg.Connection, plan: Sequence[Script]
+) -> tuple[mixed_audit.MixedAudit, dict[str, int]]:
+    facts = await store.load_facts(con, mixed_audit.TYPES)
+    effects, mails = await _partners(members)
+    found = mixed_audit.audit(plan, facts, effects, mails, await store.load_dead_subjects(con))
+    return found, audit([], facts, effects, mails).counts
+
+
+async def _summary(
+    place: Site,
+    members: Fleet,
+    con: asyncpg.Connection,
+    found: Audit,
+    orders: int,
+    seconds: float,
+    claims: Decimal = Decimal("0.00"),
+) -> Summary:
     open_work = await store.load_open_work(con)
     found.problems += [f"still under way: {count} {what}" for what, count in open_work.items()]
     billing = await asyncpg.connect(place.database_url_of("billing"))
@@ -194,9 +307,11 @@ async def summarise(
             f"ledger: {ledger.owed_to_customer} owed, {ledger.open_payables} open, "
             f"{len(ledger.unbalanced_movements)} unbalanced, {len(ledger.unreconciled)} orders unreconciled"
         )
+    if ledger.claims != claims:
+        found.problems.append(f"ledger: claims of {ledger.claims} on suppliers, expected {claims}")
     unrouted, letters = await _left_on_the_broker(place)
     return Summary(
-        orders=len(order_ids),
+        orders=orders,
         dead_letters=letters + await store.load_dead_letters(con),
         unrouted=unrouted,
         ledger_balanced=ledger.balanced,
@@ -204,15 +319,16 @@ async def summarise(
         seconds=round(seconds, 1),
         restarts=members.restarts,
         problems=tuple(found.problems),
-        **found.counts,
+        **found.counts,  # type: ignore[arg-type]  # the names of counts are fields
     )
 
 
 async def _partners(members: Fleet) -> tuple[list[dict[str, str]], int]:
+    """What partners did, and how many mails customers got: suppliers get their POs by mail too."""
     async with aiohttp.ClientSession(members.sandbox_url) as session:
         effects = await (await session.get("/_sandbox/effects")).json()
         mails = await (await session.get("/mail")).json()
-    return effects, len(mails)
+    return effects, sum(mail["to"] not in by_mail() for mail in mails)
 
 
 async def _left_on_the_broker(place: Site) -> tuple[int, int]:

@@ -60,3 +60,28 @@ async def load_facts(con: Connection, types: Sequence[str]) -> list[tuple[str, d
         "select type, body from control_room.journal where type = any($1::text[]) order by position", types
     )
     return [(row["type"], json.loads(row["body"])["data"]) for row in rows]
+
+
+async def load_status_of_orders(con: Connection) -> dict[str, str]:
+    """By order id, as control_room last saw them."""
+    rows = await con.fetch("select order_id, status from control_room.order_summary where status is not null")
+    return {row["order_id"]: row["status"] for row in rows}
+
+
+async def load_facts_since(
+    con: Connection, position: int, types: Sequence[str]
+) -> list[tuple[int, str, dict[str, Any]]]:
+    """`(position, type, data)` of these types from shortly before a position on: rows become visible a little late."""
+    rows = await con.fetch(
+        "select position, type, body from control_room.journal where position > $1 and type = any($2::text[]) "
+        "order by position",
+        position - 500,
+        types,
+    )
+    return [(row["position"], row["type"], json.loads(row["body"])["data"]) for row in rows]
+
+
+async def load_dead_subjects(con: Connection) -> list[str]:
+    """What each dead letter that control_room has is about: its subject, as its sender wrote it."""
+    rows = await con.fetch("select coalesce(event_subject, '') as subject from control_room.dead_letter_facts")
+    return [row["subject"] for row in rows]

@@ -9,6 +9,13 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 
 from deploy.local import world_orders
+from deploy.local.mixed.script import Script
+from deploy.local.mixed.stores import QUEUED
+from deploy.local.mixed.stores import channel as queue_channel
+from deploy.local.mixed.stores import stores as stores_of_mixed
+from deploy.local.mixed.suppliers import every_supplier
+from deploy.local.mixed.suppliers import offers as mixed_offers
+from deploy.local.mixed.suppliers import suppliers as mixed_suppliers
 from deploy.local.world_data import (
     FCP_RATES,
     INTERNAL_RATES,
@@ -30,10 +37,10 @@ from schemas.values import Uf
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 STOCK = 1_000_000
 PARTNERS_WITH_SECRETS = (
-    *(f"supplier:{supplier.supplier_id}" for supplier in SUPPLIERS),
+    *(f"supplier:{supplier.supplier_id}" for supplier in every_supplier()),
     "erp",
     "carrier:rapido-brasil",
-    *(f"channel:{channel}" for channel in (OWN_SHOP, MAGALU, MERCADO_LIVRE)),
+    *(f"channel:{channel}" for channel in (OWN_SHOP, MAGALU, MERCADO_LIVRE, QUEUED)),
 )
 """Names that `FLEET_SECRETS` must have: who signs callbacks, and the tokens of the channels' APIs."""
 
@@ -44,10 +51,27 @@ def reference_data(base_url: str) -> list[Message]:
     """Stores, tax profiles, channels, suppliers and offers, for sandbox partners under `base_url`."""
     return [
         *stores(),
-        *tax_profiles(),
+        *tax_profiles([store_id for store_id, _ in _STORES]),
         *channels(base_url),
         *(supplier_changed(facts, base_url) for facts in SUPPLIERS),
         *offers(),
+    ]
+
+
+def mixed_reference_data(base_url: str, scripts: Sequence[Script]) -> list[Message]:
+    """As `reference_data`, and what the mixed scenario adds."""
+    more = stores_of_mixed()
+    return [
+        *stores(),
+        *more,
+        *tax_profiles([store_id for store_id, _ in _STORES] + [store.store_id for store in more]),
+        *channels(base_url),
+        queue_channel(base_url),
+        *(supplier_changed(facts, base_url) for facts in SUPPLIERS),
+        *mixed_suppliers(base_url),
+        *offers(),
+        *mixed_offers(),
+        *(message for script in scripts for message in script.reference),
     ]
 
 
@@ -72,7 +96,7 @@ def stores() -> list[StoreChanged]:
     ]
 
 
-def tax_profiles() -> list[TaxProfileChanged]:
+def tax_profiles(store_ids: Sequence[str]) -> list[TaxProfileChanged]:
     """Normal regime, ICMS in full, PIS and COFINS non-cumulative; a series for each store."""
     return [
         TaxProfileChanged(
@@ -89,7 +113,7 @@ def tax_profiles() -> list[TaxProfileChanged]:
             cofins_code="01",
             cofins_rate=Decimal("7.6"),
         )
-        for series, (store_id, _) in enumerate(_STORES, 1)
+        for series, store_id in enumerate(store_ids, 1)
     ]
 
 

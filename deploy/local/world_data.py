@@ -85,7 +85,7 @@ PARTS = (
 )
 
 
-def _address(city: str, street: str, number: str, district: str) -> Address:
+def address(city: str, street: str, number: str, district: str) -> Address:
     place = next(c for c in CITIES if c.name == city)
     return Address(
         street=street,
@@ -102,7 +102,7 @@ SELLER = Company(
     name="Estrada Boa Autopeças Ltda",
     cnpj="41537862000135",
     state_registration="110042490114",
-    address=_address("São Paulo", "Rua Vergueiro", "2045", "Vila Mariana"),
+    address=address("São Paulo", "Rua Vergueiro", "2045", "Vila Mariana"),
 )
 
 
@@ -128,7 +128,7 @@ SUPPLIERS = (
             name="Farol Sul Indústria de Faróis Ltda",
             cnpj="52963741000171",
             state_registration="388108598269",
-            address=_address("Campinas", "Rodovia Anhanguera", "1200", "Distrito Industrial"),
+            address=address("Campinas", "Rodovia Anhanguera", "1200", "Distrito Industrial"),
         ),
         family=0,
         priority=10,
@@ -144,7 +144,7 @@ SUPPLIERS = (
             name="Auto Leste Distribuidora Ltda",
             cnpj="60481937000158",
             state_registration="336149879116",
-            address=_address("Guarulhos", "Avenida Monteiro Lobato", "880", "Macedo"),
+            address=address("Guarulhos", "Avenida Monteiro Lobato", "880", "Macedo"),
         ),
         family=0,
         priority=20,
@@ -160,7 +160,7 @@ SUPPLIERS = (
             name="Peças Norte do Paraná Ltda",
             cnpj="73815264000177",
             state_registration="1234567850",
-            address=_address("Londrina", "Avenida Tiradentes", "3100", "Jardim Shangri-lá"),
+            address=address("Londrina", "Avenida Tiradentes", "3100", "Jardim Shangri-lá"),
         ),
         family=1,
         priority=10,
@@ -176,7 +176,7 @@ SUPPLIERS = (
             name="Nova Era Autopeças S.A.",
             cnpj="12ABC34501DE35",
             state_registration="109876547",
-            address=_address("Goiânia", "Avenida Anhanguera", "5674", "Setor Campinas"),
+            address=address("Goiânia", "Avenida Anhanguera", "5674", "Setor Campinas"),
         ),
         family=1,
         priority=20,

@@ -39,10 +39,10 @@ _PAID: tuple[Paid, ...] = ("within", "after", "within", "before")
 
 
 def orders(n: int, seed: int, at: datetime) -> list[Message]:
-    return [message for place in range(n) for message in _order(place, seed, at)]
+    return [message for place in range(n) for message in order(place, seed, at)]
 
 
-def _order(place: int, seed: int, at: datetime) -> list[Message]:
+def order(place: int, seed: int, at: datetime) -> list[Message]:
     random = Random(f"{seed}:{place}")
     paid = _PAID[place % 4]
     placed = _placed(random, place, seed, at, paid)
@@ -69,8 +69,8 @@ def _placed(random: Random, place: int, seed: int, at: datetime, paid: Paid) -> 
         channel_id=channel,
         channel_order_code=_code(channel, place, seed),
         placed_at=at - timedelta(minutes=5),
-        customer=_customer(random, order_id, company=place % 10 == 9),
-        ship_to=_address(random),
+        customer=customer(random, order_id, company=place % 10 == 9),
+        ship_to=address(random),
         items=items,
         freight=freight,
         discount=discount,
@@ -146,7 +146,7 @@ def _code(channel: str, place: int, seed: int) -> str:
     return f"{channel[:3].upper()}-{seed}-{place:06d}"
 
 
-def _customer(random: Random, order_id: str, *, company: bool) -> Customer:
+def customer(random: Random, order_id: str, *, company: bool) -> Customer:
     name = f"{random.choice(GIVEN_NAMES)} {random.choice(FAMILY_NAMES)} {random.choice(FAMILY_NAMES)}"
     return Customer(
         name=f"{random.choice(WORKSHOPS)} {random.randint(1, 99)} Ltda" if company else name,
@@ -156,7 +156,7 @@ def _customer(random: Random, order_id: str, *, company: bool) -> Customer:
     )
 
 
-def _address(random: Random) -> Address:
+def address(random: Random) -> Address:
     city = random.choice(CITIES)
     return Address(
         street=random.choice(STREETS),

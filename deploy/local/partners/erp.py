@@ -19,7 +19,7 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
@@ -28,7 +28,9 @@ from typing import Any, TypeVar
 from aiohttp import web
 from pydantic import ValidationError
 
+from deploy.local.mixed.suppliers import BANK
 from deploy.local.partners.erp_forms import Estorno, NotaEntrada, Pagamento, PedidoCompra, PedidoVenda, Situacao
+from deploy.local.partners.manners import BankManner
 from deploy.local.partners.sandbox import Sandbox
 from schemas.model import Model
 
@@ -57,6 +59,7 @@ class Erp:
     """The ERP's books. Numbers go on from the clock, so that they do not repeat when the sandbox starts again."""
 
     sandbox: Sandbox
+    bank: Mapping[str, BankManner] = field(default_factory=lambda: BANK)
     sales_orders: dict[str, SalesOrder] = field(default_factory=dict)
     contents: dict[tuple[str, str], str] = field(default_factory=dict)
     """Digest of what came first under an idempotency key."""
@@ -123,10 +126,12 @@ class Erp:
         return self.once(request, "pagamento", form.referencia, do, status=202)
 
     async def report_settled(self, form: Pagamento, payment: str) -> None:
-        await asyncio.sleep(self.sandbox.pace)
+        """The bank's word, as it treats payments to this company."""
+        manner = self.bank.get(form.favorecido_cnpj, BankManner())
+        await asyncio.sleep(max(self.sandbox.pace, manner.after))
         data = {
             "payable_id": form.referencia,
-            "outcome": "settled",
+            "outcome": "refused" if manner.refuses else "settled",
             "bank_reference": payment,
             "reported_at": datetime.now(UTC).isoformat(),
         }

@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from email.message import EmailMessage
 from typing import Any
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
@@ -71,6 +72,8 @@ class Sandbox:
         self.partners = {name.rpartition(":")[2] for name in secrets}
         """names under which faults are injected: in a middleware, or in call backs"""
         self.effects: dict[tuple[str, str, str], Effect] = {}
+        self.readers: dict[str, Callable[[EmailMessage], None]] = {}
+        """Who reads the mails to an address."""
         self._parcels: dict[str, Callable[[], Awaitable[None]] | None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._session: ClientSession | None = None

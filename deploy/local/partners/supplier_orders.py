@@ -1,7 +1,10 @@
-"""What the sandbox's suppliers take over HTTP: the shapes of a PO and of an invoice that is handed over."""
+"""What the sandbox's suppliers take (a PO, a reminder, a wish to cancel, an invoice), and what they remember of it."""
 
+import asyncio
 import base64
 import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
@@ -10,6 +13,7 @@ from lxml import etree
 from pydantic import BaseModel, ConfigDict, Field
 
 from deploy.local.partners.documents import SoldLine
+from deploy.local.partners.manners import Manner
 from schemas.values import Address, Company
 
 _NFE = {"nfe": "http://www.portalfiscal.inf.br/nfe"}
@@ -57,8 +61,15 @@ class SupplierOrder(_Shape):
     recipient: Recipient
     buyer: Company
 
-    def sold(self) -> list[SoldLine]:
-        return [line.sold(self.number) for line in self.lines]
+
+class Reminder(_Shape):
+    number: str
+    cancelled_at: datetime
+
+
+class CancellationWish(_Shape):
+    number: str
+    reason: str = Field(min_length=1)
 
 
 class ShippingLabel(_Shape):
@@ -73,6 +84,29 @@ class HandedOverInvoice(_Shape):
     access_key: str
     xml: str
     label: ShippingLabel | None = None
+    replaces: str | None = None
+
+
+@dataclass(slots=True)
+class Deal:
+    """A PO with a supplier, and what it did about it."""
+
+    order: SupplierOrder
+    manners: Mapping[str, Manner]
+    """By the supplier's SKU."""
+    lines: list[OrderedLine]
+    """What it delivers: ordered less refused."""
+    invoice: HandedOverInvoice | None = None
+    done: list[str] = field(default_factory=list)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    """It was asked to cancel (or needs not wait for that)."""
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
+    """It has decided about that."""
+    cancelled: bool = False
+    shipped: bool = False
+
+    def sold(self) -> list[SoldLine]:
+        return [line.sold(self.order.number) for line in self.lines]
 
 
 def invoice_date(invoice: HandedOverInvoice, buyer: Company) -> date:

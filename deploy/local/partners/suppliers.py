@@ -1,25 +1,29 @@
-"""The sandbox's four suppliers. Each takes POs and acts by itself: confirms and issues S2; once R is handed over it
-issues S1, ships, and its carrier reports the delivery (or the marketplace does whose label it used).
+"""The sandbox's suppliers. Each takes POs and acts by itself: confirms and issues S2; once R is handed over it issues
+S1, ships, and its carrier reports the delivery (or the marketplace does whose label it used). What it does otherwise,
+the manners of the ordered products say (`manners.py`).
 
-| request                                           | answer                       | effect `operation`           |
-| ------------------------------------------------- | ---------------------------- | ---------------------------- |
-| POST /{supplier}/purchase-orders                  | 202, 400, 401, 409           | `purchase_order`             |
-| POST /{supplier}/purchase-orders/{number}/invoice | 202, 400, 401, 404, 409, 422 | `invoice`                    |
-| GET  /{supplier}/purchase-orders/{number}         | 200, 404                     |                              |
+| request                                                | answer                       | effect `operation` |
+| ------------------------------------------------------ | ---------------------------- | ------------------ |
+| POST /{supplier}/purchase-orders                       | 202, 400, 401, 409           | `purchase_order`   |
+| POST /{supplier}/purchase-orders/{number}/reminder     | 202, 400, 401, 404           | `reminder`         |
+| POST /{supplier}/purchase-orders/{number}/cancellation | 202, 400, 401, 404           | `cancellation`     |
+| POST /{supplier}/purchase-orders/{number}/invoice      | 202, 400, 401, 404, 409, 422 | `invoice`          |
+| GET  /{supplier}/purchase-orders/{number}              | 200, 404                     |                    |
 
 What it does by itself has the effects `sale_nf`, `remittance_nf` and `shipment`. The partner of an effect is the
-supplier's id, its key the PO number.
-Both POSTs must be signed like a callback, under the supplier's own secret. What comes again does nothing twice;
-another PO under a known number, or another R for a PO, is answered 409. All this is in memory: after a restart of the
-process a supplier knows no PO (404 for an invoice) and does not finish what it had begun.
+supplier's id, its key the PO number (of a shipment: the tracking code).
+All POSTs must be signed like a callback, under the supplier's own secret. What comes again does nothing twice; another
+PO under a known number, or another R for a PO than the one that it replaces, is answered 409. All this is in memory:
+after a restart of the process a supplier knows no PO (404 for an invoice) and does not finish what it had begun.
 """
 
 import asyncio
 import base64
 import hmac
 import itertools
+import json
 import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from functools import partial
@@ -28,6 +32,8 @@ from typing import Any, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
+from deploy.local.mixed.suppliers import by_mail, every_supplier, manners
+from deploy.local.partners import supplier_mail
 from deploy.local.partners.certificate import Certificate, self_signed
 from deploy.local.partners.documents import (
     CitedInvoice,
@@ -36,9 +42,19 @@ from deploy.local.partners.documents import (
     remittance_nf,
     supplier_sale_nf,
 )
+from deploy.local.partners.manners import AS_ORDERED, Manner, Step
 from deploy.local.partners.sandbox import Sandbox, signature
-from deploy.local.partners.supplier_orders import HandedOverInvoice, ShippingLabel, SupplierOrder, invoice_date
-from deploy.local.world_data import SUPPLIERS, SupplierFacts
+from deploy.local.partners.supplier_orders import (
+    CancellationWish,
+    Deal,
+    HandedOverInvoice,
+    OrderedLine,
+    Reminder,
+    ShippingLabel,
+    SupplierOrder,
+    invoice_date,
+)
+from deploy.local.world_data import SupplierFacts
 from services.billing.invoice_arithmetic import cents
 
 BRASILIA = timezone(timedelta(hours=-3))
@@ -48,21 +64,14 @@ _NUMBERS_SINCE = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 _M = TypeVar("_M", bound=BaseModel)
 
 
-@dataclass(slots=True)
-class Deal:
-    """A PO with a supplier, and what it did about it."""
-
-    order: SupplierOrder
-    invoice: HandedOverInvoice | None = None
-    done: list[str] = field(default_factory=list)
-
-
 class Supplier:
     """One supplier: its POs by number, its certificate, and the numbers of its notas fiscais."""
 
-    def __init__(self, sandbox: Sandbox, facts: SupplierFacts) -> None:
+    def __init__(self, sandbox: Sandbox, facts: SupplierFacts, manners: Mapping[str, Manner]) -> None:
         self.sandbox = sandbox
         self.facts = facts
+        self.manners = manners
+        """By its own SKU."""
         self.deals: dict[str, Deal] = {}
         self._certificate: Certificate | None = None
         self._numbers = itertools.count(_first_number(time.time()))
@@ -76,26 +85,39 @@ class Supplier:
         known = self.deals.get(order.number)
         if known is not None and known.order != order:
             return _problem(409, f"PO {order.number} is known with other content")
-        return self._accept(request, "purchase_order", order.number, partial(self._begin, order))
+        return self._accept(request, "purchase_order", order.number, partial(self.begin, order))
+
+    async def take_reminder(self, request: web.Request) -> web.Response:
+        """Noted; a supplier that is not silent answers by itself."""
+        await self._signed(request, Reminder)
+        deal = self._deal(request)
+        return self._accept(request, "reminder", deal.order.number, lambda: _received(deal))
+
+    async def take_cancellation(self, request: web.Request) -> web.Response:
+        await self._signed(request, CancellationWish)
+        deal = self._deal(request)
+        return self._accept(request, "cancellation", deal.order.number, partial(self.consider, deal))
 
     async def take_invoice(self, request: web.Request) -> web.Response:
         invoice = await self._signed(request, HandedOverInvoice)
-        deal = self.deals.get(request.match_info["number"])
-        if deal is None:
-            return _problem(404, f"no PO {request.match_info['number']}")
-        if deal.invoice is not None and deal.invoice.access_key != invoice.access_key:
+        deal = self._deal(request)
+        if deal.invoice is not None and deal.invoice.access_key not in (invoice.access_key, invoice.replaces):
             return _problem(409, f"PO {deal.order.number} has invoice {deal.invoice.access_key}")
         try:
             invoice_date(invoice, deal.order.buyer)
         except ValueError as error:
             return _problem(422, str(error))
-        return self._accept(request, "invoice", deal.order.number, partial(self._go_on, deal, invoice))
+        return self._accept(request, "invoice", deal.order.number, partial(self.go_on, deal, invoice))
 
     async def show(self, request: web.Request) -> web.Response:
-        deal = self.deals.get(request.match_info["number"])
-        if deal is None:
-            return _problem(404, f"no PO {request.match_info['number']}")
+        deal = self._deal(request)
         return web.json_response({"number": deal.order.number, "done": deal.done})
+
+    def _deal(self, request: web.Request) -> Deal:
+        number = request.match_info["number"]
+        if (deal := self.deals.get(number)) is None:
+            raise web.HTTPNotFound(text=json.dumps({"detail": f"no PO {number}"}), content_type="application/json")
+        return deal
 
     def _accept(self, request: web.Request, operation: str, number: str, do: Any) -> web.Response:
         key = request.headers.get("Idempotency-Key")
@@ -106,77 +128,173 @@ class Supplier:
             return _problem(409, f"this Idempotency-Key was used for PO {answer['number']}")
         return web.json_response(answer, status=202)
 
-    def _begin(self, order: SupplierOrder) -> dict[str, str]:
+    def begin(self, order: SupplierOrder) -> dict[str, str]:
+        """The PO is known from now on; what it leads to happens by itself."""
         if order.number not in self.deals:
-            deal = self.deals[order.number] = Deal(order)
+            deal = self.deals[order.number] = Deal(order, self._manners_of(order), list(order.lines))
+            if self._asked_before(deal):
+                deal.asked.set()
+                deal.answered.set()
             self.sandbox.later(self._confirm_and_sell(deal))
-        return {"number": order.number, "status": "received"}
+        return _received(self.deals[order.number])
 
-    def _go_on(self, deal: Deal, invoice: HandedOverInvoice) -> dict[str, str]:
-        if deal.invoice is None:
-            deal.invoice = invoice
-            self.sandbox.later(self._remit_and_ship(deal, invoice))
-        return {"number": deal.order.number, "status": "received"}
+    def consider(self, deal: Deal) -> dict[str, str]:
+        """Asked to cancel: answered later, unless the supplier is silent."""
+        deal.asked.set()
+        if not any(manner.silent for manner in deal.manners.values()):
+            self.sandbox.later(self._answer_cancellation(deal))
+        elif any(manner.wakes for manner in deal.manners.values()):
+            self.sandbox.later(self._sell(deal))
+        return _received(deal)
+
+    def go_on(self, deal: Deal, invoice: HandedOverInvoice) -> dict[str, str]:
+        """R is here: what was begun under an R that this one replaces is not done again."""
+        known, deal.invoice = deal.invoice, invoice
+        if known is None:
+            self.sandbox.later(self._remit_and_ship(deal))
+        return _received(deal)
+
+    def _manners_of(self, order: SupplierOrder) -> dict[str, Manner]:
+        return {line.supplier_sku: self.manners.get(line.supplier_sku, AS_ORDERED) for line in order.lines}
+
+    def _asked_before(self, deal: Deal) -> bool:
+        """What a customer wanted cancelled, and then gets after all, is not waited with again."""
+        customer, goods = deal.order.recipient.tax_id, deal.manners.keys()
+        return any(
+            other.asked.is_set() and other.order.recipient.tax_id == customer and goods & other.manners.keys()
+            for other in self.deals.values()
+            if other is not deal
+        )
 
     async def _confirm_and_sell(self, deal: Deal) -> None:
         await asyncio.sleep(self.sandbox.pace)
+        if any(manner.silent for manner in deal.manners.values()):
+            return
+        await self._refuse(deal)
+        if deal.lines and await self._may(deal, "confirmation"):
+            await self._sell(deal)
+
+    async def _sell(self, deal: Deal) -> None:
         now = datetime.now(UTC)
         expected = now + timedelta(days=self.facts.lead_time_days)
         data = {"confirmed_at": now.isoformat(), "expected_ship_at": expected.isoformat()}
-        await self._report(deal, "supplier.po_confirmed", {"po_number": deal.order.number, **data})
+        await self._report(deal, "supplier.po_confirmed", data)
+        if any(manner.delays for manner in deal.manners.values()):
+            await self._delay(deal)
+        if any(manner.leaves_early for manner in deal.manners.values()):
+            await self._ship(deal, _own_label(self.id, deal.order.number, 0))
         await asyncio.sleep(self.sandbox.pace)
-        await self._post_nf(deal, "sale_nf", self._sale_nf(deal.order))
+        if await self._may(deal, "sale_nf"):
+            await self._post_nf(deal, "sale_nf", self._sale_nf(deal))
 
-    async def _remit_and_ship(self, deal: Deal, invoice: HandedOverInvoice) -> None:
+    async def _may(self, deal: Deal, step: Step) -> bool:
+        """Waits where the manner of its goods says so. False: the PO was cancelled meanwhile."""
+        if any(manner.pauses_before == step for manner in deal.manners.values()):
+            await deal.asked.wait()
+            await deal.answered.wait()
+        return not deal.cancelled
+
+    async def _refuse(self, deal: Deal) -> None:
+        refused = _refused(deal)
+        if not refused:
+            return
+        less = {line.line: line.quantity for line in refused}
+        deal.lines = [
+            line.model_copy(update={"quantity": left})
+            for line in deal.lines
+            if (left := line.quantity - less.get(line.line, 0)) > 0
+        ]
+        named = [{"line": n, "quantity": quantity, "reason": "em falta"} for n, quantity in less.items()]
+        data = {"lines": named if deal.lines else [], "reason": "em falta", "refused_at": _now()}
+        await self._report(deal, "supplier.po_refused", data)
         await asyncio.sleep(self.sandbox.pace)
-        await self._post_nf(deal, "remittance_nf", self._remittance_nf(deal.order, invoice))
+
+    async def _delay(self, deal: Deal) -> None:
+        later = datetime.now(UTC) + timedelta(days=self.facts.lead_time_days + 3)
+        data = {"expected_ship_at": later.isoformat(), "detail": "falta de embalagem", "reported_at": _now()}
+        await self._report(deal, "supplier.delay_reported", data)
+
+    async def _answer_cancellation(self, deal: Deal) -> None:
         await asyncio.sleep(self.sandbox.pace)
-        label = invoice.label or _own_label(self.id, deal.order.number)
-        await self._ship(deal, label)
-        if not self.sandbox.shipped(label.tracking_code):
-            await asyncio.sleep(self.sandbox.pace)
-            await self._deliver(deal, label)
+        manners = {manner.cancels for manner in deal.manners.values()}
+        accepted = not deal.shipped and manners == {"yes"}
+        deal.cancelled = accepted
+        if "ships" not in manners:
+            await self._say_of_cancellation(deal, accepted)
+        deal.answered.set()
+
+    async def _say_of_cancellation(self, deal: Deal, accepted: bool) -> None:
+        data = {"accepted": accepted, "detail": "" if accepted else "já separado", "answered_at": _now()}
+        await self._report(deal, "supplier.cancellation_answered", data)
+
+    async def _remit_and_ship(self, deal: Deal) -> None:
+        await asyncio.sleep(self.sandbox.pace)
+        if not await self._may(deal, "remittance_nf"):
+            return
+        await self._post_nf(deal, "remittance_nf", self._remittance_nf(deal))
+        await asyncio.sleep(self.sandbox.pace)
+        assert deal.invoice is not None
+        label, parcels = deal.invoice.label, max(manner.parcels for manner in deal.manners.values())
+        labels = [label] if label else [_own_label(self.id, deal.order.number, n) for n in range(parcels)]
+        for one in labels:
+            if not deal.shipped or parcels > 1:
+                await self._ship(deal, one)
+        if any(manner.cancels == "ships" for manner in deal.manners.values()):
+            await self._say_of_cancellation(deal, accepted=False)
+        for one in labels:
+            if not self.sandbox.shipped(one.tracking_code):
+                await asyncio.sleep(self.sandbox.pace)
+                await self._deliver(deal, one)
 
     async def _ship(self, deal: Deal, label: ShippingLabel) -> None:
         number, now = deal.order.number, datetime.now(UTC)
         data = {
-            "po_number": number,
             "carrier": label.carrier,
             "tracking_code": label.tracking_code,
             "tracking_url": label.tracking_url,
             "shipped_at": now.isoformat(),
             "estimated_delivery": (now + timedelta(days=4)).isoformat(),
         }
-        self.sandbox.once(self.id, "shipment", number, number, lambda: label.tracking_code)
-        await self._report(deal, "supplier.shipped", {k: v for k, v in data.items() if v is not None})
+        deal.shipped = True
+        self.sandbox.once(self.id, "shipment", label.tracking_code, label.tracking_code, lambda: number)
+        known = {k: v for k, v in data.items() if v is not None}
+        await self._report(deal, "supplier.shipped", known, f"supplier.shipped-{label.tracking_code}")
 
     async def _deliver(self, deal: Deal, label: ShippingLabel) -> None:
-        now = datetime.now(UTC).isoformat()
-        body = {
-            "id": f"{label.tracking_code}-delivered",
-            "type": "carrier.reported",
-            "data": {"tracking_code": label.tracking_code, "status": "delivered", "occurred_at": now},
-        }
-        await self.sandbox.call_back(f"/v1/carriers/{label.carrier}/events", label.carrier, body)
+        if any(manner.is_lost_for_a_while for manner in deal.manners.values()):
+            await self._carry(label, "problem", "endereço não encontrado")
+            await asyncio.sleep(self.sandbox.pace * 50)
+        await self._carry(label, "delivered")
         deal.done.append("delivered")
+
+    async def _carry(self, label: ShippingLabel, status: str, detail: str = "") -> None:
+        """The carrier's word on a parcel."""
+        code = label.tracking_code
+        data = {"tracking_code": code, "status": status, "occurred_at": _now(), "detail": detail}
+        body = {"id": f"{code}-{status}", "type": "carrier.reported", "data": data}
+        await self.sandbox.call_back(f"/v1/carriers/{label.carrier}/events", label.carrier, body)
 
     async def _post_nf(self, deal: Deal, operation: str, xml: bytes) -> None:
         number = deal.order.number
         self.sandbox.once(self.id, operation, number, number, lambda: len(xml))
-        await self._report(deal, "supplier.nf_issued", {"xml": base64.b64encode(xml).decode()}, operation)
+        data = {"xml": base64.b64encode(xml).decode()}
+        await self._call_back(deal, "supplier.nf_issued", data, operation)
 
     async def _report(self, deal: Deal, type: str, data: dict[str, Any], step: str = "") -> None:
+        await self._call_back(deal, type, {"po_number": deal.order.number, **data}, step)
+
+    async def _call_back(self, deal: Deal, type: str, data: dict[str, Any], step: str = "") -> None:
         """`step` tells two events of one type apart in the id and in what `show` lists."""
         step = step or type
         body = {"id": f"{deal.order.number}-{step}", "type": type, "data": data}
         await self.sandbox.call_back(f"/v1/suppliers/{self.id}/events", self.id, body)
         deal.done.append(step)
 
-    def _sale_nf(self, order: SupplierOrder) -> bytes:
-        """S2, owed as a whole after the supplier's term."""
+    def _sale_nf(self, deal: Deal) -> bytes:
+        """S2 of what it delivers, owed as a whole after the supplier's term."""
         issuing = self._issuing()
         due = issuing.issued_at.date() + timedelta(days=self.facts.terms_days)
-        lines = order.sold()
+        order, lines = deal.order, deal.sold()
         total = sum((cents(line.quantity * line.unit_price) for line in lines), Decimal("0.00"))
         return supplier_sale_nf(
             issuing,
@@ -187,10 +305,12 @@ class Supplier:
             instalments=[(due, total)],
         )
 
-    def _remittance_nf(self, order: SupplierOrder, invoice: HandedOverInvoice) -> bytes:
+    def _remittance_nf(self, deal: Deal) -> bytes:
+        order, invoice = deal.order, deal.invoice
+        assert invoice is not None, "only what R was handed over for is shipped"
         customer = Customer(order.recipient.name, order.recipient.tax_id, order.ship_to)
         cited = CitedInvoice(invoice.access_key, invoice_date(invoice, order.buyer), order.buyer)
-        return remittance_nf(self._issuing(), customer, order.sold(), cited)
+        return remittance_nf(self._issuing(), customer, deal.sold(), cited)
 
     def _issuing(self) -> Issuing:
         company = self.facts.company
@@ -218,8 +338,12 @@ class Supplier:
 
 def create_app(sandbox: Sandbox) -> web.Application:
     app = web.Application()
-    for facts in SUPPLIERS:
-        app.add_subapp(f"/{facts.supplier_id}", _supplier_app(Supplier(sandbox, facts)))
+    addresses = {supplier_id: address for address, supplier_id in by_mail().items()}
+    for facts in every_supplier():
+        supplier = Supplier(sandbox, facts, manners(facts.supplier_id))
+        app.add_subapp(f"/{facts.supplier_id}", _supplier_app(supplier))
+        if (address := addresses.get(facts.supplier_id)) is not None:
+            sandbox.readers[address] = partial(supplier_mail.read, supplier)
     return app
 
 
@@ -228,6 +352,8 @@ def _supplier_app(supplier: Supplier) -> web.Application:
     app.add_routes(
         [
             web.post("/purchase-orders", supplier.take_order),
+            web.post("/purchase-orders/{number}/reminder", supplier.take_reminder),
+            web.post("/purchase-orders/{number}/cancellation", supplier.take_cancellation),
             web.post("/purchase-orders/{number}/invoice", supplier.take_invoice),
             web.get("/purchase-orders/{number}", supplier.show),
         ]
@@ -235,8 +361,30 @@ def _supplier_app(supplier: Supplier) -> web.Application:
     return app
 
 
-def _own_label(supplier_id: str, number: str) -> ShippingLabel:
-    code = f"{supplier_id[:2].upper()}{number}BR"
+def _refused(deal: Deal) -> list[OrderedLine]:
+    """So much of each line it does not deliver."""
+    if any(manner.refuses == "order" for manner in deal.manners.values()):
+        return list(deal.lines)
+    refused = []
+    for line in deal.lines:
+        match deal.manners[line.supplier_sku].refuses:
+            case "line":
+                refused.append(line)
+            case "unit":
+                refused.append(line.model_copy(update={"quantity": 1}))
+    return refused
+
+
+def _received(deal: Deal) -> dict[str, str]:
+    return {"number": deal.order.number, "status": "received"}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+def _own_label(supplier_id: str, number: str, parcel: int) -> ShippingLabel:
+    code = f"{supplier_id[:2].upper()}{number}{parcel or ''}BR"
     return ShippingLabel(
         carrier=CARRIER,
         tracking_code=code,

@@ -1,0 +1,48 @@
+"""What one order of the mixed scenario consists of: what is published at once, what on cue, and how it must end."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from deploy.local.mixed.expected import Expected
+from schemas.model import Message
+
+Tell = Callable[[datetime], Sequence[Message]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """Once so many facts of this type that say this were seen of the order, its upstream says `then`."""
+
+    type: str
+    then: Tell
+    having: Mapping[str, str] = field(default_factory=dict)
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rubbish:
+    """An event as no model would write it. `data` is JSON."""
+
+    type: str
+    subject: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One order (or one piece of rubbish, `key` is its subject)."""
+
+    case: str
+    key: str
+    expected: Expected
+    messages: Sequence[Message] = ()
+    reference: Sequence[Message] = ()
+    """Offers of its own, before all orders."""
+    cues: Sequence[Cue] = ()
+    rubbish: Rubbish | None = None
+    queued: Mapping[str, Any] | None = None
+    """The order as a hub's queue gives it."""
+    copies: int = 1
+    """How often each message is published under its id."""

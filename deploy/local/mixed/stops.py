@@ -1,0 +1,132 @@
+"""Cases of cancellation: at each stage, with the supplier's yes, its "too late", and a parcel that crosses it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from deploy.local.mixed.expected import NOTHING_MORE, Expected, cancelled, completed
+from deploy.local.mixed.sale import Place, approvals, placed
+from deploy.local.mixed.script import Cue, Script
+from deploy.local.mixed.stores import STRICT
+from deploy.local.mixed.suppliers import unknown
+from schemas.order import OrderCancellationRequested, OrderPlaced
+
+_MOVED = "order.status_changed.v1"
+
+
+def unpaid(case: str, place: Place) -> Script:
+    order = placed(place, {"FIL-2004": 1}, paid="nothing")
+    end = cancelled(ready=False, refunds=0, through=("payment_pending", "cancelled"))
+    return _stopped(case, order, end, _MOVED, status="payment_pending")
+
+
+def half_paid(case: str, place: Place) -> Script:
+    order = placed(place, {"FIL-2004": 1}, paid="half")
+    end = cancelled(ready=False, through=("payment_pending", "cancelled"))
+    return _stopped(case, order, end, _MOVED, status="payment_pending")
+
+
+def waiting(case: str, place: Place) -> Script:
+    product = unknown(f"COT-{place.number:06d}", place.number)
+    order = placed(place, {}, own=product, payments=2)
+    end = cancelled(refunds=2, through=("payment_confirmed", "quote_pending", "cancelled"), more={"quote needed": 1})
+    return _stopped(case, order, end, _MOVED, status="quote_pending")
+
+
+def unsent(case: str, place: Place) -> Script:
+    """The PO waits for the bank, whose money becomes a claim on the supplier."""
+    order = placed(place, {"PRE-LATE": 1})
+    more = {"PO": 1, "PO cancelled": 1, "supplier paid": 1}
+    end = cancelled(more, through=("ready_to_order", "supplier_payment_pending", "cancelled"))
+    return _stopped(case, order, end, _MOVED, status="supplier_payment_pending")
+
+
+def sent(case: str, place: Place) -> Script:
+    order = placed(place, {"CAN-SENT": 1}, payments=2)
+    more = {"PO": 1, "PO cancelled": 1, "cancellation": 1}
+    end = cancelled(more, refunds=2, through=("po_dispatched", "cancelled"))
+    return _stopped(case, order, end, "purchase_order.sent.v1")
+
+
+def invoiced(case: str, place: Place) -> Script:
+    """R is cancelled at SEFAZ; the supplier's NF was paid."""
+    order = placed(place, {"CAN-R": 1})
+    once = ("PO", "PO confirmed", "PO cancelled", "S2", "R", "R handed over", "R cancelled")
+    more = dict.fromkeys((*once, "mail invoiced", "supplier paid", "cancellation"), 1)
+    end = cancelled(more, through=("po_dispatched", "invoiced", "cancelled"))
+    return _stopped(case, order, end, "invoice.handed_over.v1")
+
+
+def too_late(case: str, place: Place) -> Script:
+    order = placed(place, {"CAN-LATE": 1})
+    return _stopped(case, order, _refused(), "purchase_order.confirmed.v1")
+
+
+def crossed(case: str, place: Place) -> Script:
+    """The goods leave while the supplier is being asked."""
+    order = placed(place, {"CAN-SHIP": 1})
+    return _stopped(case, order, _refused(), "invoice.handed_over.v1")
+
+
+def one_of_two(case: str, place: Place) -> Script:
+    """What the one has cancelled already is bought again, from the same: it was we who wanted it."""
+    order = placed(place, {"CAN-SENT": 1, "CAN-LATE": 1})
+    more = {"PO": 3, "PO cancelled": 1, "PO rerouted": 1}
+    return _stopped(case, order, _refused(2, {**more, "cancellation": 2}), "purchase_order.sent.v1", times=2)
+
+
+def prepaid(case: str, place: Place) -> Script:
+    """What the supplier was paid is a claim on it."""
+    order = placed(place, {"PRE-CAN": 2})
+    more = {"PO": 1, "PO cancelled": 1, "supplier paid": 1, "cancellation": 1}
+    end = cancelled(more, through=("supplier_payment_pending", "po_dispatched", "cancelled"))
+    return _stopped(case, order, end, "purchase_order.sent.v1")
+
+
+def labelled(case: str, place: Place) -> Script:
+    """As `invoiced`, of an order that a marketplace labels."""
+    order = placed(place, {"CAN-R": 1}, market=True)
+    script = invoiced(case, place)
+    return replace(script, messages=[order])
+
+
+def paid_after(case: str, place: Place) -> Script:
+    """The money comes when the order is cancelled, and goes back."""
+    script = unpaid(case, place)
+    order = script.messages[0]
+    assert isinstance(order, OrderPlaced)
+    pay = Cue("order.cancelled.v1", lambda now: approvals(order, now))
+    end = cancelled(ready=False, through=("payment_pending", "cancelled"))
+    return replace(script, expected=end, cues=[*script.cues, pay])
+
+
+def asked_twice(case: str, place: Place) -> Script:
+    """The supplier has said that it is too late: the second wish is refused without asking it again."""
+    script = too_late(case, place)
+    again = Cue("order.cancellation_refused.v1", script.cues[0].then)
+    counts = {**script.expected.counts, "cancellation refused": 2}
+    return replace(script, expected=replace(script.expected, counts=counts), cues=[*script.cues, again])
+
+
+def against_policy(case: str, place: Place) -> Script:
+    """Refused by the store's own setting: nobody is asked."""
+    order = placed(place, {"VIDRO-1": 1}, store=STRICT)
+    return _stopped(case, order, completed(1, {"cancellation refused": 1}), _MOVED, status="po_dispatched")
+
+
+def _refused(pos: int = 1, more: Mapping[str, int] = NOTHING_MORE) -> Expected:
+    asked = {"cancellation started": 1, "cancellation refused": 1, "PO too late to cancel": 1, "cancellation": 1}
+    return completed(pos, asked | {**more})
+
+
+def _stopped(case: str, order: OrderPlaced, expected: Expected, fact: str, *, times: int = 1, **having: str) -> Script:
+    """The customer wants it cancelled once that is seen."""
+
+    def wish(now: datetime) -> list[OrderCancellationRequested]:
+        return [
+            OrderCancellationRequested(
+                order_id=order.order_id, requested_by="customer", reason="desistência", requested_at=now
+            )
+        ]
+
+    return Script(case, order.order_id, expected, [order], cues=[Cue(fact, wish, having, times)])

@@ -1,0 +1,41 @@
+"""How the sandbox's suppliers, and its bank, treat what they are asked: plain data, given by the demo's world."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Step = Literal["confirmation", "sale_nf", "remittance_nf"]
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a supplier treats a PO that has a certain product. The default delivers as ordered."""
+
+    refuses: Literal["nothing", "order", "line", "unit"] = "nothing"
+    """Nothing, the whole PO, the product's line, or one unit of it."""
+    silent: bool = False
+    """Takes the PO, its reminders and its cancellation, and never says a word."""
+    wakes: bool = False
+    """Though silent, it confirms and invoices when it is told that the PO is cancelled."""
+    pauses_before: Step | None = None
+    """Waits there until it is asked to cancel the PO."""
+    cancels: Literal["yes", "too_late", "ships"] = "yes"
+    """What it says then; `ships`: the parcel leaves at once, and then it says that it is too late."""
+    delays: bool = False
+    """Reports, after it confirmed, that the goods come later."""
+    parcels: int = 1
+    leaves_early: bool = False
+    """The goods leave before R is there."""
+    is_lost_for_a_while: bool = False
+    """The carrier reports a problem before the delivery."""
+
+
+AS_ORDERED = Manner()
+
+
+@dataclass(frozen=True, slots=True)
+class BankManner:
+    """What the bank does with payments to a company."""
+
+    refuses: bool = False
+    after: float = 0.0
+    """Seconds until it says so."""

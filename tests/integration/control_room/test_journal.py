@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import aio_pika
 import aiohttp
@@ -109,7 +109,8 @@ async def test_event_that_the_database_refuses_is_kept_as_bytes_and_those_beside
 
     monkeypatch.setattr(journal, "described", refused)
     async with pool.acquire() as con:
-        assert await journal.keep(con, [delivery(event(id=str(n))) for n in range(1, 4)]) == 3
+        said = [delivery(event(id=str(n))) for n in range(1, 4)]
+        assert await journal.keep(cast(asyncpg.Connection, con), said) == 3
     assert await pool.fetchval("select array_agg(id order by id) from journal where order_id is not null") == ["1", "3"]
     assert await count(pool, "type is null") == 1
 

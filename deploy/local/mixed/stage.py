@@ -88,14 +88,18 @@ class Stage:
             if type == _REFUND_ORDERED and data["by"] == "channel":
                 await self._report_refund(data, session)
             for cue in [c for c in self._cues.get(data["order_id"], ()) if _is_meant(c, type, data)]:
-                await self._count(data["order_id"], cue)
+                await self._count(cue, data, session)
 
-    async def _count(self, order_id: str, cue: Cue) -> None:
+    async def _count(self, cue: Cue, data: dict[str, Any], session: aiohttp.ClientSession) -> None:
+        order_id = data["order_id"]
         name = (order_id, cue.type, tuple(sorted(cue.having.items())))
         self._counted[name] += 1
         if self._counted[name] == cue.times:
             self._cues[order_id].remove(cue)
             await self._say(cue.then(datetime.now(UTC)))
+            if cue.visit is not None:
+                async with session.post(f"{self._fleet.sandbox_url}{cue.visit(data)}") as answer:
+                    answer.raise_for_status()
 
     async def _report_refund(self, data: dict[str, Any], session: aiohttp.ClientSession) -> None:
         """A marketplace pays back what it took; the seller's ERP learns it from the statement of account."""

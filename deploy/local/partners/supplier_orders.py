@@ -102,6 +102,8 @@ class Deal:
     """It was asked to cancel (or needs not wait for that)."""
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     """It has decided about that."""
+    found: asyncio.Event = field(default_factory=asyncio.Event)
+    """The parcel, which was lost."""
     cancelled: bool = False
     shipped: bool = False
 

@@ -27,7 +27,7 @@ from tests.benchmarks.usage import cpu_between, of_all
 from tests.benchmarks.window import Figures
 
 WARM = 20
-CONCURRENCIES = (8, 16, 32, 64)
+CONCURRENCIES = (8, 16, 32)
 PARTNERS = ("sandbox", "benchmark")
 """Processes that are not the fleet's: they play its partners."""
 

@@ -32,6 +32,7 @@ from tests.benchmarks.window import Figures
 from tests.conftest import fresh_database
 
 PATIENCE = 300.0
+PEER_WARM = 8
 
 
 class NotDone(Exception):
@@ -108,15 +109,15 @@ class Ground:
         return await peer_script.load_from(self._con, orders)
 
     async def peer(self, scripts: Sequence[Script], concurrency: int) -> Figures:
-        """The same again as DBOS workflows, in an empty database of the same server; the fleet waits meanwhile. As
-        many more go first to warm up as run at once."""
+        """The same again as DBOS workflows, in an empty database of the same server; the fleet waits meanwhile. A
+        few more go first to warm up."""
         file = self._site.folder / "scripts.jsonl"
-        peer_script.save(file, [*islice(cycle(scripts), concurrency), *scripts])
+        peer_script.save(file, [*islice(cycle(scripts), PEER_WARM), *scripts])
         environment = {**os.environ}
         for service in CONSUMERS:
             environment |= self._members.members[service].environment
         async with fresh_database(self._database_url) as url:
-            arguments = (url, str(file), str(concurrency), str(concurrency))
+            arguments = (url, str(file), str(PEER_WARM), str(concurrency))
             pipe = asyncio.subprocess.PIPE
             module = "tests.benchmarks.peer_order"
             async with process(module, *arguments, environment=environment, output=pipe) as child:

@@ -290,11 +290,11 @@ async def test_discarded_call_is_closed_and_not_made(bench: Bench, partner: Part
 
 async def test_call_whose_window_is_over_is_exhausted(bench: Bench, partner: Partner) -> None:
     partner.acts["pay"] += [status(503)] * 20
-    async with bench.working(calling(partner, window=1.0)):
+    async with bench.working(calling(partner, window=3.0)):
         await bench.publish(ask("pay"))
         await until(lambda: told(bench, "pay exhausted"))
     assert len(partner.seen) >= 2, "it was tried again within the window"
-    assert partner.seen[-1].at - partner.seen[0].at < 8
+    assert partner.seen[-1].at - partner.seen[0].at < 30
 
 
 async def test_late_answer_of_a_lost_lease_is_dropped(bench: Bench, partner: Partner) -> None:

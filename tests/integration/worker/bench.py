@@ -167,7 +167,7 @@ class Bench:
             await task
 
 
-async def until(condition: Callable[[], Any | Awaitable[Any]], seconds: float = 20.0, why: str = "") -> Any:
+async def until(condition: Callable[[], Any | Awaitable[Any]], seconds: float = 60.0, why: str = "") -> Any:
     """What the condition says once it is true. AssertionError: not within `seconds`."""
     end = asyncio.get_running_loop().time() + seconds
     while True:

@@ -13,8 +13,8 @@ the manners of the ordered products say (`manners.py`).
 
 What it does by itself has the effects `sale_nf`, `remittance_nf` and `shipment`. The partner of an effect is the
 supplier's id, its key the PO number (of a shipment: the tracking code).
-All other POSTs must be signed like a callback, under the supplier's own secret. What comes again does nothing twice; another
-PO under a known number, or another R for a PO than the one that it replaces, is answered 409. All this is in memory:
+All other POSTs must be signed like a callback, under the supplier's own secret. What comes again does nothing twice;
+another PO under a known number, or another R for a PO than the one that it replaces, is answered 409. All is in memory:
 after a restart of the process a supplier knows no PO (404 for an invoice) and does not finish what it had begun.
 """
 

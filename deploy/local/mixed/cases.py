@@ -218,6 +218,8 @@ CASES: dict[str, Case] = {
     "marketplace's label, cancelled after R": stops.labelled,
     "paid after it was cancelled": stops.paid_after,
     "asked twice to cancel": stops.asked_twice,
+    "cancelled at some moment": stops.at_some_moment,
+    "cancelled at another moment": stops.at_some_moment,
     "leaves before its R": leaves_early,
     "lost for a while": lost,
     "500 lines": five_hundred_lines,

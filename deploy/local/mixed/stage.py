@@ -121,8 +121,8 @@ class Stage:
 
 async def _under_way(con: Connection, begun: Sequence[Script]) -> int:
     statuses = await store.load_status_of_orders(con)
-    named = ((s.expected.end, statuses.get(s.key)) for s in begun)
-    return sum(found != end for end, found in named if end not in ("refused", "dead letter"))
+    named = ((s.expected.ends, statuses.get(s.key)) for s in begun if s.expected.end not in ("refused", "dead letter"))
+    return sum(found not in ends for ends, found in named)
 
 
 def _is_meant(cue: Cue, type: str, data: dict[str, Any]) -> bool:

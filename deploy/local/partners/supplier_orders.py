@@ -105,6 +105,8 @@ class Deal:
     found: asyncio.Event = field(default_factory=asyncio.Event)
     """The parcel, which was lost."""
     cancelled: bool = False
+    leaves: bool = False
+    """S1 is being issued: too late to cancel."""
     shipped: bool = False
 
     def sold(self) -> list[SoldLine]:

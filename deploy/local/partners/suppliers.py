@@ -224,7 +224,7 @@ class Supplier:
     async def _answer_cancellation(self, deal: Deal) -> None:
         await asyncio.sleep(self.sandbox.pace)
         manners = {manner.cancels for manner in deal.manners.values()}
-        accepted = not deal.shipped and manners == {"yes"}
+        accepted = not (deal.leaves or deal.shipped) and manners == {"yes"}
         deal.cancelled = accepted
         if "ships" not in manners:
             await self._say_of_cancellation(deal, accepted)
@@ -238,6 +238,7 @@ class Supplier:
         await asyncio.sleep(self.sandbox.pace)
         if not await self._may(deal, "remittance_nf"):
             return
+        deal.leaves = True
         await self._post_nf(deal, "remittance_nf", self._remittance_nf(deal))
         await asyncio.sleep(self.sandbox.pace)
         assert deal.invoice is not None

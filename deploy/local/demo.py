@@ -272,7 +272,7 @@ async def summarise_mixed(
     return replace(
         summary,
         cases=tuple(found.rows),
-        expected_completed=ends.count("completed"),
+        expected_completed=found.completed,
         expected_dead_letters=ends.count("dead letter"),
     )
 

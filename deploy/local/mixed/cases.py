@@ -1,13 +1,13 @@
 """The cases of the mixed scenario. Each makes one order for a place in the run; they take turns."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from deploy.local.mixed import changes, refusals, rubbish, stops
 from deploy.local.mixed.expected import Expected, cancelled, completed
 from deploy.local.mixed.sale import Place, approvals, expiries, placed, queued
-from deploy.local.mixed.script import Cue, Script
+from deploy.local.mixed.script import Cue, Script, nothing
 from deploy.local.mixed.stores import HASTY, QUEUED
 from deploy.local.mixed.suppliers import SECOND, Product, offer, unknown, unstocked
 from deploy.local.world_data import PARTS
@@ -46,7 +46,14 @@ def leaves_early(case: str, place: Place) -> Script:
 
 def lost(case: str, place: Place) -> Script:
     order = placed(place, {"PER-1": 1})
-    return Script(case, order.order_id, completed(1, {"delivery problem": 1}), [order])
+    through = ("shipped", "delivery_problem", "delivered")
+    cue = Cue(_MOVED, nothing, {"status": "delivery_problem"}, visit=_found)
+    return Script(case, order.order_id, completed(1, {"delivery problem": 1}, through=through), [order], cues=[cue])
+
+
+def _found(moved: Mapping[str, Any]) -> str:
+    [po] = moved["purchase_orders"]
+    return f"/suppliers/{po['supplier_id']}/purchase-orders/{po['po_number']}/found"
 
 
 def by_mail(case: str, place: Place) -> Script:
@@ -211,6 +218,8 @@ CASES: dict[str, Case] = {
     "marketplace's label, cancelled after R": stops.labelled,
     "paid after it was cancelled": stops.paid_after,
     "asked twice to cancel": stops.asked_twice,
+    "cancelled at some moment": stops.at_some_moment,
+    "cancelled at another moment": stops.at_some_moment,
     "leaves before its R": leaves_early,
     "lost for a while": lost,
     "500 lines": five_hundred_lines,

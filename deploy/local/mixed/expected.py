@@ -51,7 +51,8 @@ FACTS: Mapping[str, str] = {
 """Every fact that is counted, by its type, and how the table calls it. What is not expected must not be. That a PO was
 sent is counted of those that are not void: a refusal may overtake our call's answer."""
 
-End = Literal["completed", "cancelled", "payment_slip_expired", "refused", "dead letter"]
+End = Literal["completed", "cancelled", "payment_slip_expired", "refused", "dead letter", "either"]
+"""`either`: completed or cancelled, as the race went; each must then be whole."""
 
 
 NOTHING_MORE: Mapping[str, int] = {}
@@ -64,6 +65,11 @@ class Expected:
     """By the names of `FACTS`; `mail <fact>` for mails; `<partner's operation>` for what was asked of suppliers."""
     through: tuple[str, ...] = ()
     """Statuses that the order must have had, in this order."""
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """The ends that are right."""
+        return ("completed", "cancelled") if self.end == "either" else (self.end,)
 
 
 def completed(pos: int = 1, more: Mapping[str, int] = NOTHING_MORE, *, through: tuple[str, ...] = ()) -> Expected:

@@ -11,6 +11,10 @@ from schemas.model import Message
 Tell = Callable[[datetime], Sequence[Message]]
 
 
+def nothing(now: datetime) -> Sequence[Message]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Cue:
     """Once so many facts of this type that say this were seen of the order, its upstream says `then`."""
@@ -19,6 +23,8 @@ class Cue:
     then: Tell
     having: Mapping[str, str] = field(default_factory=dict)
     times: int = 1
+    visit: Callable[[Mapping[str, Any]], str] | None = None
+    """Beside that, a page of the sandbox that is posted to, by what the fact says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,14 +88,18 @@ class Stage:
             if type == _REFUND_ORDERED and data["by"] == "channel":
                 await self._report_refund(data, session)
             for cue in [c for c in self._cues.get(data["order_id"], ()) if _is_meant(c, type, data)]:
-                await self._count(data["order_id"], cue)
+                await self._count(cue, data, session)
 
-    async def _count(self, order_id: str, cue: Cue) -> None:
+    async def _count(self, cue: Cue, data: dict[str, Any], session: aiohttp.ClientSession) -> None:
+        order_id = data["order_id"]
         name = (order_id, cue.type, tuple(sorted(cue.having.items())))
         self._counted[name] += 1
         if self._counted[name] == cue.times:
             self._cues[order_id].remove(cue)
             await self._say(cue.then(datetime.now(UTC)))
+            if cue.visit is not None:
+                async with session.post(f"{self._fleet.sandbox_url}{cue.visit(data)}") as answer:
+                    answer.raise_for_status()
 
     async def _report_refund(self, data: dict[str, Any], session: aiohttp.ClientSession) -> None:
         """A marketplace pays back what it took; the seller's ERP learns it from the statement of account."""
@@ -117,8 +121,8 @@ class Stage:
 
 async def _under_way(con: Connection, begun: Sequence[Script]) -> int:
     statuses = await store.load_status_of_orders(con)
-    named = ((s.expected.end, statuses.get(s.key)) for s in begun)
-    return sum(found != end for end, found in named if end not in ("refused", "dead letter"))
+    named = ((s.expected.ends, statuses.get(s.key)) for s in begun if s.expected.end not in ("refused", "dead letter"))
+    return sum(found not in ends for ends, found in named)
 
 
 def _is_meant(cue: Cue, type: str, data: dict[str, Any]) -> bool:

@@ -12,6 +12,17 @@ from deploy.local.mixed.suppliers import unknown
 from schemas.order import OrderCancellationRequested, OrderPlaced
 
 _MOVED = "order.status_changed.v1"
+_MOMENTS = (
+    "order.accepted.v1",
+    "order.ready.v1",
+    "purchase_order.created.v1",
+    "purchase_order.sent.v1",
+    "purchase_order.confirmed.v1",
+    "supplier_nf.matched.v1",
+    "invoice.issued.v1",
+    "invoice.handed_over.v1",
+    "remittance_nf.matched.v1",
+)
 
 
 def unpaid(case: str, place: Place) -> Script:
@@ -112,6 +123,13 @@ def against_policy(case: str, place: Place) -> Script:
     """Refused by the store's own setting: nobody is asked."""
     order = placed(place, {"VIDRO-1": 1}, store=STRICT)
     return _stopped(case, order, completed(1, {"cancellation refused": 1}), _MOVED, status="po_dispatched")
+
+
+def at_some_moment(case: str, place: Place) -> Script:
+    """Wished as soon as something is seen, with suppliers that agree until the goods leave: either end may be right."""
+    goods = ({"VIDRO-1": 1}, {"VIDRO-1": 1, "AMO-2001": 2})[place.number // len(_MOMENTS) % 2]
+    order = placed(place, goods)
+    return _stopped(case, order, Expected("either"), _MOMENTS[place.number % len(_MOMENTS)])
 
 
 def _refused(pos: int = 1, more: Mapping[str, int] = NOTHING_MORE) -> Expected:

@@ -26,7 +26,7 @@ class Manner:
     leaves_early: bool = False
     """The goods leave before R is there."""
     is_lost_for_a_while: bool = False
-    """The carrier reports a problem before the delivery."""
+    """The carrier reports a problem, and delivers once the parcel is found again."""
 
 
 AS_ORDERED = Manner()

@@ -102,7 +102,11 @@ class Deal:
     """It was asked to cancel (or needs not wait for that)."""
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     """It has decided about that."""
+    found: asyncio.Event = field(default_factory=asyncio.Event)
+    """The parcel, which was lost."""
     cancelled: bool = False
+    leaves: bool = False
+    """S1 is being issued: too late to cancel."""
     shipped: bool = False
 
     def sold(self) -> list[SoldLine]:

@@ -9,11 +9,12 @@ the manners of the ordered products say (`manners.py`).
 | POST /{supplier}/purchase-orders/{number}/cancellation | 202, 400, 401, 404           | `cancellation`     |
 | POST /{supplier}/purchase-orders/{number}/invoice      | 202, 400, 401, 404, 409, 422 | `invoice`          |
 | GET  /{supplier}/purchase-orders/{number}              | 200, 404                     |                    |
+| POST /{supplier}/purchase-orders/{number}/found        | 200, 404; sandbox only       |                    |
 
 What it does by itself has the effects `sale_nf`, `remittance_nf` and `shipment`. The partner of an effect is the
 supplier's id, its key the PO number (of a shipment: the tracking code).
-All POSTs must be signed like a callback, under the supplier's own secret. What comes again does nothing twice; another
-PO under a known number, or another R for a PO than the one that it replaces, is answered 409. All this is in memory:
+All other POSTs must be signed like a callback, under the supplier's own secret. What comes again does nothing twice;
+another PO under a known number, or another R for a PO than the one that it replaces, is answered 409. All is in memory:
 after a restart of the process a supplier knows no PO (404 for an invoice) and does not finish what it had begun.
 """
 
@@ -108,6 +109,12 @@ class Supplier:
         except ValueError as error:
             return _problem(422, str(error))
         return self._accept(request, "invoice", deal.order.number, partial(self.go_on, deal, invoice))
+
+    async def find(self, request: web.Request) -> web.Response:
+        """The carrier finds the parcel again, and delivers it."""
+        deal = self._deal(request)
+        deal.found.set()
+        return web.json_response(_received(deal))
 
     async def show(self, request: web.Request) -> web.Response:
         deal = self._deal(request)
@@ -217,7 +224,7 @@ class Supplier:
     async def _answer_cancellation(self, deal: Deal) -> None:
         await asyncio.sleep(self.sandbox.pace)
         manners = {manner.cancels for manner in deal.manners.values()}
-        accepted = not deal.shipped and manners == {"yes"}
+        accepted = not (deal.leaves or deal.shipped) and manners == {"yes"}
         deal.cancelled = accepted
         if "ships" not in manners:
             await self._say_of_cancellation(deal, accepted)
@@ -231,6 +238,7 @@ class Supplier:
         await asyncio.sleep(self.sandbox.pace)
         if not await self._may(deal, "remittance_nf"):
             return
+        deal.leaves = True
         await self._post_nf(deal, "remittance_nf", self._remittance_nf(deal))
         await asyncio.sleep(self.sandbox.pace)
         assert deal.invoice is not None
@@ -263,7 +271,7 @@ class Supplier:
     async def _deliver(self, deal: Deal, label: ShippingLabel) -> None:
         if any(manner.is_lost_for_a_while for manner in deal.manners.values()):
             await self._carry(label, "problem", "endereço não encontrado")
-            await asyncio.sleep(self.sandbox.pace * 50)
+            await deal.found.wait()
         await self._carry(label, "delivered")
         deal.done.append("delivered")
 
@@ -356,6 +364,7 @@ def _supplier_app(supplier: Supplier) -> web.Application:
             web.post("/purchase-orders/{number}/cancellation", supplier.take_cancellation),
             web.post("/purchase-orders/{number}/invoice", supplier.take_invoice),
             web.get("/purchase-orders/{number}", supplier.show),
+            web.post("/purchase-orders/{number}/found", supplier.find),
         ]
     )
     return app

@@ -60,7 +60,12 @@ class InvoiceIssued(Message):
 
 
 class InvoiceRefused(Message):
-    """SEFAZ rejected R: it is corrected under the same number, or the number is voided."""
+    """SEFAZ rejected R: it is corrected under the same number, or the number is voided.
+
+    Said of an R in force too, with the code `bills_void_goods`: it bills goods that do not come (their PO was
+    refused or cancelled when it was issued) and cannot be cancelled, so what replaces them is not
+    billed. A person settles that.
+    """
 
     TYPE = "invoice.refused.v1"
     SUBJECT = "order_id"

@@ -224,7 +224,10 @@ def _step(facts: Facts, po: Data, names: Names, now: datetime) -> Step:
         return 6, f"waiting for the remessa NF of PO {number} from {supplier}", given, due, "alert"
     if issued is not None:
         return 5, f"waiting for the invoice (and the label) of PO {number} to reach {supplier}", issued, None, ""
-    if refused := _rejected(facts):
+    if (refused := _rejected(facts)) and "bills_void_goods" in _problems(refused):
+        why = f"an R in force bills what PO {number} replaces ({_problems(refused)}): a person must settle it"
+        return 4, why, *_from(refused)
+    if refused:
         why = f"SEFAZ rejected the invoice of PO {number} ({_problems(refused)}): a person must correct it"
         return 4, why, *_from(refused)
     if (matched := facts.last("supplier_nf.matched", po_id=id)) and not matched[1].get("open_lines"):

@@ -83,6 +83,8 @@ def test_every_step_says_what_is_waited_for(lines: list[Told], sentence: str) ->
             [*CONFIRMED, told("supplier_nf.diverged", po_number="1042", problems=[{"code": "price_differs"}])],
             "the NF of PO 1042 from Farol Sul diverges, price_differs: a person decides",
         ),
+        ([*MATCHED, told("invoice.refused", problems=[{"code": "bills_void_goods"}, {"code": "goods_left"}])],
+         "an R in force bills what PO 1042 replaces (bills_void_goods, goods_left): a person must settle it"),
         ([*MATCHED, told("invoice.refused", problems=[{"code": "610"}])], "rejected the invoice of PO 1042 (610)"),
         ([*INVOICED, told("invoice.cancelled", access_key="k1")], "the invoice of PO 1042 to be authorised"),
         ([*SHIPPED, told("shipment.problem_reported", detail="address unknown", **PO)], "address unknown"),

@@ -129,3 +129,11 @@ def test_change_said_twice_is_answered_once_and_with_other_content_refused() -> 
     refused = b.decision_on(order, b.change(ship_to=HOME))
     assert isinstance(refused, Refused)
     assert refused.code == "changed_differently"
+
+
+def test_changes_that_are_answered_at_once_have_times_that_follow_each_other() -> None:
+    """Others take the newest of them."""
+    later = b.change(change_id="change-2", requested_at=b.hours(0.2), ship_to=HOME)
+    _, published = b.told(b.change(ship_to=NEW_HOME), later, order_placed())
+    first, second = (event.changed_at for event in published if isinstance(event, OrderChanged))
+    assert first < second

@@ -1,7 +1,7 @@
 """Changes of an order before its fulfilment begins: which are made, and what the order is with them. Pure."""
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +10,8 @@ from schemas.order import OrderChanged, OrderChangeRefused, OrderChangeRequested
 from schemas.values import Problem
 from services.order_intake.state import Change, Order
 
+TICK = timedelta(microseconds=1)
+"""Between two changes that are answered at once: others take the newer one."""
 FIELDS = ("customer", "ship_to", "items", "freight", "discount", "total")
 
 
@@ -20,7 +22,7 @@ def answer(order: Order, now: datetime) -> tuple[Order, list[Message]]:
         return order, events
     for change in _in_order(order.changes.values()):
         if change.accepted is None and (placed := order.placed) is not None:
-            order, event = _answer_one(order, placed, change.event, now)
+            order, event = _answer_one(order, placed, change.event, now + len(events) * TICK)
             events.append(event)
     return order, events
 

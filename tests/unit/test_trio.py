@@ -1,0 +1,57 @@
+"""Refusals, cancellations and payments of one order, crossing each other in any order between three services."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+
+from schemas.billing import InvoiceRefused
+from tests.unit.trio import Trio
+
+CHUNKS, SEEDS = 8, 25
+FOR_A_PERSON = {"already_invoiced", "already_shipped", "po_is_void", "not_asked", "not_sent"}
+"""What a supplier says against what it did or said before."""
+
+
+def problems(trio: Trio) -> Iterator[str]:
+    yield from (f"refused: {code}" for code in trio.letters if code not in FOR_A_PERSON)
+    yield from (f"waits for ever: {service} {what!r:.200}" for service, _, what in trio.waiting)
+    if trio.bill is not None:
+        yield from trio.balance().wrong
+    if trio.order.cancelled_at is not None:
+        yield from of_cancelled(trio)
+    elif trio.order.is_being_cancelled:
+        if not (trio.order.billing_stopped and trio.order.billing_stopped.invoices_in_force):
+            yield "its cancellation does not end"
+    elif not trio.letters and not any(isinstance(event, InvoiceRefused) for event in trio.events):
+        yield from of_delivered(trio)
+
+
+def of_cancelled(trio: Trio) -> Iterator[str]:
+    if trio.fulfilment is not None and trio.fulfilment.living:
+        yield "cancelled, with living POs"
+    if trio.bill is not None and any(invoice.in_force for invoice in trio.bill.invoices):
+        yield "cancelled, with an R in force"
+    if trio.bill is None or trio.balance().refunded != Decimal("300.00"):
+        yield "cancelled, and not refunded"
+
+
+def of_delivered(trio: Trio) -> Iterator[str]:
+    if trio.fulfilment.waiting or trio.fulfilment.open_lines:
+        yield from () if trio.fulfilment.waiting else ("lines that nobody buys",)
+        return
+    in_force = [invoice for invoice in trio.bill.invoices if invoice.in_force]
+    if sum(invoice.total for invoice in in_force) != Decimal("300.00"):
+        yield f"billed {[str(i.total) for i in in_force]}"
+    living = {po.po_id for po in trio.fulfilment.living}
+    if {po_id for invoice in in_force for po_id in invoice.po_ids} != living:
+        yield "R bills other POs than there are"
+    if trio.order.status not in ("delivered", "completed"):
+        yield f"it ends as {trio.order.status}"
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_order_ends_whole_or_cancelled_whatever_crosses(chunk: int) -> None:
+    for seed in range(chunk * SEEDS, (chunk + 1) * SEEDS):
+        trio = Trio(seed).run()
+        assert not list(problems(trio)), f"seed {seed}"

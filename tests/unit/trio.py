@@ -1,0 +1,294 @@
+"""order_intake, po_dispatch and billing in one memory, with partners that answer: one order, messages in any order.
+
+Each service decides by its own table. What must wait waits among the others; what is refused is a dead letter. A
+supplier that got a PO confirms it, invoices it, refuses it, agrees to cancel it or does not, as the seed wants.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from random import Random
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from schemas.decision import Answered, Cause, Context, Decision, NotYet, Numbers
+from schemas.model import Message
+from schemas.nota_fiscal import NfLine, RemittanceNfMatched, SupplierNfMatched
+from schemas.order import OrderCancellationRequested, OrderPlaced
+from schemas.refund import RefundReported
+from schemas.runtime import ReminderDue
+from schemas.store import StoreChanged
+from schemas.supplier import (
+    CarrierReported,
+    RefusedPoLine,
+    SupplierCancellationAnswered,
+    SupplierChanged,
+    SupplierPoConfirmed,
+    SupplierPoRefused,
+    SupplierShipped,
+)
+from schemas.timeline import Timeline
+from services.billing import __main__ as billing
+from services.billing import requests as money
+from services.billing.balance import OrderBalance, order_balance
+from services.billing.ledger import Account, Movement
+from services.billing.reference import Reference, series_names
+from services.order_intake import __main__ as order_intake
+from services.order_intake import requests as erp
+from services.po_dispatch import __main__ as po_dispatch
+from services.po_dispatch import state as purchasing
+from services.po_dispatch.purchase_order import PurchaseOrder
+from shared.worker.subscription import Answer, Subscription, Timer
+from tests.unit.billing import builders as b
+from tests.unit.po_dispatch import builders as d
+
+SUPPLIERS = ("supplier-a", "supplier-b", "supplier-c")
+MAINS: Mapping[str, tuple[Any, Any]] = {
+    "order_intake": (order_intake.SUBSCRIPTIONS, order_intake.ORDER),
+    "po_dispatch": (po_dispatch.SUBSCRIPTIONS, po_dispatch.FULFILMENT),
+    "billing": (billing.SUBSCRIPTIONS, billing.BILL),
+}
+
+
+def _table(subscriptions: Any, aggregate: Any) -> dict[Any, Any]:
+    ours = [s for s in subscriptions if s.aggregate is aggregate]
+    return {
+        **{s.message: s.decide for s in ours if isinstance(s, Subscription)},
+        **{s.request: s.decide for s in ours if isinstance(s, Answer)},
+        **{s.name: s.decide for s in ours if isinstance(s, Timer)},
+    }
+
+
+TABLES = {name: _table(*main) for name, main in MAINS.items()}
+
+
+@dataclass
+class Trio:
+    seed: int
+    now: datetime = b.NOW
+    states: dict[str, Any] = field(default_factory=dict)
+    waiting: list[tuple[str, str, Any]] = field(default_factory=list)
+    """Service, id, and what it has not handled yet."""
+    events: list[Message] = field(default_factory=list)
+    letters: list[str] = field(default_factory=list)
+    """Codes of what was refused."""
+    rows: dict[Any, Any] = field(default_factory=dict)
+    reminders: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    steps: int = 0
+
+    def __post_init__(self) -> None:
+        self.random = Random(self.seed)
+        self.lag = self.random.choice((0.0, 0.5, 0.9))
+        per = self.random.choice(("po", "order"))
+        store = Timeline[StoreChanged](versions=(b.store_changed(invoice_per=per, cancellation="until_shipped"),))
+        makers = {id: Timeline[SupplierChanged](versions=(self._supplier(id, n),)) for n, id in enumerate(SUPPLIERS, 1)}
+        offers = d.sourcing(*(d.offer_changed(id, sku) for id in SUPPLIERS for sku in ("SKU-1", "SKU-2"))).offers
+        bills = Reference(store, b.reference().channel, b.reference().tax_profile, makers)
+        self.references = {
+            "order_intake": store, "po_dispatch": purchasing.Sourcing(store, offers, makers), "billing": bills,
+        }  # fmt: skip
+        self.numbers = Numbers(dict.fromkeys(series_names(bills), 501) | {"po": 1})
+        ready = b.order_ready()
+        same = {name: getattr(ready, name) for name in OrderPlaced.model_fields if hasattr(ready, name)}
+        self.publish(OrderPlaced(**same))
+        for n in range(self.random.choice((0, 1, 1, 2))):
+            self.waiting.append(("order_intake", f"wish-{n}", n))
+
+    def _supplier(self, id: str, priority: int) -> SupplierChanged:
+        terms = {"kind": self.random.choice(("on_s2", "on_s2", "prepaid"))}
+        return SupplierChanged.model_validate(
+            b.supplier_changed(id).model_dump() | {"priority": priority, "terms": terms}
+        )
+
+    def publish(self, event: Message) -> None:
+        self.events.append(event)
+        for service, table in TABLES.items():
+            if type(event) in table:
+                self.waiting.append((service, f"event-{len(self.events)}", event))
+
+    def run(self) -> "Trio":
+        """Until nothing is left to handle and no deadline of a PO is open."""
+        while self.steps < 3000:
+            if not any(self._step() for _ in range(3 * len(self.waiting) + 1)) and not self._pass_time():
+                break
+        return self
+
+    def _step(self) -> bool:
+        """Whether something was handled."""
+        if not self.waiting:
+            return False
+        self.steps += 1
+        slow = [one for one in self.waiting if isinstance(one[2], int) or self.random.random() < self.lag]
+        self.now += timedelta(milliseconds=self.random.choice((0, 1, 50)))
+        quick = [one for one in self.waiting if one not in slow]
+        one = self.random.choice(quick if quick and self.random.random() < 0.98 else self.waiting)
+        self.waiting.remove(one)
+        service, id, what = one
+        if isinstance(what, int):
+            what = OrderCancellationRequested(
+                order_id="order-1", requested_by="customer", reason=f"wish {what}", requested_at=self.now
+            )
+        if self._handle(service, id, what):
+            if isinstance(what, Message) and self.random.random() < 0.1:
+                self._handle(service, id + "/again", what)
+            return True
+        self.waiting.append(one)
+        return False
+
+    def _handle(self, service: str, id: str, what: Any) -> bool:
+        key = what.name if isinstance(what, ReminderDue) else type(getattr(what, "request", what))
+        cause = Cause(id, "test", "test.v1", "order-1", self.now, uuid5(NAMESPACE_URL, id))
+        context = Context(self.now, cause, self.references[service], self.numbers, "order-1")
+        outcome = TABLES[service][key](self.states.get(service), what, context)
+        if isinstance(outcome, NotYet):
+            return False
+        if not isinstance(outcome, Decision):
+            self.letters.append(outcome.code)
+            return True
+        self.states[service] = outcome.state
+        self.rows |= {getattr(row, "movement_id", id): row for row in outcome.rows}
+        for name in outcome.forget:
+            self.reminders.pop((service, name), None)
+        self.reminders |= {(service, reminder.name): reminder.due for reminder in outcome.reminders}
+        for event in outcome.events:
+            self.publish(event)
+        for n, call in enumerate(outcome.calls):
+            answer, said = self._asked(call.request)
+            self.waiting.append((service, f"{id}/call/{n}", Answered("call", call.request, answer, self.now)))
+            for message in said:
+                self.publish(message)
+        return True
+
+    def _pass_time(self) -> bool:
+        due = {k: at for k, at in self.reminders.items() if k[1] in ("deadline", "shipping_gate", "give_up")}
+        if not due:
+            return False
+        service, name = min(due, key=lambda k: (due[k], k))
+        at = self.reminders.pop((service, name))
+        self.now = max(self.now, at)
+        return self._handle(service, f"{name}/{at}", ReminderDue(name=name, key="order-1", due=at))
+
+    # partners
+
+    def _asked(self, request: Any) -> tuple[Any, list[Message]]:
+        match request:
+            case erp.RegisterSalesOrder():
+                return erp.SalesOrderRegistered(number="SO1"), []
+            case erp.MarkCompleted():
+                return erp.CompletedMarked(number="SO1"), []
+            case erp.MarkCancelled():
+                return erp.CancelledMarked(number="SO1"), []
+            case purchasing.RegisterPurchaseOrder():
+                return purchasing.PurchaseOrderRegistered(number=f"PC{len(self.events)}"), []
+            case purchasing.SendPurchaseOrder():
+                return purchasing.PurchaseOrderReceived(number=request.number), list(self._ordered(request))
+            case purchasing.CancelPurchaseOrder():
+                return purchasing.CancellationReceived(number=request.number), list(self._cancelling(request))
+            case purchasing.RemindSupplier():
+                return purchasing.ReminderReceived(number=request.number), []
+            case purchasing.HandOverInvoice():
+                return purchasing.InvoiceReceived(number=request.number), list(self._handed_over(request))
+            case money.AuthoriseInvoice():
+                return b.authorised(request, received_at=self.now).answer, []
+            case money.CancelInvoice():
+                fields = {"outcome": "cancelled", "code": "135", "protocol": "1352", "registered_at": self.now}
+                return money.CancellationAnswered.model_validate(fields), []
+            case money.MarkDispatched():
+                return money.DispatchMarked(status="despachado"), []
+            case money.OrderSupplierPayment():
+                paid = b.payment_reported(request.payable_id, reported_at=self.now)
+                self.waiting.append(("billing", f"paid/{request.payable_id}", paid))
+                return money.SupplierPaymentTaken(erp_number="P1"), []
+            case money.OrderRefund():
+                back = RefundReported(
+                    refund_id=request.refund_id, outcome="settled", bank_reference="B1", reported_at=self.now
+                )
+                self.waiting.append(("billing", f"back/{request.refund_id}", back))
+                return money.RefundTaken(erp_number="E1"), []
+        raise AssertionError(request)
+
+    def _ordered(self, request: Any) -> Iterator[Message]:
+        who = {"supplier_id": request.supplier.supplier_id, "po_number": request.number}
+        chance = self.random.random()
+        line = request.lines[0]
+        if chance < 0.2:
+            yield SupplierPoRefused(**who, refused_at=self._their_time(), reason="none left")
+        elif chance < 0.4:
+            part = RefusedPoLine(line=line.line, quantity=1)
+            yield SupplierPoRefused(**who, lines=(part,), refused_at=self._their_time())
+        if self.random.random() < 0.5:
+            yield SupplierPoConfirmed(**who, confirmed_at=self.now)
+        if chance >= 0.2 or self.random.random() < 0.3:
+            yield self._s2(request)
+
+    def _their_time(self) -> datetime:
+        return self.now + timedelta(seconds=self.random.choice((-60, 0, 60)))
+
+    def _s2(self, request: Any) -> SupplierNfMatched:
+        lines = tuple(
+            NfLine.model_validate(
+                b.nf_line(line.line, line.order_line).model_dump()
+                | {"quantity": Decimal(line.quantity), "total": line.total, "unit_cost": line.unit_cost}
+            )
+            for line in request.lines
+        )
+        total = sum((line.total for line in request.lines), Decimal(0))
+        return b.nf_matched("po-a", lines=lines, total=total, payable=total, issued_at=self.now).model_copy(
+            update={
+                "po_id": request.po_id, "po_number": request.number, "supplier_id": request.supplier.supplier_id,
+                "access_key": d.key(len(self.events)),
+            }
+        )  # fmt: skip
+
+    def _cancelling(self, request: Any) -> Iterator[Message]:
+        who = {"supplier_id": request.supplier.supplier_id, "po_number": request.number}
+        answers = self.random.choice(((True,), (True,), (False,), (False, True)))
+        for n, accepted in enumerate(answers):
+            at = self.now + timedelta(milliseconds=n)
+            yield SupplierCancellationAnswered(**who, accepted=accepted, answered_at=at)
+
+    def _handed_over(self, request: Any) -> Iterator[Message]:
+        """S1, the parcel, its delivery; unless it said that it does not deliver."""
+        po = self.po(request.po_id)
+        said = [e for e in self.events if isinstance(e, SupplierCancellationAnswered) and e.po_number == request.number]
+        if any(e.accepted for e in said) or po.void is not None:
+            return
+        about = {"order_id": "order-1", "po_id": request.po_id, "po_number": request.number}
+        who = {"supplier_id": request.supplier.supplier_id, "po_number": request.number}
+        yield RemittanceNfMatched(
+            **about, supplier_id=who["supplier_id"], access_key=d.key(500 + len(self.events)),
+            issued_at=self.now, invoice_key=request.invoice_key,
+        )  # fmt: skip
+        if not po.shipments and not any(
+            isinstance(e, SupplierShipped) and e.po_number == request.number for e in self.events
+        ):
+            code = f"T-{request.number}"
+            yield SupplierShipped(**who, carrier="rapido", tracking_code=code, shipped_at=self.now)
+            yield CarrierReported(carrier="rapido", tracking_code=code, status="delivered", occurred_at=self.now)
+
+    # what became of it
+
+    @property
+    def order(self) -> Any:
+        return self.states["order_intake"]
+
+    @property
+    def fulfilment(self) -> Any:
+        return self.states.get("po_dispatch")
+
+    @property
+    def bill(self) -> Any:
+        return self.states.get("billing")
+
+    def po(self, po_id: str) -> PurchaseOrder:
+        found: PurchaseOrder = self.fulfilment.po(po_id)
+        return found
+
+    def balance(self) -> OrderBalance:
+        debits: dict[str, Decimal] = dict.fromkeys(Account, Decimal(0))
+        for row in self.rows.values():
+            if isinstance(row, Movement):
+                debits[row.debit] += row.amount
+                debits[row.credit] -= row.amount
+        return order_balance("order-1", debits, self.bill)

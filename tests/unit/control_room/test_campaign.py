@@ -8,6 +8,7 @@ import pytest
 
 from schemas.decision import NotYet
 from schemas.replay import ReplayStepDue
+from schemas.runtime import ReminderDue
 from services.control_room.campaign.decide import turns
 from services.control_room.campaign.decide.steps import PACE, UNANSWERED
 from services.control_room.campaign.pace import ANSWER_WITHIN, ASKED_AGAIN
@@ -246,6 +247,28 @@ def test_rate_below_one_a_second_waits_as_long_as_it_says() -> None:
     table.wait()
     assert asked(table) == [1]
     assert (table.now - started).total_seconds() == 4.0
+
+
+def test_rate_allows_more_also_where_the_clock_of_this_replica_is_behind_the_database() -> None:
+    table = begun(3, rate=1.0)
+    table.later(0.5)
+    table.answer()
+    early = table.reminders.pop(PACE)
+    table.now = early.due - timedelta(milliseconds=50)
+    table.say(ReminderDue(name=PACE, key="c-1", due=early.due, note=early.note))
+    assert not asked(table)
+    table.wait()
+    assert asked(table) == [1]
+
+
+def test_campaign_that_rests_longer_than_an_answer_may_take_does_not_look_at_itself_all_the_time() -> None:
+    table = begun(3, rate=0.001)
+    table.answer()
+    table.wait(UNANSWERED)
+    assert table.reminders[UNANSWERED].due == table.now + ANSWER_WITHIN
+    assert PACE in table.reminders
+    table.wait()
+    assert asked(table) == [1]
 
 
 def test_reminder_is_forgotten_when_it_is_paused() -> None:

@@ -36,10 +36,11 @@ def on_step_due(known: Campaign | None, due: ReplayStepDue, ctx: Context[Letters
 
 
 def on_pace(known: Campaign | None, due: ReminderDue, ctx: Context[Letters]) -> Outcome[Campaign]:
-    """The rate allows more again."""
+    """The rate allows more again, whatever this replica's clock says: where it is behind, it is told so once more."""
     if known is None:
         return unchanged(known)
-    return on_step_due(known, ReplayStepDue(campaign_id=known.campaign_id, asked=int(due.note["asked"])), ctx)
+    rested = known.model_copy(update={"rests_until": None})
+    return on_step_due(rested, ReplayStepDue(campaign_id=known.campaign_id, asked=int(due.note["asked"])), ctx)
 
 
 def on_answered(known: Campaign | None, said: DeadLetterBatchAnswered, ctx: Context[Letters]) -> Outcome[Campaign]:
@@ -77,7 +78,8 @@ def on_unanswered(known: Campaign | None, due: ReminderDue, ctx: Context[Letters
     if ctx.now < quiet_until:
         return Decision(known, reminders=[Reminder(UNANSWERED, quiet_until)])
     if not known.open:
-        return _reminded(carried_on(known.model_copy(update={"called": None}), [], ctx), ctx)
+        waits = known.model_copy(update={"called": None, "heard_at": ctx.now})  # for its rate; there is nobody to hear
+        return _reminded(carried_on(waits, [], ctx), ctx)
     if known.unheard >= pace.ASKED_AGAIN:
         outcome = f"no answer about {len(known.open)} letters, asked {known.unheard + 1} times"
         row = turn(ctx, known, "failing", outcome=outcome)

@@ -47,7 +47,7 @@ async def load_standings(con: Connection, order_ids: Sequence[str], now: datetim
     by_order: dict[str, list[Told]] = {order_id: [] for order_id in order_ids}
     for row in await store.load_entries_of(con, order_ids):
         by_order[row["order_id"]].append(timeline.told(dict(row)))
-    letters = await store.load_dead_letters(con, {"statuses": UNSETTLED}, 1000)
+    letters = await store.load_dead_letters(con, {"statuses": UNSETTLED, "orders": list(order_ids)}, 10_000)
     names = await load_names(con, [line for lines in by_order.values() for line in lines])
     return {
         order_id: standing(

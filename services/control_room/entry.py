@@ -13,6 +13,7 @@ from uuid import UUID
 
 from schemas import envelope
 from schemas.order import OrderAccepted, OrderRefused, OrderStatusChanged
+from services.control_room.facts import cleaned
 
 if TYPE_CHECKING:  # the command line reads entries too, and has no use for the broker's client
     from shared.broker.link import Delivery
@@ -176,8 +177,11 @@ def described(entry: Entry) -> Described | None:
     if family not in DESCRIBED or entry.subject is None or entry.time is None:
         return None
     data = parsed(entry.body).get("data")
-    said = json.dumps(data)
-    if not isinstance(data, dict) or r"\u0000" in said:
+    if not isinstance(data, dict):
+        return None
+    try:
+        said = json.dumps(cleaned(data), allow_nan=False)
+    except ValueError:
         return None
     return Described(family, entry.subject, entry.time, said)
 

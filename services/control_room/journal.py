@@ -50,7 +50,9 @@ async def keep(con: Connection, deliveries: Sequence[Delivery]) -> int:
             await store.save_described(con, [one for entry in fresh if (one := described(entry)) is not None])
             return len(fresh)
     except asyncpg.DataError as error:
-        # An attribute that PostgreSQL does not take after all: rather the bytes alone than nothing.
+        # An attribute that PostgreSQL does not take after all: rather the bytes alone than nothing, of that one only.
+        if len(deliveries) > 1:
+            return sum([await keep(con, [one]) for one in deliveries])
         log.warning("journal.kept_as_bytes", error=str(error), deliveries=len(deliveries))
         async with con.transaction():
             return len(await store.save_entries(con, [opaque(delivery) for delivery in deliveries]))

@@ -36,7 +36,9 @@ Send = Callable[[UUID, list[Outgoing]], Awaitable[None]]
 """Sends the messages of a saved outgoing row, now or later; whoever does it deletes the row."""
 
 LONGEST_WAIT = 60.0
-"""Seconds between two tries of one call, at most."""
+"""Seconds between two tries of one call, at most, unless the partner asks for more."""
+LONGEST_PAUSE = 3600.0
+"""Seconds that a partner may ask us to wait: a header that says a century must not stop all calls to it."""
 LEASE = timedelta(seconds=20)
 """For how long nobody else makes the calls of a process that was killed, or that the database is away from."""
 RENEW_EVERY = 5.0
@@ -202,7 +204,7 @@ class Caller:
         try:
             await self._answers.add(call, answer)
         except Exception as error:
-            if diagnose(error) is not Trouble.CULPRIT:
+            if diagnose(error) not in (Trouble.CULPRIT, None):  # None: it cannot even be written as JSON
                 raise
             await self._store_exhausted(call, f"it was answered, but the answer cannot be stored: {error}")
 
@@ -236,7 +238,7 @@ class Caller:
         if hopeless or now >= call.exhaust_at:
             await self._store_exhausted(call, f"{outcome}: {error}")
             return
-        wait = max(jittered(call.attempt, 0.25, LONGEST_WAIT), retry_after or 0.0)
+        wait = max(jittered(call.attempt, 0.25, LONGEST_WAIT), min(retry_after or 0.0, LONGEST_PAUSE))
         async with connection(self._pool) as con:
             due = now + timedelta(seconds=wait)
             await store.save_retry(con, call, due, storable_error(error), uncertain)

@@ -19,6 +19,7 @@ _FILTERS: Mapping[str, str] = {
     "channel_id": f"{_CHANNEL} = {{}}",
     "store_id": f"{_STORE} = {{}}",
     "order_id": "(f.order_id = {0} or f.event_subject = {0})",
+    "orders": "f.order_id = any({}::text[])",
     "key": "f.key = {}",
     "status": "d.status = {}",
     "statuses": "d.status = any({}::text[])",

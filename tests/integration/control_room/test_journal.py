@@ -11,12 +11,14 @@ from typing import Any
 import aio_pika
 import aiohttp
 import asyncpg
+import pytest
 
 from schemas import envelope
 from services.control_room import console, journal, servers
+from services.control_room.entry import Described, Entry
 from tests.integration.control_room.conftest import Room
 from tests.integration.worker.bench import until
-from tests.unit.control_room.builders import event
+from tests.unit.control_room.builders import AT, delivery, event
 
 
 @asynccontextmanager
@@ -97,6 +99,35 @@ async def test_database_that_refuses_for_a_while_loses_nothing(room: Room, pool:
         await admin.execute("alter table control_room.journal_away rename to journal")
         await until(lambda: kept(pool, 1))
     await admin.close()
+
+
+async def test_event_that_the_database_refuses_is_kept_as_bytes_and_those_beside_it_whole(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(entry: Entry) -> Described | None:
+        return Described("store.changed", "s", AT, "no JSON") if entry.id == "2" else None
+
+    monkeypatch.setattr(journal, "described", refused)
+    async with pool.acquire() as con:
+        assert await journal.keep(con, [delivery(event(id=str(n))) for n in range(1, 4)]) == 3
+    assert await pool.fetchval("select array_agg(id order by id) from journal where order_id is not null") == ["1", "3"]
+    assert await count(pool, "type is null") == 1
+
+
+async def test_order_is_held_up_by_its_dead_letter_however_many_others_there_are(
+    room: Room, pool: asyncpg.Pool
+) -> None:
+    await pool.execute(
+        "with n as (select 'o-' || n as o, case n when 0 then 'ORD-1' else 'ORD-X' end as named, n from "
+        "generate_series(0, 1200) n), ledger as (insert into dead_letter (key, version, body) select o, 1, "
+        "jsonb_build_object('occurrence', o, 'status', 'open', 'recorded', true) from n) "
+        "insert into dead_letter_facts (occurrence, service, reason, error, pattern, order_id, attempts, first_at, "
+        "last_at, words) select o, 'billing', 'invalid', 'e', 'e', named, 1, now(), now() + n * interval '1 s', "
+        "''::tsvector from n"
+    )
+    async with servers.reading(room.url) as con:
+        standing = (await console.load_standings(con, ["ORD-1"], datetime.now(UTC)))["ORD-1"]
+    assert standing.sentence.endswith("held up by 1 dead letter of billing")
 
 
 async def nothing_ready(room: Room) -> bool:

@@ -119,6 +119,18 @@ async def test_retry_after_holds_every_call_to_the_partner_and_none_to_others(be
         assert 1.9 <= seen.at - refused < 6
 
 
+@pytest.mark.parametrize("said", ["99999999999999999999", "Wed, 21 Oct 99999 07:28:00 GMT", "soon"])
+async def test_retry_after_that_makes_no_sense_leaves_the_call_to_be_tried_again(
+    bench: Bench, partner: Partner, said: str
+) -> None:
+    partner.acts["pay"].append(status(429, Retry_After=said))
+    async with bench.working(calling(partner)):
+        await bench.publish(ask("pay"))
+        await until(lambda: failed(bench, 1))
+        [row] = await bench.rows("select due < now() + interval '61 minutes' as soon, uncertain from partner_call")
+        assert (row["soon"], row["uncertain"]) == (True, False)
+
+
 async def test_rate_is_shared_by_two_workers(bench: Bench, partner: Partner) -> None:
     rate, calls = 8.0, 24
     policy = Policy(rate=rate)
@@ -207,10 +219,11 @@ async def test_answer_that_nobody_understands_is_exhausted(bench: Bench, partner
     assert "ValidationError" in bench.dead[0]["data"]["error"]
 
 
-async def test_answer_that_the_database_refuses_is_exhausted_and_not_asked_for_again(
-    bench: Bench, partner: Partner
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800b"], ids=["NUL", "half a pair"])
+async def test_answer_that_cannot_be_stored_is_exhausted_and_not_asked_for_again(
+    bench: Bench, partner: Partner, text: str
 ) -> None:
-    partner.acts["pay"].append(ok("a\0b"))
+    partner.acts["pay"].append(ok(text))
     async with bench.working(calling(partner)):
         await bench.publish(ask("pay"))
         await until(lambda: told(bench, "pay exhausted"))

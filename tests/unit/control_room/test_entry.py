@@ -1,5 +1,6 @@
 """The journal reads what it can and keeps the rest as bytes."""
 
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import envelope
-from services.control_room.entry import OrderSeen, entries, opaque, order_seen
+from services.control_room.entry import OrderSeen, described, entries, opaque, order_seen
 from tests.unit.control_room.builders import delivery, event
 
 
@@ -99,3 +100,16 @@ def test_status_said_by_an_outsider_is_not_believed() -> None:
 
 def test_other_messages_say_nothing_of_the_status() -> None:
     assert seen(type="invoice.issued.v1") is None
+
+
+@pytest.mark.parametrize("name", ["NaN", "-Infinity", "1e999"])
+def test_description_with_a_number_that_is_none_is_left_out(name: str) -> None:
+    body = json.dumps(event(type="store.changed.v1", data={"name": 1})).replace('"name": 1', f'"name": {name}')
+    assert [described(entry) for entry in entries(delivery(body.encode()))] == [None]
+
+
+def test_description_with_text_that_a_database_refuses_is_kept_without_it() -> None:
+    [entry] = entries(delivery(event(type="store.changed.v1", data={"name": "a\0b\ud800c"})))
+    found = described(entry)
+    assert found is not None
+    assert json.loads(found.data) == {"name": "a\ufffdb?c"}

@@ -24,7 +24,7 @@ class CallAnswered(Message):
 
     call_id: Id
     operation: Id
-    partner: Id
+    partner: Attribute
     lane: Key
     key: Key
     """The state's key that the call was made for."""
@@ -42,7 +42,7 @@ class CallExhausted(Message):
 
     call_id: Id
     operation: Id
-    partner: Id
+    partner: Attribute
     lane: Key
     key: Key
     generation: int

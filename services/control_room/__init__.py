@@ -9,12 +9,13 @@ Publishes  `dead_letter.batch_requested` and `.inspect_requested` to the service
 Owns       the ledger of dead letters (`dead_letter`; each as it was recorded in `dead_letter_original`, what it is
            found by in `dead_letter_facts`; every action in `dead_letter_action`, append-only),
            campaigns (`replay_campaign`, their sets, turns, findings and edits in `replay_letter`,
-           `replay_campaign_step`, `replay_finding`, `replay_edit`, append-only; see `campaign/`),
-           the journal (`journal`, a partition a day) and the orders as the journal saw them (`order_summary`).
+           `replay_campaign_step`, `replay_finding`, `replay_edit`: written once, turns for ever; see `campaign/`),
+           the journal (`journal`, a partition a day), the orders as the journal saw them (`order_summary`), and what
+           suppliers and stores are called (`described`).
 
 Invariants
-* A dead letter is known by its occurrence; it is never deleted and never reopened. What a failed replay becomes is
-  a new occurrence, which the old one names.
+* A dead letter is known by its occurrence; it is never reopened, and never deleted before it has long been over. What a
+  failed replay becomes is a new occurrence, which the old one names.
 * Every action has its rows: ordered (who, when, why), then resolved or failed.
 * A campaign never waits for ever: what nobody answers for is asked again, then it stops and says so; an order of it
   that dies itself answers for its letters.

@@ -78,20 +78,25 @@ class Caller:
             return
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
             renewing = asyncio.create_task(self._renew())
-            failures = 0
-            while not stop.is_set():
-                looked = monotonic()
-                try:
-                    started = await self._start_due(session)
-                    failures = 0
-                except Exception as error:
-                    log.warning("calls.not_leased", error=str(error), exc_info=diagnose(error) is None)
-                    started, failures = 0, failures + 1
-                if not started:
-                    await self._sleep(stop, jittered(failures, POLL, LONGEST_AWAY) if failures else POLL)
-                await asyncio.sleep(max(0.0, looked + (GATHER_LATE if self._late else GATHER) - monotonic()))
-            await asyncio.gather(*(t for tasks in self._running.values() for t in tasks), return_exceptions=True)
-            renewing.cancel()
+            try:
+                await self._until_stop(session, stop)
+            finally:
+                renewing.cancel()
+
+    async def _until_stop(self, session: aiohttp.ClientSession, stop: asyncio.Event) -> None:
+        failures = 0
+        while not stop.is_set():
+            looked = monotonic()
+            try:
+                started = await self._start_due(session)
+                failures = 0
+            except Exception as error:
+                log.warning("calls.not_leased", error=str(error), exc_info=diagnose(error) is None)
+                started, failures = 0, failures + 1
+            if not started:
+                await self._sleep(stop, jittered(failures, POLL, LONGEST_AWAY) if failures else POLL)
+            await asyncio.sleep(max(0.0, looked + (GATHER_LATE if self._late else GATHER) - monotonic()))
+        await asyncio.gather(*(t for tasks in self._running.values() for t in tasks), return_exceptions=True)
 
     async def _renew(self) -> None:
         """Keeps the leases of what is under way, however long it takes. Until cancelled."""

@@ -229,7 +229,6 @@ class Session:
             await self._transactor.begin_attempt(item.mark)
 
     async def _wait_while_paused(self) -> None:
-        metrics.PAUSED.set(self._transactor.paused)
         if self._transactor.paused:
             if self.state is State.OPEN:
                 await self._narrow()

@@ -144,6 +144,7 @@ class Worker:
                 session.intake.offer(await store.load_due(con, self._runtime.batch_events))
         blocked = self._link is not None and await self._link.blocked()
         self._health.tell("blocked", "the broker blocks publishers (memory or disk alarm)" if blocked else None)
+        metrics.PAUSED.set(self._transactor.paused)
         self._health.tell("paused", "too many dead letters running" if self._transactor.paused else None)
         await reminders.carry_on(self._pool, self._desk.service.name, self.send_saved)
         if session.idle:

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 import aio_pika
 import aiohttp
@@ -16,6 +16,7 @@ import pytest
 from schemas import envelope
 from services.control_room import console, journal, servers
 from services.control_room.entry import Described, Entry
+from shared.database import connection
 from tests.integration.control_room.conftest import Room
 from tests.integration.worker.bench import until
 from tests.unit.control_room.builders import AT, delivery, event
@@ -108,9 +109,8 @@ async def test_event_that_the_database_refuses_is_kept_as_bytes_and_those_beside
         return Described("store.changed", "s", AT, "no JSON") if entry.id == "2" else None
 
     monkeypatch.setattr(journal, "described", refused)
-    async with pool.acquire() as con:
-        said = [delivery(event(id=str(n))) for n in range(1, 4)]
-        assert await journal.keep(cast(asyncpg.Connection, con), said) == 3
+    async with connection(pool) as con:
+        assert await journal.keep(con, [delivery(event(id=str(n))) for n in range(1, 4)]) == 3
     assert await pool.fetchval("select array_agg(id order by id) from journal where order_id is not null") == ["1", "3"]
     assert await count(pool, "type is null") == 1
 

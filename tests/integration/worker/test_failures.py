@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
+from prometheus_client import REGISTRY
 
 from schemas.decision import Context, Decision, Outcome, Refused, later
 from schemas.order import OrderCompleted
@@ -205,6 +206,7 @@ async def test_many_dead_letters_running_pause_the_worker(bench: Bench) -> None:
         switch.broken = None
         await until(lambda: len(bench.facts) == 40 - len(bench.dead), 30)
         await until(lambda: not bench.health.reasons)
+        assert REGISTRY.get_sample_value("fleet_paused") == 0
 
 
 async def test_messages_that_come_back_unconfirmed_are_sent_again_under_the_same_id(bench: Bench) -> None:

@@ -81,6 +81,8 @@ SUBSCRIPTIONS: Subscriptions = (
         CancellationAnswered,
         BILL,
         decide.on_cancellation_answered,
+        load=load_references,
+        series=series_names,
         exhausted=decide.on_cancellation_exhausted,
     ),
     Subscription(refund.RefundRequested, BILL, decide.on_refund_requested, load=load_references),

@@ -90,6 +90,7 @@ def drafts(bill: Bill, reference: Reference, now: datetime) -> tuple[Draft, ...]
     if (
         order is None
         or bill.stopping.under_way
+        or bill.awaits_cancellation
         or not any(po.supplied and po.po_id not in billed for po in bill.purchase_orders)
     ):
         return ()

@@ -221,6 +221,18 @@ class Bill(Model):
                 bought[line.order_line] = bought.get(line.order_line, 0) + line.quantity
         return all(bought.get(item.line, 0) >= item.quantity for item in self.order.items)
 
+    def bills_void(self, invoice: Invoice) -> bool:
+        """Whether an R bills a PO that is void by now."""
+        return any(self.purchase_order(po_id).void for po_id in invoice.po_ids)
+
+    @property
+    def awaits_cancellation(self) -> bool:
+        """Whether R that bill void POs are in force, or may be: what they bill must not be billed twice."""
+        return any(
+            invoice.bills and invoice.status is not InvoiceStatus.REFUSED and self.bills_void(invoice)
+            for invoice in self.invoices
+        )
+
     @property
     def invoiced(self) -> bool:
         """All that was ordered has an R that is authorised."""

@@ -1,6 +1,7 @@
 """PURE: what follows from each message about an order's money."""
 
 from services.billing.decide.fulfilment import (
+    on_cancellation_answered,
     on_cancellation_refused,
     on_order_ready,
     on_purchase_order_cancelled,
@@ -15,7 +16,6 @@ from services.billing.decide.invoices import on_dispatch_marked, on_invoice_answ
 from services.billing.decide.payables import on_supplier_payment_reported, on_supplier_payment_taken
 from services.billing.decide.refunds import on_refund_reported, on_refund_requested, on_refund_taken
 from services.billing.decide.stopping import (
-    on_cancellation_answered,
     on_cancellation_exhausted,
     on_cancellation_started,
     on_fulfilment_stopped,

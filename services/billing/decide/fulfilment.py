@@ -7,7 +7,7 @@ in which order they come, and what was done is seen in the bill and not done aga
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from schemas.decision import Call, Context, Decision, Outcome, unchanged
+from schemas.decision import Answered, Call, Context, Decision, Outcome, unchanged
 from schemas.model import Model
 from schemas.nota_fiscal import RemittanceNfMatched, SupplierNfMatched
 from schemas.order import OrderCancellationRefused, OrderReady
@@ -21,8 +21,10 @@ from schemas.purchase_order import (
 from services.billing import ledger
 from services.billing.decide.invoices import numbered
 from services.billing.decide.payables import advances, opened, ordered, payable_opened, without_void_advances
+from services.billing.decide.stopping import answered_by_sefaz, undone
 from services.billing.draft import drafts
 from services.billing.reference import Reference
+from services.billing.requests import CancelInvoice, CancellationAnswered
 from services.billing.state import Bill, Payable, PurchaseOrder
 
 Ctx = Context[Reference]
@@ -81,6 +83,24 @@ def on_cancellation_refused(bill: Bill | None, event: OrderCancellationRefused, 
         return unchanged(bill)
     stopping = known.stopping.model_copy(update={"refused_at": event.refused_at})
     return _advance(known.model_copy(update={"stopping": stopping}), ctx)
+
+
+def on_cancellation_answered(
+    bill: Bill | None, event: Answered[CancelInvoice, CancellationAnswered], ctx: Ctx
+) -> Outcome[Bill]:
+    """What the cancelled R billed may be billed again, where the order goes on."""
+    answered = answered_by_sefaz(bill, event, ctx)
+    if not isinstance(answered, Decision) or answered.state is None or answered.state is bill:
+        return answered
+    following = _advance(answered.state, ctx, answered.rows)
+    if not isinstance(following, Decision):
+        return following
+    return Decision(
+        following.state,
+        events=[*answered.events, *following.events],
+        calls=[*answered.calls, *following.calls],
+        rows=following.rows,
+    )
 
 
 def _with_word(po: PurchaseOrder, order_po_ids: tuple[str, ...], at: datetime) -> PurchaseOrder:
@@ -157,10 +177,11 @@ def _advance(bill: Bill, ctx: Ctx, rows: Sequence[Model] = ()) -> Outcome[Bill]:
     owed = opened(bill, ctx)
     bill = without_void_advances(bill.model_copy(update={"payables": (*bill.payables, *owed)}))
     bill, payments = ordered(bill)
+    bill, corrections = undone(bill, ctx)
     return Decision(
         bill,
         events=[payable_opened(bill, payable) for payable in (*paid_first, *owed) if payable.owed],
-        calls=[*(Call("sefaz", request) for _, request in requests), *payments],
+        calls=[*(Call("sefaz", request) for _, request in requests), *payments, *corrections],
         rows=[*rows, *(movement for payable in owed for movement in _bought(bill.order_id, payable, ctx.now))],
     )
 

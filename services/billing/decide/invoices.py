@@ -4,7 +4,7 @@ from schemas.billing import InvoiceIssued, InvoiceRefused
 from schemas.decision import Answered, Call, Context, Decision, Outcome, Refused, unchanged
 from schemas.values import Problem
 from services.billing import ledger
-from services.billing.decide.stopping import wound_up
+from services.billing.decide.stopping import undone, wound_up
 from services.billing.draft import Draft
 from services.billing.reference import Reference, series_name
 from services.billing.requests import (
@@ -68,6 +68,7 @@ def _issued(bill: Bill, invoice: Invoice, answer: SefazAnswered, ctx: Context[No
     bill = bill.with_invoice(issued)
     bill, calls = _dispatch_marked(bill)
     bill, said, cancellations = wound_up(bill, ctx)
+    bill, corrections = undone(bill, ctx)
     fact = InvoiceIssued(
         order_id=bill.order_id,
         store_id=order.store_id,
@@ -86,7 +87,7 @@ def _issued(bill: Bill, invoice: Invoice, answer: SefazAnswered, ctx: Context[No
     document = InvoiceXml(
         access_key=invoice.access_key, order_id=bill.order_id, invoice_id=invoice.invoice_id, xml=xml, issued_at=at
     )
-    return Decision(bill, events=[fact, *said], calls=[*calls, *cancellations], rows=[document, *revenue])
+    return Decision(bill, events=[fact, *said], calls=[*calls, *cancellations, *corrections], rows=[document, *revenue])
 
 
 def _dispatch_marked(bill: Bill) -> tuple[Bill, tuple[Call, ...]]:

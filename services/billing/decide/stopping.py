@@ -44,8 +44,8 @@ def on_fulfilment_stopped(bill: Bill | None, event: FulfilmentStopped, ctx: Cont
     return _decided(known.model_copy(update={"stopping": known.stopping.model_copy(update=told)}), ctx)
 
 
-def on_cancellation_answered(
-    bill: Bill | None, event: Answered[CancelInvoice, CancellationAnswered], ctx: Context[None]
+def answered_by_sefaz(
+    bill: Bill | None, event: Answered[CancelInvoice, CancellationAnswered], ctx: Context[Any]
 ) -> Outcome[Bill]:
     """SEFAZ's word on the event. What it rejects stays in force."""
     invoice = _cancelling(bill, event.request)
@@ -107,6 +107,20 @@ def wound_up(bill: Bill, ctx: Context[Any]) -> Followed:
     return bill.model_copy(update={"stopping": done}), (stopped,), calls
 
 
+def undone(bill: Bill, ctx: Context[Any]) -> tuple[Bill, Sequence[Call]]:
+    """R in force that bill a PO which is void, though its order goes on, are cancelled: what is bought instead is
+    billed by the R that follow. What cannot be cancelled any more stays, with the reason, for a person."""
+    calls: list[Call] = []
+    if bill.stopping.under_way:
+        return bill, calls
+    for invoice in bill.invoices:
+        if invoice.status is InvoiceStatus.ISSUED and not invoice.problems and bill.bills_void(invoice):
+            changed, call = _asked_or_kept(bill, invoice, ctx)
+            bill = bill.with_invoice(changed)
+            calls += call
+    return bill, calls
+
+
 def _decided(bill: Bill, ctx: Context[Any]) -> Decision[Bill]:
     bill, said, calls = wound_up(bill, ctx)
     return Decision(bill, events=said, calls=calls)
@@ -134,7 +148,7 @@ def _asked_or_kept(bill: Bill, invoice: Invoice, ctx: Context[Any]) -> tuple[Inv
     return invoice.model_copy(update={"status": InvoiceStatus.CANCELLING}), [Call("sefaz", request, window=left)]
 
 
-def _kept(bill: Bill, invoice: Invoice, problem: Problem, ctx: Context[None]) -> Decision[Bill]:
+def _kept(bill: Bill, invoice: Invoice, problem: Problem, ctx: Context[Any]) -> Decision[Bill]:
     kept = invoice.model_copy(update={"status": InvoiceStatus.ISSUED, "problems": (problem,)})
     return _decided(bill.with_invoice(kept), ctx)
 

@@ -177,12 +177,14 @@ class _Run:
             stage = Stage(plan, self._fleet, publisher, con)
             playing = asyncio.create_task(stage.play())
             beside = asyncio.create_task(meanwhile(self._fleet, self._progress)) if meanwhile else None
-            seconds = await self._until_over(stage, plan, playing, started)
-            if beside is not None:
-                await beside
-            playing.cancel()
-            with suppress(asyncio.CancelledError):
-                await playing
+            try:
+                seconds = await self._until_over(stage, plan, playing, started)
+                if beside is not None:
+                    await beside
+            finally:
+                playing.cancel()
+                with suppress(asyncio.CancelledError):
+                    await playing
         self._stage("auditing")
         return await summarise_mixed(self._site, self._fleet, self._con, plan, stage.waiting_cues, seconds)
 

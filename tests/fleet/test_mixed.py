@@ -11,7 +11,7 @@ from deploy.local.stack import STACKS
 from schemas.catalogue import GATEWAY, SERVICES
 from tests.integration.worker.bench import until
 
-FOLDER: Path = STACKS / "test-fleet"
+FOLDER: Path = STACKS / "test-mixed"
 pytestmark = pytest.mark.timeout(500)
 
 

@@ -29,6 +29,8 @@ class OrderBalance(Model):
     open_payables: Money = ZERO
     claims: Money = ZERO
     """Paid in advance to suppliers, and nothing came for it (yet)."""
+    held: Money = ZERO
+    """Of the open payables: S2 of goods that do not come (their PO is void). Not paid; a person settles it."""
     wrong: tuple[str, ...] = ()
     """What the ledger and the bill do not agree on."""
 
@@ -45,6 +47,7 @@ class LedgerBalance(Model):
     payments: Money
     open_payables: Money
     claims: Money
+    held: Money
     unbalanced_movements: tuple[str, ...]
     unreconciled: tuple[OrderBalance, ...]
 
@@ -55,8 +58,8 @@ class LedgerBalance(Model):
 
     @property
     def settled(self) -> bool:
-        """Balanced, and nobody is owed anything any more."""
-        return self.balanced and self.owed_to_customer == ZERO and self.open_payables == ZERO
+        """Balanced, and nobody is owed anything any more, but for what is held."""
+        return self.balanced and self.owed_to_customer == ZERO and self.open_payables == self.held
 
 
 async def ledger_balance(con: Connection) -> LedgerBalance:
@@ -74,7 +77,17 @@ async def ledger_balance(con: Connection) -> LedgerBalance:
     )
 
 
-_AMOUNTS = ("customer_paid", "revenue", "refunded", "owed_to_customer", "cost", "payments", "open_payables", "claims")
+_AMOUNTS = (
+    "customer_paid",
+    "revenue",
+    "refunded",
+    "owed_to_customer",
+    "cost",
+    "payments",
+    "open_payables",
+    "claims",
+    "held",
+)
 
 
 def order_balance(order_id: str, debits: Mapping[str, Decimal], bill: Bill | None) -> OrderBalance:
@@ -89,8 +102,15 @@ def order_balance(order_id: str, debits: Mapping[str, Decimal], bill: Bill | Non
         payments=-debits.get(Account.BANK, ZERO),
         open_payables=-debits.get(Account.PAYABLE, ZERO),
         claims=debits.get(Account.SUPPLIER_ADVANCE, ZERO),
+        held=_held(bill) if bill else ZERO,
     )
     return found.model_copy(update={"wrong": tuple(_differences(found, bill or Bill(order_id=order_id)))})
+
+
+def _held(bill: Bill) -> Decimal:
+    """What S2 of void POs ask for, BRL."""
+    waiting = [p for p in bill.payables if p.status is PayableStatus.OPEN and not p.is_advance]
+    return sum((p.owed for p in waiting if bill.purchase_order(p.po_id).void), ZERO)
 
 
 def _differences(found: OrderBalance, bill: Bill) -> list[str]:

@@ -140,3 +140,8 @@ def test_advance_that_nobody_ordered_is_dropped_with_its_po() -> None:
 
 def test_void_prepaid_po_opens_no_advance() -> None:
     assert not Run().hear(b.order_ready(), cancelled(), prepaid()).now.payables
+
+
+def test_s2_of_a_void_po_is_not_paid_and_told_apart_from_what_is_owed() -> None:
+    balance = Run().hear(b.order_ready(), b.only_po(), cancelled(), b.nf_of_only_po()).balance()
+    assert (balance.open_payables, balance.held, balance.wrong) == (Decimal("160.00"), Decimal("160.00"), ())

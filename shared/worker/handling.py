@@ -101,9 +101,9 @@ class Handling:
         return [*self._replays.refs, *(order.ref for order, _ in self._inspected)]
 
     def _keys(self) -> set[str]:
-        """What is locked: the events' keys; the events themselves where the key was looked up (another replica may
-        not have found it yet) or there is none; and the replays' orders."""
-        refs = [i.ref for i in self._items if i.key is None or (i.route is not None and i.route.find is not None)]
+        """What is locked: the events' keys; the events themselves where another replica may know of another key or of
+        none (it was looked up, or the event is kept and that one is of another release); and the replays' orders."""
+        refs = [i.ref for i in self._items if i.kept is not None or i.key is None or _is_looked_up(i)]
         return {i.key for i in self._items if i.key is not None} | {f"event:{r}" for r in (*refs, *self._order_refs)}
 
     async def _find_keys(self) -> None:
@@ -167,3 +167,7 @@ class Handling:
         for order, found in self._inspected:
             deadletter.say_findings(outbox, name, order, found, self._now)
         return outbox.packed()
+
+
+def _is_looked_up(item: Incoming) -> bool:
+    return item.route is not None and item.route.find is not None

@@ -12,7 +12,8 @@ from schemas.decision import Context, Decision, Outcome, Refused, later
 from schemas.order import OrderCompleted
 from schemas.payment import PaymentApproved
 from schemas.runtime import DeadLetterDiscardRequested, DeadLetterReplayRequested
-from tests.integration.worker.bench import Bench, Tally, count, event, payment, service, until
+from shared.worker import store
+from tests.integration.worker.bench import NAME, Bench, Tally, count, event, payment, service, until
 
 
 class Switch:
@@ -72,6 +73,28 @@ async def test_replay_handles_the_dead_event_then_the_held_ones_in_order(bench: 
         await until(lambda: completed(bench) == 5)
     assert await bench.tally() == ("bad", "P0", "P1", "P2", "after")
     assert await bench.kept() == []
+
+
+async def test_kept_event_that_another_release_handles_under_another_key_is_left_to_it(bench: Bench) -> None:
+    """A release that knows no key of an event locks the event itself: this one must, too, or both write its row."""
+    switch = Switch("not yet")
+    async with bench.working(service(switch), ladder_seconds=(0.2,) * 200):
+        await bench.publish(event(payment(payment="bad"), "early"))
+        [row] = await until(bench.kept)
+        con = await asyncpg.connect(bench.url)
+        async with store.locked(con, NAME, [f"event:{row['ref']}"]):
+            switch.broken = None
+            await until(lambda: waits_for_lock(bench))
+            await store.settle_kept(con, [row["ref"]])
+        await con.close()
+        await bench.publish(event(payment(payment="P2")))
+        await until(lambda: completed(bench) == 1)
+    assert await bench.tally() == ("P2",)
+    assert await bench.kept() == []
+
+
+async def waits_for_lock(bench: Bench) -> bool:
+    return bool(await bench.rows("select 1 from pg_locks where not granted"))
 
 
 def completed(bench: Bench) -> int:
@@ -171,11 +194,7 @@ async def test_inbox_row_of_another_worker_runs_the_batch_again(bench: Bench) ->
     await admin.execute("insert into inbox (ref) values ($1)", reference("/upstream/test", "raced"))
     async with bench.working():
         await bench.publish(event(payment(), "raced"), event(payment("B"), "other"))
-
-        async def blocked() -> bool:
-            return bool(await bench.rows("select 1 from pg_locks where not granted"))
-
-        await until(blocked, why="the worker waits for the rival's row")
+        await until(lambda: waits_for_lock(bench), why="the worker waits for the rival's row")
         await rival.commit()
         await until(lambda: len(bench.facts) == 1)
         await until(lambda: bench.queue_depth_is(0))

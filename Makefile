@@ -20,6 +20,9 @@ check: venv  ## Lint, types and import contracts only
 chaos: venv  ## Break everything around the fleet under load, and check that nothing is lost or done twice (SEED=… RUNS=…)
 	$(BIN)/python -m tests.chaos --orders $(ORDERS) $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS))
 
+mixed: venv  ## The mixed scenario with 500 orders three times, then with every service killed in the middle
+	$(BIN)/python -m tests.fleet.mixed
+
 outages: venv  ## The outage tests with minutes instead of seconds
 	$(BIN)/python -m pytest tests/integration/outages -m slow
 
@@ -40,4 +43,4 @@ clean:  ## Stop the private servers; remove them, the caches and the environment
 venv:
 	@python3 deploy/bootstrap.py
 
-.PHONY: help demo test check chaos outages bench machines simulation clean venv
+.PHONY: help demo test check chaos mixed outages bench machines simulation clean venv

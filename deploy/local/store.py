@@ -24,7 +24,7 @@ async def load_message_count(con: Connection) -> int:
 
 async def load_handled(con: Connection) -> dict[str, int]:
     """How many events each service's inbox has seen."""
-    return {s: int(await con.fetchval(f"select count(*) from {s}.inbox")) for s in CONSUMERS}
+    return {s: int(await con.fetchval(f"select count(distinct ref) from {s}.inbox")) for s in CONSUMERS}
 
 
 async def load_open_work(con: Connection) -> dict[str, int]:

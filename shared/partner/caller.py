@@ -123,10 +123,10 @@ class Caller:
             self._troubled |= {partner for partner, _, doors in waiting if doors.failures}
             over = await store.lease_over(con, [p for p, _, doors in waiting if doors.open_until is not None], uuid4())
             for call in over:
-                self._start(call, self._store_exhausted(call, "its window is over; the partner was away"))
+                self._start(call, self._store_exhausted(call, "its window is over; the partner was away", call.uncertain))
             for call in (unknown := await self._lease_unknown(con)):
                 error = f"no release that knows {call.operation!r} has made it within its window"
-                self._start(call, self._store_exhausted(call, error))
+                self._start(call, self._store_exhausted(call, error, call.uncertain))
             started = 0
             async for calls in self._lease(con, waiting):
                 for call in calls:
@@ -211,7 +211,7 @@ class Caller:
         except Exception as error:
             if diagnose(error) not in (Trouble.CULPRIT, None):  # None: it cannot even be written as JSON
                 raise
-            await self._store_exhausted(call, f"it was answered, but the answer cannot be stored: {error}")
+            await self._store_exhausted(call, f"it was answered, but the answer cannot be stored: {error}", True)
 
     async def _try(self, session: aiohttp.ClientSession, operation: Operation, call: store.Leased) -> Model:
         attempt = Attempt(session, str(call.id), call.attempt, call.created_at)
@@ -241,7 +241,7 @@ class Caller:
             await self._note_success(call.partner)  # it answers: what is wrong is the call
         hopeless = outcome in ("rejected", "failed") or (outcome == "uncertain" and policy.uncertain == "stop")
         if hopeless or now >= call.exhaust_at:
-            await self._store_exhausted(call, f"{outcome}: {error}")
+            await self._store_exhausted(call, f"{outcome}: {error}", uncertain)
             return
         wait = max(jittered(call.attempt, 0.25, LONGEST_WAIT), min(retry_after or 0.0, LONGEST_PAUSE))
         async with connection(self._pool) as con:
@@ -261,12 +261,12 @@ class Caller:
         async with connection(self._pool) as con:
             await gate.note_failure(con, partner)
 
-    async def _store_exhausted(self, call: store.Leased, error: str) -> None:
+    async def _store_exhausted(self, call: store.Leased, error: str, uncertain: bool) -> None:
         batch, now = uuid4(), datetime.now(UTC)
         occurrence = uuid5(call.id, f"exhausted/{call.generation}")
         messages = exhausted(self._service, self._version, batch, call, storable_error(error), occurrence, now)
         async with connection(self._pool) as con, con.transaction():
-            if not await store.save_exhausted(con, call, storable_error(error), occurrence):
+            if not await store.save_exhausted(con, call, storable_error(error), occurrence, uncertain):
                 return
             await save_outgoing(con, batch, messages)
         log.error("call.exhausted", partner=call.partner, operation=call.operation, call=str(call.id))

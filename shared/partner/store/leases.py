@@ -91,9 +91,11 @@ async def lease_over(con: Connection, partners: Sequence[str], token: UUID) -> l
 
 
 async def lease_unknown_over(con: Connection, known: Sequence[str], token: UUID) -> list[Leased]:
-    """Leases calls that this release cannot make, and that no other has made within their window, to give them up."""
+    """Leases calls that this release cannot make, and that no other has made within their window, to give them up.
+    One whose lease ran out may have been made all the same."""
     rows = await con.fetch(
-        "update partner_call c set status = 'leased', lease_until = now() + interval '1 minute', lease_token = $2 "
+        "update partner_call c set status = 'leased', lease_until = now() + interval '1 minute', lease_token = $2, "
+        "uncertain = c.uncertain or c.status = 'leased' "
         "from (select id from partner_call where status in ('pending', 'leased') and operation <> all($1::text[]) "
         " and exhaust_at < now() and (status = 'pending' or lease_until < now()) "
         " order by partner, seq limit 100 for update skip locked) d "

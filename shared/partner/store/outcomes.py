@@ -63,13 +63,15 @@ async def save_retry(con: Connection, call: Leased, due: datetime, error: str, u
     return str(done) == "UPDATE 1"
 
 
-async def save_exhausted(con: Connection, call: Leased, error: str, occurrence: UUID) -> bool:
+async def save_exhausted(con: Connection, call: Leased, error: str, occurrence: UUID, uncertain: bool) -> bool:
+    """Gives the call up. `uncertain` says that it may have had its effect: whoever makes it again must know."""
     done = await con.execute(
-        "update partner_call set status = 'exhausted', error = $3, finished_at = now(), occurrence = $4 "
-        "where id = $1 and lease_token = $2 and status = 'leased'",
+        "update partner_call set status = 'exhausted', error = $3, finished_at = now(), occurrence = $4, "
+        "uncertain = $5 where id = $1 and lease_token = $2 and status = 'leased'",
         call.id,
         call.lease_token,
         error,
         occurrence,
+        uncertain,
     )
     return str(done) == "UPDATE 1"

@@ -42,9 +42,11 @@ async def save_done(
     con: Connection, refs: Sequence[UUID], batch: UUID, messages: Sequence[Outgoing], sent: Sequence[UUID]
 ) -> None:
     """Remembers events, saves the batch's messages as one row exactly as they will be sent, and deletes the rows of
-    batches that are sent. Raises UniqueViolationError where another worker was faster with one of the events."""
+    batches that are sent. Raises UniqueViolationError where another worker was faster with one of the events: also
+    one that began yesterday and has not ended, which is why the first events of a day are remembered under both."""
     await con.execute(
-        "with seen as (insert into inbox (ref) select r from unnest($1::uuid[]) r), "
+        "with seen as (insert into inbox (ref, received_on) select r, d from unnest($1::uuid[]) r, unnest(case "
+        " when localtime < time '00:05' then array[current_date - 1, current_date] else array[current_date] end) d), "
         "gone as (delete from outgoing where batch = any($2::uuid[])) "
         "insert into outgoing (batch, exchanges, routing_keys, content_types, message_ids, bodies) "
         "select $3, $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[] where cardinality($4::text[]) > 0",

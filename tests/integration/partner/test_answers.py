@@ -103,3 +103,19 @@ async def test_lease_leaves_calls_behind_a_gate_that_closed_meanwhile(bench: Ben
         assert await store.lease_calls(con, wanted, ["Ask"], uuid4()) == []
         probe = await store.lease_calls(con, wanted, ["Ask"], uuid4(), gate_locked=True)
         assert {call.id for call in probe} == {call.id for call in calls}
+
+
+async def test_call_that_a_release_which_is_gone_had_under_way_is_given_up_as_uncertain(
+    bench: Bench, pool: asyncpg.Pool
+) -> None:
+    """It may have had its effect: a replay by a release that knows it asks first."""
+    begun, _ = await leased(pool, 2)
+    await pool.execute(
+        "update partner_call set exhaust_at = now() - interval '1 s', lease_until = now() - interval '1 s', "
+        "status = case when id = $1 then 'leased' else 'pending' end",
+        begun.id,
+    )
+    async with connection(pool) as con:
+        given_up = await store.lease_unknown_over(con, ["Another"], uuid4())
+    assert {call.uncertain for call in given_up if call.id == begun.id} == {True}
+    assert {call.uncertain for call in given_up if call.id != begun.id} == {False}

@@ -140,6 +140,7 @@ class Intake:
         self.waiting_bytes -= len(delivery.body)
         self._harmless = 0 if is_suspect(delivery) else self._harmless + 1
         self._watermark.taken(delivery.tag, len(items))
+        self.appetite.opened(len(items))
 
     async def next_batch(self) -> Batch:
         """The batch as it is by now; waits for its first event."""

@@ -29,3 +29,13 @@ def test_message_larger_than_all_memory_still_comes_one_at_a_time() -> None:
     appetite = Appetite(512, 32 * MB)
     appetite.saw(100 * MB)
     assert appetite.prefetch == 1
+
+
+def test_large_packs_leave_the_rest_to_other_replicas_and_are_soon_forgotten() -> None:
+    appetite = Appetite(512, 32 * MB)
+    for _ in range(50):
+        appetite.opened(256)
+    assert appetite.prefetch == 16
+    for _ in range(100):
+        appetite.opened(1)
+    assert appetite.prefetch > 256

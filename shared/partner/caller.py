@@ -123,7 +123,8 @@ class Caller:
             self._troubled |= {partner for partner, _, doors in waiting if doors.failures}
             over = await store.lease_over(con, [p for p, _, doors in waiting if doors.open_until is not None], uuid4())
             for call in over:
-                self._start(call, self._store_exhausted(call, "its window is over; the partner was away", call.uncertain))
+                error = "its window is over; the partner was away"
+                self._start(call, self._store_exhausted(call, error, call.uncertain))
             for call in (unknown := await self._lease_unknown(con)):
                 error = f"no release that knows {call.operation!r} has made it within its window"
                 self._start(call, self._store_exhausted(call, error, call.uncertain))

@@ -6,6 +6,7 @@ from typing import Any
 
 from asyncpg import Connection, Record
 
+from schemas import catalogue
 from schemas.model import Model
 from services.control_room.campaign import pace
 from services.control_room.campaign.decide.inspection import INSPECTED_AT_ONCE
@@ -21,6 +22,7 @@ from services.control_room.campaign.state import (
     SkippedRow,
     StepRow,
 )
+from shared.worker.store import locked
 
 
 async def load_next(con: Connection, keys: Sequence[str], messages: Sequence[Any]) -> list[list[Letter]]:
@@ -212,18 +214,33 @@ def campaign_rows(rows: Sequence[Model]) -> tuple[list[Model], list[Model]]:
     return mine, [row for row in rows if type(row) not in _SAVE]
 
 
+_OVER = (
+    "select c.key from replay_campaign c where c.status not in ('running', 'paused', 'failing') "
+    "and c.updated_at < now() - $1 * interval '1 day' and not exists ("
+    "select from replay_letter l join dead_letter d on d.key = l.occurrence where l.campaign = c.key "
+    "and d.status in ('open', 'failed', 'held') and d.next_occurrence is null) "
+)
+
+
 async def purge_campaigns(con: Connection, keep_days: int, limit: int = 5000) -> int:
     """Deletes of campaigns that nothing happened in for `keep_days` and that are over (or were only planned) the sets,
     findings and edits, at most so many rows of each at once, then the campaigns; how many rows went. One with a letter
-    that is still open stays whole, and its turns stay for ever."""
-    over = await con.fetch(
-        "select c.key from replay_campaign c where c.status not in ('running', 'paused', 'failing') "
-        "and c.updated_at < now() - $1 * interval '1 day' and not exists ("
-        "select from replay_letter l join dead_letter d on d.key = l.occurrence where l.campaign = c.key "
-        "and d.status in ('open', 'failed', 'held') and d.next_occurrence is null) order by c.updated_at limit 100",
-        keep_days,
+    that is still open stays whole, and its turns stay for ever.
+
+    Under the locks of the worker, which may be starting one; what is begun to be deleted can be started no more."""
+    found = await con.fetch(f"{_OVER} order by c.updated_at limit 100", keep_days)
+    locks = [f"replay_campaign:{row['key']}" for row in found]
+    async with locked(con, catalogue.CONTROL_ROOM, locks):
+        over = await con.fetch(f"{_OVER} and c.key = any($2::text[])", keep_days, [row["key"] for row in found])
+        return await _purge(con, [row["key"] for row in over], limit)
+
+
+async def _purge(con: Connection, keys: Sequence[str], limit: int) -> int:
+    await con.execute(
+        'update replay_campaign set version = version + 1, body = body || \'{"status": "stopped"}\' '
+        "where key = any($1::text[]) and status not in ('stopped', 'done')",
+        keys,
     )
-    keys = [row["key"] for row in over]
     gone = 0
     for table in ("replay_finding", "replay_edit", "replay_letter"):
         done = await con.execute(

@@ -1,5 +1,6 @@
 """The control room's SQL on a real PostgreSQL, under the service's own role."""
 
+import asyncio
 import base64
 import json
 from datetime import timedelta
@@ -17,6 +18,9 @@ from services.control_room.campaign.state import Campaign, EditRow, FindingsRow,
 from services.control_room.entry import OrderSeen
 from services.control_room.facts import facts_of
 from services.control_room.state import ActionRow, DeadLetter, LetterRow, Status
+from shared.worker.store import locked
+from tests.integration.control_room.conftest import Room
+from tests.integration.worker.bench import until
 from tests.unit.control_room.builders import AT, delivery, event, letter
 
 
@@ -188,6 +192,38 @@ async def test_campaign_whose_letters_are_settled_is_purged_and_its_turns_stay(c
     assert await count(con, "replay_finding") == {"not settled": 4, "paused": 3}
     assert await count(con, "replay_edit") == {"not settled": 1, "paused": 1}
     assert set(await count(con, "replay_campaign_step")) == {"done", "planned", *left}
+
+
+async def test_campaign_that_is_started_while_old_ones_are_purged_keeps_its_whole_set(
+    con: asyncpg.Connection, room: Room
+) -> None:
+    over = [await save_letter(con, status=Status.RESOLVED) for _ in range(3)]
+    await save_campaign(con, "planned", "planned", *over)
+    worker = await asyncpg.connect(room.url)
+    async with locked(worker, "control_room", ["replay_campaign:planned"]):
+        purging = asyncio.create_task(campaigns.purge_campaigns(con, 99))
+        await until(lambda: purging.done() or waits_for_lock(worker))
+        await set_status(worker, "running")
+    await worker.close()
+    assert await purging == 0
+    assert await count(con, "replay_letter") == {"planned": 3}
+
+
+async def test_campaign_of_which_a_part_is_purged_cannot_be_started(con: asyncpg.Connection) -> None:
+    over = [await save_letter(con, status=Status.RESOLVED) for _ in range(3)]
+    await save_campaign(con, "planned", "planned", *over)
+    await campaigns.purge_campaigns(con, 99, limit=1)
+    [row] = await con.fetch("select status, body ->> 'status' as said from replay_campaign")
+    assert tuple(row) == ("stopped", "stopped")
+
+
+async def set_status(con: asyncpg.Connection, status: str) -> None:
+    await con.execute("update replay_campaign set body = body || jsonb_build_object('status', $1::text)", status)
+
+
+async def waits_for_lock(con: asyncpg.Connection) -> bool:
+    waiting = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    return bool(await con.fetch(waiting))
 
 
 async def test_failed_letter_that_became_another_one_keeps_no_campaign(con: asyncpg.Connection) -> None:

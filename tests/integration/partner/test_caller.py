@@ -107,16 +107,16 @@ async def test_uncertain_call_that_must_stop_is_exhausted_at_once(bench: Bench, 
 
 
 async def test_retry_after_holds_every_call_to_the_partner_and_none_to_others(bench: Bench, partner: Partner) -> None:
-    partner.acts["first"].append(status(429, Retry_After="2"))
+    partner.acts["first"].append(status(429, Retry_After="5"))
     async with bench.working(calling(partner)):
         await bench.publish(ask("first"))
         await until(lambda: failed(bench, 1))
         await bench.publish(ask("second"), ask("elsewhere", partner="other"))
         await until(lambda: told(bench, "first=ok", "second=ok", "elsewhere=ok"))
     refused = partner.about("first")[0].at
-    assert partner.about("elsewhere")[0].at - refused < 1.9
+    assert partner.about("elsewhere")[0].at - refused < 4.9
     for seen in (partner.about("first")[1], partner.about("second")[0]):
-        assert 1.9 <= seen.at - refused < 6
+        assert 4.9 <= seen.at - refused < 30
 
 
 @pytest.mark.parametrize("said", ["99999999999999999999", "Wed, 21 Oct 99999 07:28:00 GMT", "soon"])

@@ -66,11 +66,11 @@ async def test_reminder_of_the_same_name_replaces_the_one_before(bench: Bench) -
 
 async def test_forgotten_reminder_does_not_come(bench: Bench) -> None:
     async with bench.working(SERVICE):
-        await told(bench, "set/ring/1500/never")
+        await told(bench, "set/ring/6000/never")
         await until(lambda: is_set(bench))
         await told(bench, "forget/ring")
         await until(lambda: is_set(bench, 0))
-        await told(bench, "set/last/2500/after it would have come")
+        await told(bench, "set/last/6000/after it would have come")
         await until(lambda: len(bench.facts) == 1)
     assert await bench.tally() == ("last: after it would have come",)
 

@@ -61,7 +61,7 @@ async def test_bytes_that_are_no_text_cost_nobody_the_connection(bench: Bench, w
         await bench.publish(event(payment(payment="before")))
         await publish_raw(bench, key, properties, mark, written)
         await bench.publish(event(payment(payment="after")))
-        await until(lambda: len(bench.facts) + len(bench.dead) == 3, 10)
+        await until(lambda: len(bench.facts) + len(bench.dead) == 3)
         await until(lambda: bench.queue_depth_is(0))
     assert [letter["data"]["reason"] for letter in bench.dead] == ([reason] if reason else [])
     assert {"before", "after"} <= set(await bench.tally())

@@ -28,7 +28,7 @@ async def test_replay_that_ends_refused_releases_those_behind(bench: Bench) -> N
         switch.broken = "refused"
         await bench.command(order)
         await until(lambda: said_of(bench, order, "dead_letter.failed.v1"))
-        await until(lambda: tally_is(bench, ("P1",)), 5, "what was held goes on")
+        await until(lambda: tally_is(bench, ("P1",)), why="what was held goes on")
     assert [(r["id"], r["status"]) for r in await bench.kept()] == [("e1", "dead")]
 
 
@@ -38,7 +38,7 @@ async def test_replay_that_must_wait_releases_those_behind(bench: Bench) -> None
         order = await dead_with_one_behind(bench)
         switch.broken = "not yet"
         await bench.command(order)
-        await until(lambda: tally_is(bench, ("P1",)), 5, "what was held goes on")
+        await until(lambda: tally_is(bench, ("P1",)), why="what was held goes on")
     assert [(r["id"], r["status"]) for r in await bench.kept()] == [("e1", "waiting")]
 
 
@@ -142,7 +142,7 @@ async def test_replay_that_the_database_refuses_is_answered_as_failed(bench: Ben
         await until(lambda: len(bench.dead) == 1)
         order = replay_of(bench.dead[0])
         await bench.command(order)
-        await until(lambda: said_of(bench, order, "dead_letter.failed.v1"), 5)
+        await until(lambda: said_of(bench, order, "dead_letter.failed.v1"))
         await until(lambda: bench.queue_depth_is(0))
     assert [(r["id"], r["status"], r["key"]) for r in await bench.kept()] == [("e1", "dead", "tally:ORD-1")]
 
@@ -159,7 +159,7 @@ async def test_event_replayed_after_the_retention_and_delivered_again_is_handled
         await bench.command(order)
         await until(lambda: said_of(bench, order, "dead_letter.resolved.v1"))
         await bench.publish(bad, event(payment(payment="P1"), "e2"))
-        await until(lambda: tally_is(bench, ("bad", "P1")), 5, "the second delivery changes nothing")
+        await until(lambda: tally_is(bench, ("bad", "P1")), why="the second delivery changes nothing")
 
 
 async def waits(bench: Bench, id: str) -> bool:

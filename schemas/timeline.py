@@ -35,24 +35,29 @@ class Timeline(Model, Generic[V]):
         """When the version that starts at an instant was said."""
         return dict(zip((v.valid_from for v in self.versions), self.sent_at, strict=False))
 
-    def with_version(self, version: V, sent: datetime) -> Self:
-        """With this version in the place of the one that starts at the same instant; without those long past."""
+    def with_version(self, version: V, sent: datetime, past: datetime | None = None) -> Self:
+        """With this version in the place of the one that starts at the same instant; without those that were over
+        before `past`, by default long before it was sent."""
+        past = past or sent - KEPT
         said = self.said() | {version.valid_from: sent}
         others = [v for v in self.versions if v.valid_from != version.valid_from]
         every = sorted([*others, version], key=lambda v: v.valid_from)
-        past = [v for v in every if v.valid_from <= sent - KEPT][:-1]
-        kept = tuple(every[len(past) :])
+        over = [v for v in every if v.valid_from <= past][:-1]
+        kept = tuple(every[len(over) :])
         return self.model_copy(
             update={"versions": kept, "sent_at": tuple(said.get(v.valid_from, v.valid_from) for v in kept)}
         )
 
 
-def keep(timeline: Timeline[V] | None, version: V, ctx: Context[Any]) -> Decision[Timeline[V]]:
-    """The decision on `*.changed`: remember the version; of two for the same instant the later sent holds."""
-    known = timeline or Timeline()
+def keep(known: Timeline[V] | None, version: V, ctx: Context[Any], kept_for: timedelta = KEPT) -> Decision[Timeline[V]]:
+    """The decision on `*.changed`: remember the version; of two for the same instant the later sent holds.
+    `kept_for`: so long what is past is still of use."""
+    sent = ctx.cause.time
+    if known is None:
+        return Decision(Timeline.of_valid(versions=(version,), sent_at=(sent,)))
     if version in known.versions:
         return Decision(known)
     said = known.said().get(version.valid_from)
-    if said is not None and ctx.cause.time < said:
+    if said is not None and sent < said:
         return Decision(known)
-    return Decision(known.with_version(version, ctx.cause.time))
+    return Decision(known.with_version(version, sent, min(sent, ctx.now) - kept_for))

@@ -17,6 +17,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
+from functools import cache
 from time import perf_counter
 from typing import Any
 
@@ -246,10 +247,11 @@ class Session:
         metrics.BATCH_SECONDS.labels("database").observe(seconds)
         outcomes: dict[str, int] = {"duplicate": batch.duplicates} if batch.duplicates else {}
         now = datetime.now(UTC)
+        age_of = cache(metrics.EVENT_AGE_SECONDS.labels)
         for result in batch.results:
             outcomes[result.status] = outcomes.get(result.status, 0) + 1
             if result.status == "handled" and result.item.time is not None:
-                metrics.EVENT_AGE_SECONDS.labels(result.item.type).observe((now - result.item.time).total_seconds())
+                age_of(result.item.type).observe((now - result.item.time).total_seconds())
         log.info("batch.handled", events=len(batch.items), database_ms=round(seconds * 1000, 1), **outcomes)
 
     async def _send(self) -> None:

@@ -1,7 +1,8 @@
 """Runs batches in the database, whatever it answers: waits while it is away, finds the event it will not take."""
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from os import getpid
 from socket import gethostname
 from typing import TypeVar
@@ -149,8 +150,7 @@ class Transactor:
         self._forget(sent)
         self._health.ready("database")
         self._health.ready("setup")
-        for result in batch.results:
-            self._count(result)
+        self._count(batch.results)
 
     async def _wait(self, error: BaseException, backoff: Backoff) -> None:
         state = sqlstate(error)
@@ -180,27 +180,32 @@ class Transactor:
             raise GaveUp(f"{sqlstate(error)}: {error}") from error
         await backoff.wait()
 
-    def _count(self, result: Result) -> None:
-        metrics.EVENTS.labels(result.status).inc()
+    def _count(self, results: Sequence[Result]) -> None:
+        for status, events in Counter([result.status for result in results]).items():
+            metrics.EVENTS.labels(status).inc(events)
+        for result in results:
+            if result.status == "handled":
+                self.dead_running = 0
+                self._to_regain = max(0, self._to_regain - 1)
+            else:
+                self._count_trouble(result)
+
+    def _count_trouble(self, result: Result) -> None:
         if result.status == "dead":
             metrics.DEAD_LETTERS.labels(result.reason).inc()
-        if result.status == "handled":
-            self.dead_running = 0
-            self._to_regain = max(0, self._to_regain - 1)
-        elif is_our_own(result):
+        if is_our_own(result):
             self.dead_running += 1
             self._to_regain = self._pause_after if self.wary else 0
-        if result.status != "handled":
-            item = result.item
-            log.warning(
-                f"event.{result.status}",
-                reason=result.reason,
-                type=item.type,
-                id=item.id,
-                key=item.key,
-                attempt=result.attempt,
-                occurrence=str(result.occurrence) if result.occurrence else None,
-            )
+        item = result.item
+        log.warning(
+            f"event.{result.status}",
+            reason=result.reason,
+            type=item.type,
+            id=item.id,
+            key=item.key,
+            attempt=result.attempt,
+            occurrence=str(result.occurrence) if result.occurrence else None,
+        )
 
     def _forget(self, sent: list[UUID]) -> None:
         self.sent = [batch for batch in self.sent if batch not in sent]

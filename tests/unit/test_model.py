@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from deploy.local import world
 from schemas.decision import Request
 from schemas.model import Model
+from schemas.supplier import Terms
 from schemas.timeline import Timeline
 from schemas.values import Address
 
@@ -57,3 +58,13 @@ def test_other_values_or_other_types_are_not_equal() -> None:
 def test_generic_models_are_equal_by_values_as_with_pydantic() -> None:
     assert Timeline() == Timeline[Any]()
     assert Request() == Request()
+
+
+def test_model_of_valid_values_is_as_the_validated_one_and_lacks_no_field() -> None:
+    values: dict[str, Any] = {"kind": "prepaid", "days": 0}
+    made = Terms.of_valid(**values)
+    assert made == Terms(**values)
+    assert (made.model_fields_set, made.model_dump_json()) == ({"kind", "days"}, Terms(**values).model_dump_json())
+    assert made.model_copy(update={"days": 7}) == Terms(kind="prepaid", days=7)
+    with pytest.raises(TypeError, match="days"):
+        Terms.of_valid(kind="prepaid")

@@ -43,3 +43,13 @@ def test_versions_long_past_are_forgotten_but_for_the_last_of_them() -> None:
     timeline = told(timeline, new, NOW)
     assert timeline.versions == (old[-1], new)
     assert len(timeline.sent_at) == 2
+
+
+def test_what_was_over_is_forgotten_by_our_clock_where_a_sender_is_far_ahead() -> None:
+    now_in_force, to_come = store_changed(valid_from=NOW - HOUR), store_changed(valid_from=NOW + HOUR)
+    timeline = told(told(None, store_changed(valid_from=NOW - 9 * HOUR), NOW), now_in_force, NOW)
+    cause = Cause("e1", "/upstream/erp", to_come.TYPE, to_come.subject, NOW + 1000 * HOUR, UUID(int=1), "e1", None)
+    kept = keep(timeline, to_come, Context(NOW, cause, None, Numbers({})), HOUR).state
+    assert kept is not None
+    assert kept.versions == (now_in_force, to_come)
+    assert kept.at(NOW) == now_in_force

@@ -5,6 +5,7 @@ waits for one that holds only later, is found by its own reminder (see `reminder
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from schemas.decision import Context, Decision
 from schemas.purchase_order import SourcingRetryDue
@@ -13,13 +14,16 @@ from schemas.timeline import Timeline, keep
 from services.po_dispatch.state import WaitingOrder
 
 Waiting = Sequence[WaitingOrder]
+_PAST_OFFERS_KEPT = timedelta(days=1)
+"""Stock and price of an offer may change every hour, and only the newest ones are bought by; a day is far more than
+clocks differ."""
 
 
 def on_offer_changed(
     offer: Timeline[OfferChanged] | None, event: OfferChanged, ctx: Context[Waiting]
 ) -> Decision[Timeline[OfferChanged]]:
-    kept = keep(offer, event, ctx)
-    if kept.state == offer or not event.active:
+    kept = keep(offer, event, ctx, _PAST_OFFERS_KEPT)
+    if not ctx.reference or not event.active or kept.state == offer:
         return kept
     return Decision(kept.state, events=[_retry(order, event) for order in _helped(ctx.reference, event.stock)])
 

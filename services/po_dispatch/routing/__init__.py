@@ -8,15 +8,15 @@ that would just fit. What is open of a line is never split between suppliers her
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 
 from schemas.purchase_order import Candidate
 from schemas.store import Criterion
 from schemas.supplier import OfferChanged, SupplierChanged
 from services.po_dispatch.routing.choice import EXACT_SETS, choose
-from services.po_dispatch.routing.criteria import DEFAULT, preference
-from services.po_dispatch.routing.explanation import SHOWN_CANDIDATES, explained
-from services.po_dispatch.routing.sources import Barred, LookedAt, Option, Source, objection, serves
+from services.po_dispatch.routing.criteria import DEFAULT
+from services.po_dispatch.routing.explanation import SHOWN_CANDIDATES, Comparison
+from services.po_dispatch.routing.options import options_of
+from services.po_dispatch.routing.sources import OFFER, SUPPLIER, SUPPLIER_ID, Barred, Source
 from services.po_dispatch.state import OrderLine
 
 __all__ = ["DEFAULT", "EXACT_SETS", "SHOWN_CANDIDATES", "Routing", "Source", "route"]
@@ -47,42 +47,18 @@ def route(
     `uf` is where the goods go. `barred`: by order line and supplier, who refused it. `only`: suppliers that may be
     chosen at all, where the rest of the order is with them and there is one label.
     """
-    options = _by_sku(lines, sources, criteria)
-    looked_at = {line.line: [(o, objection(o, line, uf, barred)) for o in options[line.sku]] for line in lines}
-    able = {line: [o for o, why in found if why is None] for line, found in looked_at.items()}
-    if only is not None:
-        able = {line: [o for o in found if o[1].supplier_id in only] for line, found in able.items()}
+    options = options_of({line.sku for line in lines}, sources, uf, criteria)
+    able = {line.line: options[line.sku].able(line, barred, only) for line in lines}
     chosen = choose(lines, able, criteria, one_shipment=one_shipment)
-    unconnected = tuple(n.line for n in lines if not any(serves(option, uf) for option in options[n.sku]))
+    unconnected = tuple(line.line for line in lines if not options[line.sku].serving)
     if unconnected or len(chosen) < len(lines):
         missing = tuple(line.line for line in lines if line.line not in chosen and line.line not in unconnected)
         return Routing({}, (), unconnected, missing)
-    sources_of = {line: Source(offer, supplier) for line, (_, offer, supplier) in chosen.items()}
-    return Routing(sources_of, _candidates(looked_at, chosen, criteria))
-
-
-def _by_sku(
-    lines: Sequence[OrderLine],
-    sources: Sequence[tuple[OfferChanged, SupplierChanged | None]],
-    criteria: Sequence[Criterion],
-) -> Mapping[str, list[Option]]:
-    """Each SKU's options, the preferred ones first."""
-    prefer = preference(criteria)
-    options: dict[str, list[Option]] = {line.sku: [] for line in lines}
-    for offer, supplier in sources:
-        if (found := options.get(offer.sku)) is not None:
-            found.append((prefer(offer, supplier), offer, supplier))
-    for found in options.values():
-        found.sort(key=itemgetter(0))
-    return options
-
-
-def _candidates(
-    looked_at: Mapping[int, Sequence[LookedAt]], chosen: Mapping[int, Option], criteria: Sequence[Criterion]
-) -> tuple[Candidate, ...]:
-    shipments = len({offer.supplier_id for _, offer, _ in chosen.values()})
-    return tuple(
-        candidate
-        for line, found in looked_at.items()
-        for candidate in explained(line, found, chosen[line], shipments, criteria)
+    shipments = len({option[SUPPLIER_ID] for option in chosen.values()})
+    candidates: list[Candidate] = []
+    for line in lines:
+        compared = Comparison(line, uf, barred, criteria, chosen[line.line], shipments)
+        candidates += compared.explained(options[line.sku].every)
+    return Routing(
+        {line: Source(option[OFFER], option[SUPPLIER]) for line, option in chosen.items()}, tuple(candidates)
     )

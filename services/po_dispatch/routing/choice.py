@@ -6,21 +6,22 @@ which may cost a shipment more than needed. Where something else decides first, 
 so few, smallest first, and beside them each line from its best offer.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from functools import reduce
-from itertools import combinations, groupby
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, reduce
+from itertools import chain, combinations
 from math import comb
-from operator import itemgetter, or_
+from operator import or_
 
 from schemas.store import Criterion
-from services.po_dispatch.routing.criteria import rank
-from services.po_dispatch.routing.sources import Option
+from services.po_dispatch.routing.criteria import measures
+from services.po_dispatch.routing.sources import OFFER, SUPPLIER, SUPPLIER_ID, Option
 from services.po_dispatch.state import OrderLine
 
 EXACT_SETS = 2000
 
 Able = Mapping[int, Sequence[Option]]
-"""Who can deliver each order line by itself, the preferred ones first."""
+"""Who can deliver each order line by itself."""
 Chosen = dict[int, Option]
 Group = Sequence[str]
 
@@ -40,39 +41,43 @@ def choose(
 class _Search:
     def __init__(self, lines: Sequence[OrderLine], able: Able, criteria: Sequence[Criterion]) -> None:
         self.lines = lines
-        self._rank_by = rank(criteria)
+        self._criteria = criteria
         self._priority_leads = next((c for c in criteria if c != "shipments"), None) == "priority"
         """Within sets of one size the suppliers' priorities decide before anything that depends on the line."""
         self._by_demand = sorted(lines, key=lambda line: (-line.quantity, line.line))
-        self._all = (1 << len(lines)) - 1
-        self._masks: dict[str, int] = {}
-        """Which lines each supplier can deliver, a bit for each."""
-        self._offered: dict[int, dict[str, Option]] = {}
-        """By line and supplier, its preferred one."""
-        self._others: dict[tuple[int, str], list[Option]] = {}
-        """Where a supplier has more than one for a line, which is rare."""
         self._share = len({line.sku for line in lines}) < len(lines)
         """Whether lines may share an offer's stock; where they do not, who can deliver each can deliver all."""
-        self._priorities: dict[str, int] = {}
-        for place, line in enumerate(lines):
-            self._take_in(1 << place, line.line, able[line.line])
-        self.suppliers = sorted(self._masks)
+        self._others: dict[tuple[int, str], list[Option]] = defaultdict(list)
+        """Where a supplier has more than one for a line, which is rare."""
+        self._offered = {line.line: self._by_supplier(line.line, able[line.line]) for line in lines}
+        """By line and supplier, its preferred one."""
+        self.suppliers = sorted(set().union(*self._offered.values()))
 
-    def _take_in(self, bit: int, line: int, able: Sequence[Option]) -> None:
-        offered = self._offered[line] = {}
-        masks, priorities = self._masks, self._priorities
-        for option in able:
-            _, offer, supplier = option
-            id = offer.supplier_id
-            if id in offered:
-                self._others.setdefault((line, id), []).append(option)
-                continue
-            offered[id] = option
-            if id in masks:
-                masks[id] |= bit
-            else:
-                masks[id] = bit
-                priorities[id] = supplier.priority if supplier is not None else 0
+    def _by_supplier(self, line: int, able: Sequence[Option]) -> dict[str, Option]:
+        offered = {option[SUPPLIER_ID]: option for option in able}
+        if len(offered) < len(able):
+            preferred_last = sorted(able, reverse=True)
+            offered = {option[SUPPLIER_ID]: option for option in preferred_last}
+            for option in reversed(preferred_last):
+                if offered[option[SUPPLIER_ID]] is not option:
+                    self._others[line, option[SUPPLIER_ID]].append(option)
+        return offered
+
+    @cached_property
+    def _masks(self) -> dict[str, int]:
+        """Which lines each supplier can deliver, a bit for each."""
+        masks = dict.fromkeys(self.suppliers, 0)
+        for place, line in enumerate(self.lines):
+            for supplier in self._offered[line.line]:
+                masks[supplier] |= 1 << place
+        return masks
+
+    @cached_property
+    def _priorities(self) -> dict[str, int]:
+        one_of_each: dict[str, Option] = {}
+        for offered in self._offered.values():
+            one_of_each |= offered
+        return {id: option[SUPPLIER].priority for id, option in one_of_each.items()}
 
     @property
     def _largest(self) -> int:
@@ -101,32 +106,44 @@ class _Search:
             if best := self.best_of(self.sets(size)):
                 found.append(best)
         complete = [chosen for chosen in found if len(chosen) == len(self.lines)]
-        return min(complete, key=self._rank) if complete else found[0]
+        return self._best(complete) if complete else found[0]
 
     def sets(self, size: int) -> Iterator[Group]:
         """Those of so many suppliers that have an offer for every line; whether the stock lasts is not looked at."""
-        masks = self._masks
         if size == 1:
-            yield from ((supplier,) for supplier in self.suppliers if masks[supplier] == self._all)
+            in_all = set(self.suppliers).intersection(*self._offered.values())
+            yield from ((supplier,) for supplier in sorted(in_all))
             return
+        every, masks = (1 << len(self.lines)) - 1, self._masks
         for group in combinations(self.suppliers, size):
-            if reduce(or_, (masks[supplier] for supplier in group)) == self._all:
+            if reduce(or_, [masks[supplier] for supplier in group]) == every:
                 yield group
 
-    def best_of(self, groups: Iterator[Group]) -> Chosen:
+    def best_of(self, groups: Iterable[Group]) -> Chosen:
         """What a whole set has in common (its priorities) is compared first, so that only the best are worked out."""
-        merit = self._merit if self._priority_leads else _no_merit
-        for _, equals in groupby(sorted(groups, key=merit), key=merit):
-            assigned = (self.assign(group) for group in equals)
+        by_merit: dict[int, list[Group]] = defaultdict(list)
+        for group in groups:
+            by_merit[self._merit(group)].append(group)
+        for merit in sorted(by_merit):
+            assigned = [self.assign(group) for group in by_merit[merit]]
             if complete := [chosen for chosen in assigned if len(chosen) == len(self.lines)]:
-                return min(complete, key=self._rank)
+                return self._best(complete, alone=len(by_merit[merit][0]) == 1)
         return {}
 
     def _merit(self, group: Group) -> int:
-        return sum(self._priorities[supplier] for supplier in group)
+        return sum([self._priorities[supplier] for supplier in group]) if self._priority_leads else 0
 
-    def _rank(self, chosen: Chosen) -> tuple[object, ...]:
-        return self._rank_by(chosen, self.lines)  # type: ignore[no-any-return]
+    def _best(self, ways: Sequence[Chosen], *, alone: bool = False) -> Chosen:
+        """A criterion is worked out for those only that are equal by all before it. `alone`: each is one supplier's,
+        and the suppliers are equal where their priority leads."""
+        equal = ("shipments", "priority") if alone and self._priority_leads else ()
+        for measure in measures([criterion for criterion in self._criteria if criterion not in equal]):
+            if len(ways) == 1:
+                break
+            measured = [measure(chosen, self.lines) for chosen in ways]
+            least = min(measured)
+            ways = [chosen for chosen, value in zip(ways, measured, strict=True) if value == least]
+        return ways[0]
 
     def assign(self, group: Collection[str]) -> Chosen:
         """Each line from the best offer of the group that still has the stock."""
@@ -139,8 +156,8 @@ class _Search:
             found = [offered[supplier] for supplier in group if supplier in offered]
             if self._others:
                 found += [o for supplier in group for o in self._others.get((line.line, supplier), ())]
-            for option in sorted(found, key=itemgetter(0)) if len(found) > 1 else found:
-                offer = option[1]
+            for option in sorted(found):
+                offer = option[OFFER]
                 used = taken.get(offer.offer_id, 0)
                 if used + line.quantity <= offer.stock:
                     chosen[line.line] = option
@@ -154,28 +171,25 @@ class _Search:
             [supplier] = group
             return {line: offered[supplier] for line, offered in self._offered.items() if supplier in offered}
         return {
-            line: min([offered[supplier] for supplier in group if supplier in offered], key=itemgetter(0))
+            line: min([offered[supplier] for supplier in group if supplier in offered])
             for line, offered in self._offered.items()
             if not offered.keys().isdisjoint(group)
         }
 
     def _greedy(self) -> Chosen:
-        """Add the supplier that serves most of what is left, until all is served or no one helps."""
+        """Add the supplier that serves most of what is left, until all is served or no one helps; of equal ones that
+        with the most preferred offer."""
         group: list[str] = []
         chosen: Chosen = {}
         while len(chosen) < len(self.lines):
             left = [self._offered[line.line] for line in self._by_demand if line.line not in chosen]
-            helpful = {
-                supplier: (-len(found), min(found))
-                for supplier in self.suppliers
-                if supplier not in group and (found := [o[supplier][0] for o in left if supplier in o])
-            }
-            if not helpful:
+            served = Counter(chain.from_iterable(left))
+            for supplier in group:
+                del served[supplier]
+            if not served:
                 break
-            group.append(min(helpful, key=lambda supplier: helpful[supplier]))
+            most = max(served.values())
+            equals = [supplier for supplier, lines in served.items() if lines == most]
+            group.append(min(equals, key=lambda s: min([offered[s] for offered in left if s in offered])))
             chosen = self.assign(group)
         return chosen
-
-
-def _no_merit(group: Group) -> int:
-    return 0

@@ -2,59 +2,56 @@
 (quantity × unit cost: suppliers charge no freight), lead time. Lower is better; ids settle what is left.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 
 from schemas.store import Criterion
-from schemas.supplier import OfferChanged, SupplierChanged
-from services.po_dispatch.routing.sources import Option, Prefer, Preference
+from services.po_dispatch.routing.sources import OFFER, STOCK, SUPPLIER, SUPPLIER_ID, Option
 from services.po_dispatch.state import OrderLine
 
 DEFAULT: tuple[Criterion, ...] = ("shipments", "priority", "cost", "lead_time")
 UNKNOWN_PRIORITY = 10**6
 
-_OF_OFFER: Mapping[Criterion, Callable[[OfferChanged, SupplierChanged | None], Any]] = {
-    "priority": lambda offer, supplier: supplier.priority if supplier else UNKNOWN_PRIORITY,
-    "cost": lambda offer, supplier: offer.cost,
-    "lead_time": lambda offer, supplier: offer.lead_time_days,
-}
+_PLACES: Mapping[Criterion, int] = {"priority": 0, "cost": 1, "lead_time": 2}
+_ID = 3
 
 
-def preference(criteria: Sequence[Criterion]) -> Prefer:
-    """How the offers of one line are ordered. The usual order is spelled out, which takes a third of the time."""
-    if tuple(criteria) == DEFAULT:
-        return _usual
-    measures = [_OF_OFFER[criterion] for criterion in criteria if criterion != "shipments"]
-    return lambda offer, supplier: (*[measure(offer, supplier) for measure in measures], offer.offer_id)
+def arranged(criteria: Sequence[Criterion]) -> Callable[[Option], Option] | None:
+    """From options that begin with priority, cost, lead time and offer's id to what they are to be; None: as they are.
+
+    >>> arranged(["cost", "shipments"])((100, 9, 1, "s:A", "s", 50, "offer", "supplier"))
+    (9, 's:A', 's', 50, 'offer', 'supplier')
+    """
+    places = [_PLACES[criterion] for criterion in of_offers(criteria)]
+    if places == [0, 1, 2]:
+        return None
+    return itemgetter(*places, _ID, SUPPLIER_ID, STOCK, OFFER, SUPPLIER)
 
 
-def _usual(offer: OfferChanged, supplier: SupplierChanged | None) -> Preference:
-    priority = supplier.priority if supplier is not None else UNKNOWN_PRIORITY
-    return priority, offer.cost, offer.lead_time_days, offer.offer_id
-
-
-def measured(option: Option, criterion: Criterion) -> Any:
-    return _OF_OFFER[criterion](option[1], option[2])
+def of_offers(criteria: Sequence[Criterion]) -> list[Criterion]:
+    """The criteria by which the offers of one line differ, in the order of their preference."""
+    return [criterion for criterion in criteria if criterion != "shipments"]
 
 
 Chosen = Mapping[int, Option]
 Measure = Callable[[Chosen, Sequence[OrderLine]], Any]
 
 _OF_ALL: Mapping[Criterion, Measure] = {
-    "shipments": lambda chosen, lines: len({offer.supplier_id for _, offer, _ in chosen.values()}),
+    "shipments": lambda chosen, lines: len({option[SUPPLIER_ID] for option in chosen.values()}),
     "priority": lambda chosen, lines: sum(
-        {offer.supplier_id: supplier.priority for _, offer, supplier in chosen.values() if supplier}.values()
+        {o[SUPPLIER_ID]: o[SUPPLIER].priority for o in chosen.values() if o[SUPPLIER]}.values()
     ),
-    "cost": lambda chosen, lines: sum([line.quantity * chosen[line.line][1].cost for line in lines], Decimal(0)),
-    "lead_time": lambda chosen, lines: max([offer.lead_time_days for _, offer, _ in chosen.values()]),
+    "cost": lambda chosen, lines: sum([line.quantity * chosen[line.line][OFFER].cost for line in lines], Decimal(0)),
+    "lead_time": lambda chosen, lines: max([option[OFFER].lead_time_days for option in chosen.values()]),
 }
 
 
-def rank(criteria: Sequence[Criterion]) -> Measure:
-    """Orders the ways to buy all lines."""
-    measures = [_OF_ALL[criterion] for criterion in criteria]
-    return lambda chosen, lines: (
-        *[measure(chosen, lines) for measure in measures],
-        sorted([offer.offer_id for _, offer, _ in chosen.values()]),
-    )
+def measures(criteria: Collection[Criterion]) -> list[Measure]:
+    """What the ways to buy all lines are compared by, one after the other."""
+    return [*[_OF_ALL[criterion] for criterion in criteria], _ids]
+
+
+def _ids(chosen: Chosen, lines: Sequence[OrderLine]) -> list[str]:
+    return sorted([option[OFFER].offer_id for option in chosen.values()])

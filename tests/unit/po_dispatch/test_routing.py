@@ -95,3 +95,29 @@ def test_many_suppliers_of_which_none_has_all_are_served_greedily() -> None:
     assert len(routing.chosen) == 6
     assert {n: s for n, s in chosen(routing).items() if n <= 4} == dict.fromkeys(range(1, 5), "big")
     assert len(set(chosen(routing).values())) == 3
+
+
+def test_explanation_of_many_is_the_order_of_preference_and_names_each_ones_own_objection() -> None:
+    """Also where few of them are equal by the first criterion."""
+    sources = [source(f"s{n:02d}", "A", 100 + n % 4, cost=Decimal(20 - n), stock=n % 3) for n in range(20)]
+    candidates = route([line(1, "A")], sources, "SP").candidates
+    by_preference = sorted(sources, key=lambda s: (s.supplier.priority if s.supplier else 0, s.offer.cost))
+    winner = next(s for s in by_preference if s.offer.stock)
+    expected = [winner, *[s for s in by_preference if s is not winner]][:SHOWN_CANDIDATES]
+    assert [c.offer_id for c in candidates] == [s.offer.offer_id for s in expected]
+    assert {
+        c.reason for c in candidates if c.offer_id in {s.offer.offer_id for s in expected if not s.offer.stock}
+    } == {"stock 0, needed 1"}
+
+
+def test_cost_before_priority_and_nothing_but_the_shipments_are_orders_too() -> None:
+    sources = [source("x", "A", 1, cost=Decimal(9)), source("y", "A", 2, cost=Decimal(8), lead_time_days=3)]
+    by_cost = route([line(1, "A")], sources, "SP", criteria=("cost", "priority", "shipments"))
+    assert chosen(by_cost) == {1: "y"}
+    assert reasons(by_cost)["x:A"] == "cost 9, the chosen one's is 8"
+    by_nothing = route([line(1, "A")], sources, "SP", criteria=("shipments",))
+    assert chosen(by_nothing) == {1: "x"}
+    assert reasons(by_nothing) == {
+        "x:A": "best of 1 shipment(s): the first of equals",
+        "y:A": "as good as the chosen one",
+    }

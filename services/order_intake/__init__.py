@@ -22,7 +22,8 @@ Invariants
   and not being cancelled. Until then an order may be changed; after it no more.
 * Asked first, done last: `order.cancelled` follows `fulfilment.stopped` and `billing.stopped`, and comes at once only
   where `order.ready` was never said. Each wish to cancel is answered, and one attempt at a time is made. An R that
-  billing could not cancel any more leaves the order being cancelled: a person decides.
+  billing could not cancel any more leaves the order being cancelled until a person has decided: `billing.stopped` says
+  so, and the order is cancelled or goes on.
 * Each payment of a cancelled order is refunded once, whenever it comes.
 * The store's settings hold for an order as they were when it was placed.
 """

@@ -80,6 +80,9 @@ class Stop(Model):
     started_at: Time
     """Of the attempt that it belongs to."""
     invoices_in_force: tuple[AccessKey, ...]
+    decision: Literal["continue", "returned"] | None = None
+    """Of a person, on those that could not be cancelled."""
+    reason: str = ""
     stopped_at: Time
 
 

@@ -150,6 +150,7 @@ CATALOGUE: tuple[Entry, ...] = (
     _fact(channel.DeliveryReported, CHANNEL, DISPATCH),
     _fact(channel.CustomerNotified, CHANNEL, INTAKE),
     _command(purchase_order.SourcingRetryDue, (DISPATCH,), (DISPATCH,)),
+    _command(channel.ChannelOrderGiven, (CHANNEL,), (CHANNEL,)),
     _command(channel.ChannelPollDue, (CHANNEL,), (CHANNEL,)),
     _command(nota_fiscal.NfMatchRequested, (NF,), (NF,)),
     _command(nota_fiscal.NfMatchAnswered, (NF,), (NF,)),

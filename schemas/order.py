@@ -223,7 +223,7 @@ class OrderChanged(Message):
 
 
 class OrderChangeRefused(Message):
-    """The change was not made; the reasons say why."""
+    """The change was not made, or is taken back (`difference_not_paid`); the reasons say why."""
 
     TYPE = "order.change_refused.v1"
     SUBJECT = "order_id"

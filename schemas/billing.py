@@ -55,6 +55,8 @@ class InvoiceIssued(Message):
     access_key: AccessKey
     protocol: Id
     issued_at: Time
+    cancellable_until: Time | None = None
+    """When its window ends; None: not said."""
     total: Amount
     xml: Base64
 
@@ -158,7 +160,10 @@ class InvoiceCancelled(Message):
 
 
 class BillingStopped(Message):
-    """An order that is bought nowhere any more has no R in force, but for those that could not be cancelled."""
+    """An order that is bought nowhere any more has no R in force, but for those that could not be cancelled.
+
+    Those wait for `order.cancellation_decided`.
+    """
 
     TYPE = "billing.stopped.v1"
     SUBJECT = "order_id"
@@ -169,4 +174,7 @@ class BillingStopped(Message):
     invoices_in_force: tuple[AccessKey, ...] = ()
     """Too late to cancel: only an entry NF undoes them, which is a person's to decide."""
     problems: tuple[Problem, ...] = ()
+    decision: Literal["continue", "returned"] | None = None
+    """What a person decided of those that could not be cancelled; then it is said once more, with none in force."""
+    reason: str = ""
     stopped_at: Time

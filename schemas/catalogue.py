@@ -36,6 +36,8 @@ CONTROL_ROOM = "control_room"
 SERVICES = (*CONSUMERS, CONTROL_ROOM)
 GATEWAY = "gateway"
 UPSTREAM = "upstream"
+ENGINEER = "engineer"
+"""A person at the command line of the control room."""
 
 Kind = Literal["inbound", "fact", "command", "dead_letter"]
 
@@ -79,6 +81,7 @@ CATALOGUE: tuple[Entry, ...] = (
     _inbound(payment.PaymentExpired, INTAKE, by=(UPSTREAM, CHANNEL)),
     _inbound(order.OrderChangeRequested, INTAKE, by=(UPSTREAM, CHANNEL)),
     _inbound(order.OrderCancellationRequested, INTAKE, by=(UPSTREAM, CHANNEL)),
+    _inbound(order.OrderCancellationDecided, BILLING, by=(UPSTREAM, ENGINEER)),
     _inbound(store.StoreChanged, *CONSUMERS),
     _inbound(supplier.SupplierChanged, DISPATCH, NF, BILLING),
     _inbound(supplier.OfferChanged, DISPATCH),
@@ -147,6 +150,7 @@ CATALOGUE: tuple[Entry, ...] = (
     _fact(channel.DeliveryReported, CHANNEL, DISPATCH),
     _fact(channel.CustomerNotified, CHANNEL, INTAKE),
     _command(purchase_order.SourcingRetryDue, (DISPATCH,), (DISPATCH,)),
+    _command(channel.ChannelOrderGiven, (CHANNEL,), (CHANNEL,)),
     _command(channel.ChannelPollDue, (CHANNEL,), (CHANNEL,)),
     _command(nota_fiscal.NfMatchRequested, (NF,), (NF,)),
     _command(nota_fiscal.NfMatchAnswered, (NF,), (NF,)),

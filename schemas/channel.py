@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from schemas.model import Dated, Message, Model
+from schemas.order import OrderCancellationRequested, OrderPlaced
+from schemas.payment import PaymentApproved
 from schemas.values import Base64, Cnpj, Email, Id, Span, Text, Time, Url
 
 Fact = Literal["invoice", "shipment", "delivered", "cancelled"]
@@ -78,6 +80,21 @@ class ChannelSyncRequested(Message):
     store_id: Id
     channel_id: Id | None = None
     requested_at: Time
+
+
+class ChannelOrderGiven(Message):
+    """channel_sync to itself: a queue gave this order; told on where it is new, or otherwise than before."""
+
+    TYPE = "channel.order_given.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    channel_id: Id
+    placed: OrderPlaced
+    """As it is there now, whatever it was before."""
+    approved: tuple[PaymentApproved, ...] = ()
+    cancelled: OrderCancellationRequested | None = None
+    given_at: Time
 
 
 class ChannelPollDue(Message):

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from schemas.model import Message, Model
 from schemas.values import (
+    AccessKey,
     Address,
     Amount,
     Cpf,
@@ -222,7 +223,7 @@ class OrderChanged(Message):
 
 
 class OrderChangeRefused(Message):
-    """The change was not made; the reasons say why."""
+    """The change was not made, or is taken back (`difference_not_paid`); the reasons say why."""
 
     TYPE = "order.change_refused.v1"
     SUBJECT = "order_id"
@@ -235,8 +236,8 @@ class OrderChangeRefused(Message):
     refused_at: Time
 
 
-CancellationCause = Literal["requested", "late_payment", "no_supplier", "no_stock", "payment_expired"]
-"""Why an order is cancelled: somebody asked, or a limit of the store was reached."""
+CancellationCause = Literal["requested", "lost", "late_payment", "no_supplier", "no_stock", "payment_expired"]
+"""Why an order is cancelled: somebody asked, the store gives up goods that were lost, or a limit of it was reached."""
 
 
 class OrderCancellationRequested(Message):
@@ -276,6 +277,25 @@ class OrderCancellationRefused(Message):
     channel_id: Id
     reasons: tuple[Problem, ...]
     refused_at: Time
+
+
+class OrderCancellationDecided(Message):
+    """A person's word on a cancellation that found R in force, too late to cancel (`billing.stopped` names it).
+
+    Either way an entry NF of the retailer undoes R. `returned`: the goods come back, never left, or are lost; the order
+    is cancelled and refunded. `continue`: it goes on, and what was cancelled already is bought and billed again.
+    """
+
+    TYPE = "order.cancellation_decided.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    decision: Literal["continue", "returned"]
+    decided_by: Text
+    reason: Text
+    entry_nf_keys: tuple[AccessKey, ...] = ()
+    """The entry NFs, where they are written already."""
+    decided_at: Time
 
 
 class OrderCancelled(Message):

@@ -35,6 +35,10 @@ class Deadlines(Model):
     """A product without a supplier; then the order is cancelled and refunded."""
     stock: Span = timedelta(days=5)
     """A product without stock; then the order is cancelled and refunded."""
+    late_payment: Span | None = None
+    """A payment that may still come after all have expired; then the order is cancelled. None: it waits."""
+    difference: Span = timedelta(hours=24)
+    """What is lacking where the order grew while the customer paid; then the change is taken back."""
 
 
 class StoreChanged(Dated):

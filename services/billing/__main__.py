@@ -85,6 +85,7 @@ SUBSCRIPTIONS: Subscriptions = (
         load=load_references,
         series=series_names,
     ),
+    Subscription(order.OrderCancellationDecided, BILL, decide.on_cancellation_decided),
     Subscription(refund.RefundRequested, BILL, decide.on_refund_requested, load=load_references),
     Answer(OrderRefund, RefundTaken, BILL, decide.on_refund_taken),
     Subscription(refund.RefundReported, BILL, decide.on_refund_reported, find=find_refunded),

@@ -7,7 +7,7 @@ from typing import Self
 
 from schemas.model import Model
 from schemas.nota_fiscal import SupplierNfMatched
-from schemas.order import OrderReady
+from schemas.order import OrderCancellationDecided, OrderReady
 from schemas.purchase_order import PoLine, PurchaseOrderCreated
 from schemas.values import AccessKey, Amount, Base64, Cnpj, Id, Problem, Time, Units
 from services.billing.apportion import ZERO
@@ -64,6 +64,8 @@ class InvoiceStatus(StrEnum):
     CANCELLING = "cancelling"
     """SEFAZ was asked to cancel it; in force until it says so."""
     CANCELLED = "cancelled"
+    UNDONE = "undone"
+    """Authorised for good, and taken back by an entry NF: a person's decision."""
 
 
 _REJECTED = InvoiceStatus.REFUSED
@@ -96,6 +98,8 @@ class Invoice(Model):
     problems: tuple[Problem, ...] = ()
     """Why SEFAZ rejected it, or does not cancel it."""
     parts: tuple[BilledPart, ...] = ()
+    cancel_within: timedelta = timedelta(hours=24)
+    """By the tax profile when it was numbered."""
     cancelled_at: Time | None = None
 
     @property
@@ -104,8 +108,8 @@ class Invoice(Model):
 
     @property
     def bills(self) -> bool:
-        """Whether what it bills may not be billed again: always, until it is cancelled."""
-        return self.status is not InvoiceStatus.CANCELLED
+        """Whether what it bills may not be billed again: always, until it is cancelled or undone."""
+        return self.status not in (InvoiceStatus.CANCELLED, InvoiceStatus.UNDONE)
 
 
 class PayableStatus(StrEnum):
@@ -181,6 +185,10 @@ class Stopping(Model):
     cancel_within: timedelta = timedelta(hours=24)
     stopped_for: Time | None = None
     """When the newest attempt was started for which `billing.stopped` was said."""
+    stopped_at: Time | None = None
+    """When it was said last."""
+    decided: OrderCancellationDecided | None = None
+    """The newest word of a person on R's that could not be cancelled."""
 
     @property
     def under_way(self) -> bool:

@@ -3,7 +3,8 @@
 Consumes  the milestones of all others (`order.*`, `purchase_order.*`, `invoice.*`, `shipment.*`, `refund.*`), what
           channels report (`channel.order_reported`), `channel.sync_requested`, and the reference data
           `channel.changed` and `store.changed`.
-Publishes to inbound `order.placed`, `payment.approved` and `order.cancellation_requested` of channels with a queue, and
+Publishes to inbound `order.placed`, `order.change_requested`, `payment.approved` and `order.cancellation_requested` of
+          channels with a queue (`giving.py`), and
           `order.refused` where one cannot be read; `channel.updated` and `.update_refused` (a channel's answer),
           `channel.label_available` and `.delivery_reported` (what a marketplace said), `customer.notified` (the mail
           server took the mail).

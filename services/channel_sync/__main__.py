@@ -1,7 +1,13 @@
 """Runs channel_sync: settings in, the subscription table handed to the worker."""
 
 from schemas.billing import InvoiceCancelled, InvoiceIssued
-from schemas.channel import ChannelChanged, ChannelOrderReported, ChannelPollDue, ChannelSyncRequested
+from schemas.channel import (
+    ChannelChanged,
+    ChannelOrderGiven,
+    ChannelOrderReported,
+    ChannelPollDue,
+    ChannelSyncRequested,
+)
 from schemas.order import (
     OrderAccepted,
     OrderCancellationRefused,
@@ -26,7 +32,7 @@ from schemas.purchase_order import (
 from schemas.refund import RefundFailed, RefundOrdered, RefundSettled
 from schemas.store import StoreChanged
 from schemas.timeline import Timeline, keep
-from services.channel_sync import decide, endings, polling, store
+from services.channel_sync import decide, endings, giving, polling, store
 from services.channel_sync.partners import operations
 from services.channel_sync.requests import (
     ChannelAnswered,
@@ -81,6 +87,7 @@ SUBSCRIPTIONS: Subscriptions = (
     Subscription(RefundSettled, ORDER, endings.on_refund_settled, load=REFERENCE),
     Subscription(RefundFailed, ORDER, endings.on_noted),
     Subscription(ChannelSyncRequested, STORE, polling.on_sync_requested, load=store.load_polled),
+    Subscription(ChannelOrderGiven, ORDER, giving.on_order_given),
     Subscription(ChannelPollDue, QUEUE, polling.on_poll_due, load=store.load_channels),
     Timer(polling.POLL, QUEUE, polling.on_poll_due, load=store.load_channels),
     Answer(

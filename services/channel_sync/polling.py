@@ -1,17 +1,16 @@
-"""Decisions on a channel's queue of orders: one is fetched, published, and confirmed after that is committed. Pure.
+"""Decisions on a channel's queue of orders: one is fetched, told, and confirmed after that is committed. Pure.
 
 So an order is lost nowhere: a queue gives it again until it is confirmed (within five minutes), and it is confirmed by
-a call of the same transaction that publishes it. Given twice it is published twice, with the same content, which
-order_intake knows. One call at a time: its answer leads to the next, and an empty queue to a pause. An order that
+a call of the same transaction that tells it (`channel.order_given`). Given twice it is told twice: `giving` knows what
+is new. One call at a time: its answer leads to the next, and an empty queue to a pause. An order that
 cannot be read is refused with the reasons, once, and stays in the queue: nobody is held up, and nothing is lost.
 """
 
 import hashlib
 from datetime import timedelta
 
-from schemas.channel import ChannelChanged, ChannelPollDue, ChannelSyncRequested
+from schemas.channel import ChannelChanged, ChannelOrderGiven, ChannelPollDue, ChannelSyncRequested
 from schemas.decision import Answered, Call, Context, Decision, Exhausted, Outcome, Reminder, later, unchanged
-from schemas.model import Message
 from schemas.order import OrderRefused
 from schemas.runtime import ReminderDue
 from schemas.store import StoreChanged
@@ -63,11 +62,16 @@ def on_fetched(queue: Queue | None, event: Answered[FetchOrder, OrderFetched], c
         return _rested(queue, ctx)
     if fetched.placed is None:
         return _unreadable(queue, event, ctx)
-    said: list[Message] = [fetched.placed, *fetched.approved]
-    if fetched.cancelled is not None:
-        said.append(fetched.cancelled)
+    given = ChannelOrderGiven(
+        order_id=fetched.placed.order_id,
+        channel_id=queue.channel_id,
+        placed=fetched.placed,
+        approved=fetched.approved,
+        cancelled=fetched.cancelled,
+        given_at=event.answered_at,
+    )
     confirm = ConfirmOrder(access=event.request.access, channel_id=queue.channel_id, code=fetched.code)
-    return Decision(queue, events=said, calls=[Call(_partner(queue), confirm)])
+    return Decision(queue, events=[given], calls=[Call(_partner(queue), confirm)])
 
 
 def on_confirmed(queue: Queue | None, event: Answered[ConfirmOrder, OrderConfirmed], ctx: Ctx) -> Outcome[Queue]:

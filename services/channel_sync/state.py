@@ -116,10 +116,23 @@ class Reported(Model):
     occurred_at: Time
 
 
+class Given(Model):
+    """What the channel's queue gave of the order last."""
+
+    fields: Mapping[str, str]
+    """A digest of each."""
+    changes: int = 0
+    """How many changes were asked for because it was otherwise than before."""
+    cancelled: bool = False
+    """Its cancellation was asked for."""
+
+
 class ChannelOrder(Model):
     """The projection. Everything may be missing: messages come in any order."""
 
     order_id: Id
+    given: Given | None = None
+    """None where no queue gave it."""
     sale: Sale | None = None
     refused: tuple[Id, ...] = ()
     """Codes of the reasons why the order was not taken."""

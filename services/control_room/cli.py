@@ -18,6 +18,7 @@ from services.control_room.looking.choice import UNSETTLED, instant
 from services.control_room.looking.commands import looking
 from services.control_room.servers import reading
 from services.control_room.settings import ReaderSettings
+from services.control_room.settle import settle_order
 from services.control_room.standing import Standing
 from shared.settings import read
 
@@ -133,3 +134,4 @@ def show_order(
 
 
 looking(dead_letters)
+orders.command("settle")(settle_order)

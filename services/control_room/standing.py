@@ -135,6 +135,16 @@ def _refund(facts: Facts) -> str:
     return "waiting for the bank to settle the refund"
 
 
+def undecided(lines: Sequence[Told]) -> bool:
+    """Whether a cancellation found R in force and waits for a person's decision."""
+    facts = Facts(lines)
+    started, refused = facts.at("order.cancellation_started"), facts.at("order.cancellation_refused")
+    stopped = facts.last("billing.stopped")
+    if started is None or stopped is None or stopped[0] < started or facts.last("order.cancelled"):
+        return False
+    return bool(stopped[1].get("invoices_in_force")) and (refused is None or refused < started)
+
+
 def _cancelling(facts: Facts, names: Names, now: datetime) -> str | None:
     started, refused = facts.last("order.cancellation_started"), facts.at("order.cancellation_refused")
     if started is None or (refused is not None and refused >= started[0]):
@@ -143,7 +153,8 @@ def _cancelling(facts: Facts, names: Names, now: datetime) -> str | None:
     if stopped := facts.last("billing.stopped"):
         kept = stopped[1].get("invoices_in_force") or []
         if kept:
-            return f"{since}: a person must decide, R {kept[0]} cannot be cancelled any more ({_problems(stopped)})"
+            what = f"R {kept[0]} cannot be cancelled any more ({_problems(stopped)})"
+            return f"{since}: a person must decide, {what}; `fleet orders settle` tells"
         return f"{since}: waiting for the order to be closed"
     if facts.last("fulfilment.stopped"):
         return f"{since}: waiting for SEFAZ to cancel the invoice"

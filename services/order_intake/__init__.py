@@ -19,10 +19,12 @@ Invariants
 * Every move that is published is one of `decide/moves.py`. Where several facts arrive at once, the statuses of the
   main line that were passed are published too, in order, each as an event of its own.
 * `order.ready` is published once: accepted, fully paid, registered in the ERP as it is now (where the store has one),
-  and not being cancelled. Until then an order may be changed; after it no more.
+  and not being cancelled. Until then an order may be changed; after it no more. A change that crosses
+  the payment of what the order was is taken back where the difference is not paid in time.
 * Asked first, done last: `order.cancelled` follows `fulfilment.stopped` and `billing.stopped`, and comes at once only
   where `order.ready` was never said. Each wish to cancel is answered, and one attempt at a time is made. An R that
-  billing could not cancel any more leaves the order being cancelled: a person decides.
+  billing could not cancel any more leaves the order being cancelled until a person has decided: `billing.stopped` says
+  so, and the order is cancelled or goes on.
 * Each payment of a cancelled order is refunded once, whenever it comes.
 * The store's settings hold for an order as they were when it was placed.
 """

@@ -41,6 +41,7 @@ SUBSCRIPTIONS: Subscriptions = (
     Subscription(purchase_order.QuoteNeeded, ORDER, decide.on_quote_needed),
     Subscription(purchase_order.OutOfStock, ORDER, decide.on_out_of_stock),
     Timer("give_up", ORDER, decide.on_waited_enough),
+    Timer("difference", ORDER, decide.on_difference_due),
     Subscription(purchase_order.PurchaseOrderCreated, ORDER, decide.on_purchase_order_created),
     Subscription(purchase_order.PurchaseOrderSent, ORDER, decide.on_purchase_order_sent),
     Subscription(purchase_order.PurchaseOrderConfirmed, ORDER, decide.on_purchase_order_confirmed),

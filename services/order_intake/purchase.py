@@ -41,6 +41,7 @@ class Invoice(Model):
 
     po_ids: tuple[Id, ...]
     cancelled: bool = False
+    cancellable_until: Time | None = None
 
 
 class PurchaseOrder(Model):

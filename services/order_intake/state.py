@@ -34,6 +34,10 @@ class Terms(Model):
     longest_quote: timedelta
     longest_stock: timedelta
     """How long an order waits for a supplier, or for stock, before it is cancelled."""
+    longest_late_payment: timedelta | None = None
+    """How long after all payments expired one may still come; None: for ever."""
+    longest_difference: timedelta = timedelta(hours=24)
+    """How long what a change added may still be paid, where the rest is."""
 
 
 class Shortage(Model):
@@ -55,6 +59,12 @@ class Change(Model):
 
     event: OrderChangeRequested
     accepted: bool | None = None
+    taken_back: bool = False
+    """It was made, and what it added was not paid."""
+
+    @property
+    def holds(self) -> bool:
+        return self.accepted is True and not self.taken_back
 
 
 class Cancellation(Model):
@@ -80,6 +90,9 @@ class Stop(Model):
     started_at: Time
     """Of the attempt that it belongs to."""
     invoices_in_force: tuple[AccessKey, ...]
+    decision: Literal["continue", "returned"] | None = None
+    """Of a person, on those that could not be cancelled."""
+    reason: str = ""
     stopped_at: Time
 
 
@@ -112,12 +125,14 @@ class Order(Model):
     erp_order_number: Id | None = None
     erp_revision_asked: int = 0
     erp_revision: int = 0
-    """How many of the accepted changes the ERP was told of, and has."""
+    """Up to which revision the ERP was told of, and has."""
     ready_at: Time | None = None
     shortages: Mapping[int, Shortage] = {}
     """By line of the order."""
     gives_up_at: Time | None = None
-    """Until when the order waits for an offer or for stock; None while it does not."""
+    """Until when the order waits for an offer, for stock or for a late payment; None while it does not."""
+    difference_due_at: Time | None = None
+    """Until when what a change added may be paid; None while nothing is lacking, or more than that."""
     purchase_orders: Mapping[str, PurchaseOrder] = {}
     """By PO id."""
     invoices: Mapping[str, Invoice] = {}
@@ -153,8 +168,8 @@ class Order(Model):
 
     @property
     def revision(self) -> int:
-        """How many changes were made."""
-        return sum(change.accepted is True for change in self.changes.values())
+        """How many changes were made, or taken back."""
+        return sum((change.accepted is True) + change.taken_back for change in self.changes.values())
 
     @property
     def paid(self) -> bool:

@@ -142,6 +142,23 @@ class PurchaseOrder(Model):
         return PoStatus.CREATED if self.number else PoStatus.REGISTERING
 
     @property
+    def is_lost(self) -> bool:
+        """Whether all its parcels met with trouble on their way, and none was delivered."""
+        return bool(self.shipments) and all(s.problem_at and not s.delivered_at for s in self.shipments)
+
+    @property
+    def is_agreed(self) -> bool:
+        """Whether it may be void as soon as all POs of the order can be: its supplier agreed, or it is lost."""
+        if self.cancellation is None or self.cancellation.agreed_at is None:
+            return False
+        return self.is_lost or not self.shipments
+
+    @property
+    def was_given_up(self) -> bool:
+        """Whether it was to be void, and no one but the order's cancellation waits for it."""
+        return self.cancellation is not None and self.cancellation.agreed_at is not None
+
+    @property
     def goes_on(self) -> bool:
         """Neither void nor on the way there."""
         return self.void is None and self.status not in (PoStatus.CANCELLING, PoStatus.AGREED)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from schemas import catalogue
 from shared.broker import topology
 
-ENGINEER = "engineer"
+ENGINEER = catalogue.ENGINEER
 NOTHING = "^$"
 
 
@@ -40,7 +40,9 @@ class User:
 def table() -> tuple[User, ...]:
     """Every user of the fleet."""
     names = (*catalogue.SERVICES, catalogue.GATEWAY, catalogue.UPSTREAM)
-    engineer = User(ENGINEER, ("monitoring",), _any_of([topology.to(catalogue.CONTROL_ROOM)]), NOTHING)
+    decides = TopicRight(topology.INBOUND, _keys(topology.families_of(ENGINEER, topology.INBOUND)))
+    writes = _any_of([topology.to(catalogue.CONTROL_ROOM), topology.INBOUND])
+    engineer = User(ENGINEER, ("monitoring",), writes, NOTHING, (decides,))
     return (*(_user(name) for name in names), engineer)
 
 

@@ -263,8 +263,10 @@ async def test_outside_users_write_their_own_routing_keys_only(ready: VirtualHos
     await refused(ready, "upstream", topology.EVENTS, "order.placed.v1")
 
 
-async def test_engineer_orders_actions_of_control_room_and_nothing_else(ready: VirtualHost) -> None:
+async def test_engineer_orders_actions_of_control_room_ends_cancellations_and_nothing_else(ready: VirtualHost) -> None:
     await publish(ready, "engineer", topology.to("control_room"), "replay.campaign_ordered.v1")
+    await publish(ready, "engineer", topology.INBOUND, "order.cancellation_decided.v1")
+    await refused(ready, "engineer", topology.INBOUND, "order.placed.v2")
     await refused(ready, "engineer", topology.to("billing"), "dead_letter.replay_requested.v1")
     async with channel(ready, "engineer") as own:
         with pytest.raises(ChannelClosed, match="ACCESS_REFUSED"):

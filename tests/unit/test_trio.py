@@ -21,8 +21,7 @@ def problems(trio: Trio) -> Iterator[str]:
     if trio.order.cancelled_at is not None:
         yield from of_cancelled(trio)
     elif trio.order.is_being_cancelled:
-        if not (trio.order.billing_stopped and trio.order.billing_stopped.invoices_in_force):
-            yield "its cancellation does not end"
+        yield "its cancellation does not end"
     elif not trio.letters and not any(isinstance(event, InvoiceRefused) for event in trio.events):
         yield from of_delivered(trio)
 
@@ -46,6 +45,8 @@ def of_delivered(trio: Trio) -> Iterator[str]:
     living = {po.po_id for po in trio.fulfilment.living}
     if {po_id for invoice in in_force for po_id in invoice.po_ids} != living:
         yield "R bills other POs than there are"
+    if any(po.is_lost for po in trio.fulfilment.living):
+        return
     if trio.order.status not in ("delivered", "completed"):
         yield f"it ends as {trio.order.status}"
 

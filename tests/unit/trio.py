@@ -12,10 +12,11 @@ from random import Random
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
+from schemas.billing import BillingStopped
 from schemas.decision import Answered, Cause, Context, Decision, NotYet, Numbers
 from schemas.model import Message
 from schemas.nota_fiscal import NfLine, RemittanceNfMatched, SupplierNfMatched
-from schemas.order import OrderCancellationRequested, OrderPlaced
+from schemas.order import OrderCancellationDecided, OrderCancellationRequested, OrderPlaced
 from schemas.refund import RefundReported
 from schemas.runtime import ReminderDue
 from schemas.store import StoreChanged
@@ -126,9 +127,7 @@ class Trio:
         self.waiting.remove(one)
         service, id, what = one
         if isinstance(what, int):
-            what = OrderCancellationRequested(
-                order_id="order-1", requested_by="customer", reason=f"wish {what}", requested_at=self.now
-            )
+            what = self._wish("customer", f"wish {what}")
         if self._handle(service, id, what):
             if isinstance(what, Message) and self.random.random() < 0.1:
                 self._handle(service, id + "/again", what)
@@ -153,12 +152,22 @@ class Trio:
         self.reminders |= {(service, reminder.name): reminder.due for reminder in outcome.reminders}
         for event in outcome.events:
             self.publish(event)
+            if isinstance(event, BillingStopped) and event.invoices_in_force:
+                self.publish(self._decided())
         for n, call in enumerate(outcome.calls):
             answer, said = self._asked(call.request)
             self.waiting.append((service, f"{id}/call/{n}", Answered("call", call.request, answer, self.now)))
             for message in said:
                 self.publish(message)
         return True
+
+    def _wish(self, by: Any, reason: str) -> OrderCancellationRequested:
+        return OrderCancellationRequested(order_id="order-1", requested_by=by, reason=reason, requested_at=self.now)
+
+    def _decided(self) -> OrderCancellationDecided:
+        decision = self.random.choice(("continue", "returned"))
+        what = {"order_id": "order-1", "decision": decision, "decided_by": "marina", "reason": "NF de entrada"}
+        return OrderCancellationDecided.model_validate(what | {"decided_at": self.now})
 
     def _pass_time(self) -> bool:
         due = {k: at for k, at in self.reminders.items() if k[1] in ("deadline", "shipping_gate", "give_up")}
@@ -192,6 +201,9 @@ class Trio:
             case money.AuthoriseInvoice():
                 return b.authorised(request, received_at=self.now).answer, []
             case money.CancelInvoice():
+                if self.random.random() < 0.3:
+                    late = {"outcome": "rejected", "code": "501", "reason": "Prazo de Cancelamento Superior"}
+                    return money.CancellationAnswered.model_validate(late), []
                 fields = {"outcome": "cancelled", "code": "135", "protocol": "1352", "registered_at": self.now}
                 return money.CancellationAnswered.model_validate(fields), []
             case money.MarkDispatched():
@@ -265,7 +277,13 @@ class Trio:
         ):
             code = f"T-{request.number}"
             yield SupplierShipped(**who, carrier="rapido", tracking_code=code, shipped_at=self.now)
-            yield CarrierReported(carrier="rapido", tracking_code=code, status="delivered", occurred_at=self.now)
+            arrives = self.random.random() < 0.8
+            status = "delivered" if arrives else "problem"
+            yield CarrierReported.model_validate(
+                {"carrier": "rapido", "tracking_code": code, "status": status, "occurred_at": self.now}
+            )
+            if not arrives:
+                yield self._wish("store", f"{request.number} is lost")
 
     # what became of it
 

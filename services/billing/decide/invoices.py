@@ -33,6 +33,7 @@ def numbered(draft: Draft, ctx: Context[Reference]) -> tuple[Invoice, AuthoriseI
         access_key=document.access_key,
         total=draft.total,
         parts=draft.parts,
+        cancel_within=draft.profile.cancel_within,
     )
     return invoice, AuthoriseInvoice(invoice_id=invoice_id, document=document)
 
@@ -80,6 +81,7 @@ def _issued(bill: Bill, invoice: Invoice, answer: SefazAnswered, ctx: Context[No
         access_key=invoice.access_key,
         protocol=protocol,
         issued_at=at,
+        cancellable_until=at + invoice.cancel_within,
         total=invoice.total,
         xml=xml,
     )

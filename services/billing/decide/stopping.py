@@ -68,7 +68,7 @@ def wound_up(bill: Bill, ctx: Context[Any]) -> Followed:
         problems=tuple(problem for invoice in kept for problem in invoice.problems),
         stopped_at=ctx.now,
     )
-    done = stopping.model_copy(update={"stopped_for": attempt})
+    done = stopping.model_copy(update={"stopped_for": attempt, "stopped_at": ctx.now})
     return bill.model_copy(update={"stopping": done}), (stopped,), calls
 
 

@@ -7,7 +7,7 @@ from services.order_intake.decide.cancellation import (
     on_fulfilment_stopped,
 )
 from services.order_intake.decide.change import on_change_requested
-from services.order_intake.decide.completion import on_return_window_over, on_waited_enough
+from services.order_intake.decide.completion import on_difference_due, on_return_window_over, on_waited_enough
 from services.order_intake.decide.erp import (
     on_cancelled_in_erp,
     on_completed_in_erp,
@@ -47,6 +47,7 @@ __all__ = [
     "on_cancelled_in_erp",
     "on_change_requested",
     "on_completed_in_erp",
+    "on_difference_due",
     "on_fulfilment_stopped",
     "on_invoice_cancelled",
     "on_invoice_handed_over",

@@ -39,10 +39,10 @@ def on_fulfilment_stopped(order: Order | None, event: FulfilmentStopped, ctx: Ct
 
 
 def on_billing_stopped(order: Order | None, event: BillingStopped, ctx: Ctx) -> Decision[Order]:
-    """The newest word holds: an R that could not be cancelled may be undone later."""
+    """The newest word holds: of an R that could not be cancelled a person decides later."""
     known = order or Order()
     before = known.billing_stopped
     if before is not None and before.stopped_at >= event.stopped_at:
         return unchanged(known)
-    stop = Stop(started_at=event.started_at, invoices_in_force=event.invoices_in_force, stopped_at=event.stopped_at)
+    stop = Stop(**{name: getattr(event, name) for name in Stop.model_fields})
     return follow(order, known.model_copy(update={"billing_stopped": stop}), ctx)

@@ -1,4 +1,4 @@
-"""Decisions on what is due: the return window is over, or the order has waited for its goods long enough."""
+"""Decisions on what is due: the return window is over, or the order has waited for goods or money long enough."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ from schemas.decision import Call, Context, Decision, Outcome, unchanged
 from schemas.order import CancellationCause, OrderCompleted
 from schemas.runtime import ReminderDue
 from services.order_intake.decide import status
-from services.order_intake.decide.follow import follow
+from services.order_intake.decide.follow import follow, revision
 from services.order_intake.decide.follow.cancelling import start, supplier_refusals
 from services.order_intake.decide.follow.sales_order import ERP
 from services.order_intake.requests import MarkCompleted
@@ -40,7 +40,7 @@ def _close(order: Order) -> list[Call]:
 
 
 def on_waited_enough(order: Order | None, event: ReminderDue, ctx: Ctx) -> Outcome[Order]:
-    """Nobody sells it, or nobody has it: the order is given up, as if somebody had asked for it, by the store's limit.
+    """Nobody sells, has or pays it: the order is given up, as if somebody had asked for it, by the store's limit.
 
     A reminder of an earlier wait is out of date. Where a supplier has said that it is too late for a PO of the order,
     the order stays and waits: what becomes of it is a person's to decide.
@@ -49,8 +49,22 @@ def on_waited_enough(order: Order | None, event: ReminderDue, ctx: Ctx) -> Outco
         return unchanged(order)
     if order.is_being_cancelled or order.cancelled_at is not None or any(supplier_refusals(order)):
         return unchanged(order)
-    cause: CancellationCause = "no_supplier" if order.status == "quote_pending" else "no_stock"
-    lines = ", ".join(str(line) for line in sorted(status.missing_lines(order))[:20])
-    what = "no supplier sells" if cause == "no_supplier" else "no supplier has"
-    given_up, started = start(order, cause, f"{what} line {lines} in time", ctx.now)
+    given_up, started = start(order, *_why(order), ctx.now)
     return follow(order, given_up, ctx, started)
+
+
+def _why(order: Order) -> tuple[CancellationCause, str]:
+    if order.status == "payment_slip_expired":
+        return "payment_expired", "it expired, and was not paid after that either"
+    lines = ", ".join(str(line) for line in sorted(status.missing_lines(order))[:20])
+    if order.status == "quote_pending":
+        return "no_supplier", f"no supplier sells line {lines} in time"
+    return "no_stock", f"no supplier has line {lines} in time"
+
+
+def on_difference_due(order: Order | None, event: ReminderDue, ctx: Ctx) -> Outcome[Order]:
+    """The order grew while it was paid, and the difference did not come: it goes on as it was paid."""
+    if order is None or order.difference_due_at is None or event.due < order.difference_due_at:
+        return unchanged(order)
+    without, told = revision.take_back(order, ctx.now)
+    return follow(order, without, ctx, told)

@@ -32,7 +32,8 @@ def on_invoice_issued(order: Order | None, event: InvoiceIssued, ctx: Ctx) -> De
     known = order or Order()
     if event.access_key in known.invoices:
         return unchanged(known)
-    return _with_invoice(order, event.access_key, Invoice(po_ids=event.po_ids), ctx)
+    invoice = Invoice(po_ids=event.po_ids, cancellable_until=event.cancellable_until)
+    return _with_invoice(order, event.access_key, invoice, ctx)
 
 
 def on_invoice_cancelled(order: Order | None, event: InvoiceCancelled, ctx: Ctx) -> Decision[Order]:

@@ -77,6 +77,8 @@ def _terms(store: StoreChanged) -> Terms:
         cancellation=store.cancellation,
         longest_quote=store.deadlines.quote,
         longest_stock=store.deadlines.stock,
+        longest_late_payment=store.deadlines.late_payment,
+        longest_difference=store.deadlines.difference,
     )
 
 

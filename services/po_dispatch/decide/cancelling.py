@@ -2,7 +2,8 @@
 
 POs that were not sent are void at once. The suppliers of the others are asked, in the lane of their PO. When all agree,
 every PO is void and the fulfilment is stopped. Where one says "too late", or has shipped, the order cannot be
-cancelled: order_intake says so (`order.cancellation_refused`), and what was cancelled already is bought again.
+cancelled: order_intake says so (`order.cancellation_refused`), and what was cancelled already is bought again. Goods
+that were lost on their way and that the store gives up are nobody's to be asked for.
 """
 
 from schemas.decision import Answered, Call, Context, Decision, Outcome, Refused, later, unchanged
@@ -13,7 +14,7 @@ from services.po_dispatch.decide.hand_over import handed_over_what_is_due
 from services.po_dispatch.decide.ordering import not_its_po, told_to_cancel
 from services.po_dispatch.decide.voiding import cancel_refused, cancelled, resumed, stopped
 from services.po_dispatch.machine import PoStatus
-from services.po_dispatch.purchase_order import PurchaseOrder
+from services.po_dispatch.purchase_order import CancellationAsked, PurchaseOrder
 from services.po_dispatch.state import CancellationReceived, CancelPurchaseOrder, Fulfilment, Stop
 
 
@@ -29,7 +30,10 @@ def on_cancellation_started(
     events: list[Message] = []
     calls: list[Call] = []
     for po in known.living:
-        if po.shipments:
+        if po.is_lost and event.cause == "lost":
+            given_up = CancellationAsked(asked_at=ctx.now, agreed_at=ctx.now)
+            known = known.with_po(po.model_copy(update={"cancellation": given_up}))
+        elif po.shipments:
             events.append(cancel_refused(known.order_id, po, "its goods have left", ctx))
         elif po.ordered_at is None:
             known, told = cancelled(known, po, "order_cancelled", ctx)

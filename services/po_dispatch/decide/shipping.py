@@ -37,7 +37,7 @@ def on_shipped(fulfilment: Fulfilment | None, event: SupplierShipped, ctx: Conte
     events: list[Message] = [] if po.void is not None else [_dispatched(fulfilment.order_id, po, shipment, event)]
     if shipment.irregular:
         events.append(irregular(fulfilment.order_id, po, shipment, ctx.now))
-    if fulfilment.stop is not None and po.void is None and not po.goes_on:
+    if fulfilment.stop is not None and po.void is None and (po.was_given_up or not po.goes_on):
         events.append(cancel_refused(fulfilment.order_id, po, "its goods have left", ctx))
     waiting = bool(missing(po)) and not shipment.irregular
     due = handed_over_what_is_due(changed)
@@ -58,7 +58,7 @@ def on_carrier_reported(
     if po.void is not None:
         return _noted_of_void(fulfilment, po, shipment, event)
     if event.status == "delivered":
-        return _deliver(fulfilment, [(po, shipment)], event.occurred_at)
+        return _deliver(fulfilment, [(po, shipment)], event.occurred_at, ctx)
     if shipment.problem_at is not None and event.occurred_at <= shipment.problem_at:
         return unchanged(fulfilment)
     problem = ShipmentProblemReported(
@@ -83,11 +83,11 @@ def on_delivery_reported(
     if not pos or any(not po.shipments for po in pos):
         return later("supplier.shipped")
     under_way = [(po, shipment) for po in pos for shipment in po.shipments if shipment.delivered_at is None]
-    return _deliver(fulfilment, under_way, event.delivered_at) if under_way else unchanged(fulfilment)
+    return _deliver(fulfilment, under_way, event.delivered_at, ctx) if under_way else unchanged(fulfilment)
 
 
 def _deliver(
-    fulfilment: Fulfilment, parcels: Sequence[tuple[PurchaseOrder, Shipment]], at: datetime
+    fulfilment: Fulfilment, parcels: Sequence[tuple[PurchaseOrder, Shipment]], at: datetime, ctx: Context[None]
 ) -> Decision[Fulfilment]:
     events: list[Message] = []
     for po, shipment in parcels:
@@ -101,6 +101,8 @@ def _deliver(
             )
         )
         fulfilment = with_shipment(fulfilment, po, shipment.model_copy(update={"delivered_at": at}))
+        if fulfilment.stop is not None and po.was_given_up:
+            events.append(cancel_refused(fulfilment.order_id, po, "it was delivered after all", ctx))
     return Decision(fulfilment, events=events)
 
 

@@ -60,7 +60,7 @@ def resumed(fulfilment: Fulfilment, ctx: Context[None]) -> Outcome:
 def stopped(fulfilment: Fulfilment, ctx: Context[None]) -> Outcome:
     """Once every supplier has agreed: all POs are void, and the order is bought nowhere any more."""
     stop = fulfilment.stop
-    if stop is None or stop.stopped_at is not None or any(not _agreed(po) for po in fulfilment.living):
+    if stop is None or stop.stopped_at is not None or any(not po.is_agreed for po in fulfilment.living):
         return fulfilment, []
     events: list[Message] = []
     for po in fulfilment.living:
@@ -84,10 +84,6 @@ def cancel_refused(order_id: str, po: PurchaseOrder, detail: str, ctx: Context[N
         detail=detail,
         refused_at=ctx.now,
     )
-
-
-def _agreed(po: PurchaseOrder) -> bool:
-    return not po.shipments and po.cancellation is not None and po.cancellation.agreed_at is not None
 
 
 def _barred(fulfilment: Fulfilment, reroute: Reroute, ctx: Context[None]) -> Fulfilment:

@@ -26,6 +26,7 @@ DECISIONS: dict[str, Callable[..., Outcome[Bill]]] = {
     "purchase_order.cancelled.v1": decide.on_purchase_order_cancelled,
     "order.cancellation_started.v1": decide.on_cancellation_started,
     "order.cancellation_refused.v1": decide.on_cancellation_refused,
+    "order.cancellation_decided.v1": decide.on_cancellation_decided,
     "fulfilment.stopped.v1": decide.on_fulfilment_stopped,
     "refund.requested.v1": decide.on_refund_requested,
     "refund.reported.v1": decide.on_refund_reported,

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from schemas.billing import BillingStopped, InvoiceCancelled, InvoiceIssued
-from schemas.decision import Answered, Exhausted
+from schemas.billing import BillingStopped, InvoiceCancelled, InvoiceIssued, TaxProfileChanged
+from schemas.decision import Answered, Exhausted, NotYet, Refused
 from schemas.model import Message
-from schemas.order import OrderCancellationRefused, OrderCancellationStarted
-from schemas.purchase_order import FulfilmentStopped, ShipmentDispatched
+from schemas.order import OrderCancellationDecided, OrderCancellationRefused, OrderCancellationStarted
+from schemas.purchase_order import FulfilmentStopped, PurchaseOrderCancelled, ShipmentDispatched
+from schemas.timeline import Timeline
 from services.billing import decide
 from services.billing.requests import AuthoriseInvoice, CancelInvoice, CancellationAnswered, MarkDispatched
 from services.billing.state import InvoiceStatus
@@ -160,3 +161,59 @@ def test_invoice_authorised_after_billing_stopped_is_cancelled_too() -> None:
     run.take(decide.on_invoice_answered(run.bill, b.rejected(request), run.context()))
     answer(run.authorise_all())
     assert len(run.said(InvoiceCancelled)) == len(run.said(BillingStopped)) == 1
+
+
+def decided(decision: str = "returned") -> OrderCancellationDecided:
+    said = {"order_id": "order-1", "decision": decision, "decided_by": "marina", "reason": "NF de entrada 12"}
+    return OrderCancellationDecided.model_validate(said | {"decided_at": b.NOW})
+
+
+def kept_in_force() -> Run:
+    run = Run().hear(*BOUGHT).authorise_all().hear(started(), STOPPED)
+    return answer(run, outcome="rejected", code="501", reason="Prazo de Cancelamento Superior", protocol=None)
+
+
+@pytest.mark.parametrize("decision", ["returned", "continue"])
+def test_person_who_decides_undoes_the_invoice_in_force_and_billing_stops_with_none(decision: str) -> None:
+    run = kept_in_force().hear(decided(decision), decided(decision))
+    first, second = run.said(BillingStopped)
+    assert (second.invoices_in_force, second.decision, second.reason) == ((), decision, "NF de entrada 12")
+    assert (second.started_at, second.stopped_at > first.stopped_at) == (first.started_at, True)
+    assert run.now.invoices[0].status is InvoiceStatus.UNDONE
+    balance = run.balance()
+    assert (balance.revenue, balance.owed_to_customer, balance.wrong) == (Decimal(0), Decimal("300.00"), ())
+
+
+def test_order_that_goes_on_is_billed_anew_for_what_replaces_its_goods() -> None:
+    run = kept_in_force().hear(decided("continue"), refused())
+    void = {"order_id": "order-1", "po_id": "po-a", "po_number": "PC-a", "order_po_ids": (), "supplier_id": "farol"}
+    cancelled = {"cause": "order_cancelled", "cancelled_at": b.NOW}
+    run.hear(PurchaseOrderCancelled.model_validate(void | cancelled))
+    lines = (b.po_line(1, 1), b.po_line(2, 2))
+    supplied = (b.nf_line(1, 1), b.nf_line(2, 2))
+    run.hear(b.po_created("po-b", order_po_ids=("po-b",), lines=lines), b.nf_matched("po-b", lines=supplied))
+    first, second = run.asked(AuthoriseInvoice)
+    assert first.invoice_id != second.invoice_id
+    assert second.document.number == first.document.number + 1
+
+
+def test_decision_where_nothing_is_to_be_decided_is_refused_saying_why() -> None:
+    in_time = answer(Run().hear(*BOUGHT).authorise_all().hear(started(), STOPPED))
+    for bill, code in ((None, "not_being_cancelled"), (in_time.bill, "nothing_to_decide")):
+        outcome = decide.on_cancellation_decided(bill, decided(), b.context())
+        assert isinstance(outcome, Refused)
+        assert outcome.code == code
+    goes_on = kept_in_force().hear(refused())
+    assert isinstance(decide.on_cancellation_decided(goes_on.bill, decided(), b.context()), Refused)
+
+
+def test_decision_before_purchasing_has_stopped_waits() -> None:
+    run = Run().hear(*BOUGHT).authorise_all().hear(started())
+    assert isinstance(decide.on_cancellation_decided(run.bill, decided(), b.context()), NotYet)
+
+
+def test_invoice_says_until_when_it_can_be_cancelled() -> None:
+    short = Timeline[TaxProfileChanged](versions=(b.tax_profile_changed(cancel_within=timedelta(hours=2)),))
+    run = Run(b.reference(tax_profile=short))
+    (issued,) = run.hear(*BOUGHT).authorise_all().said(InvoiceIssued)
+    assert issued.cancellable_until == issued.issued_at + timedelta(hours=2)

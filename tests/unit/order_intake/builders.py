@@ -292,7 +292,11 @@ DECISIONS: dict[type[Any], Callable[..., Any]] = {
     RefundSettled: decide.on_refund_settled,
     RefundFailed: decide.on_refund_failed,
 }
-TIMERS = {"complete": decide.on_return_window_over, "give_up": decide.on_waited_enough}
+TIMERS = {
+    "complete": decide.on_return_window_over,
+    "give_up": decide.on_waited_enough,
+    "difference": decide.on_difference_due,
+}
 
 
 def decision_on(order: Order | None, event: Any, *, now: datetime = NOW + timedelta(days=2), **store: Any) -> Any:

@@ -252,3 +252,56 @@ def test_stop_of_an_attempt_that_was_refused_does_not_end_the_next_one() -> None
     assert codes(published) == ["supplier_too_late"]
     _, published = b.told(*STOPPED, order=order)
     assert published == []
+
+
+def issued_until(hours: float) -> list[Any]:
+    """Invoiced, with an R that may be cancelled until then; decided at hour 48."""
+    return [*INVOICED[:-1], b.invoice_issued().model_copy(update={"cancellable_until": b.hours(hours)})]
+
+
+@pytest.mark.parametrize(("by", "code"), [("customer", "window_over"), ("channel", "window_over"), ("store", None)])
+def test_invoice_whose_window_is_over_refuses_the_wish_before_anything_is_void(by: str, code: str | None) -> None:
+    order, _ = b.told(*issued_until(47))
+    _, published = b.told(b.wish(requested_by=by), order=order)
+    assert codes(published) == ([code] if code else [])
+    assert ("order.cancellation_started" in kinds(published)) is (code is None)
+
+
+def test_invoice_in_its_window_or_cancelled_refuses_no_wish() -> None:
+    for before in (issued_until(49), [*issued_until(47), b.invoice_cancelled()]):
+        order, _ = b.told(*before)
+        assert kinds(b.told(b.wish(), order=order)[1]) == ["order.cancellation_started"]
+
+
+KEPT = [*INVOICED, b.wish(), STOPPED[0], b.billing_stopped(b.key(2))]
+
+
+def decided(decision: str) -> Any:
+    return b.billing_stopped(decision=decision, reason="NF de entrada 12", stopped_at=b.hours(60))
+
+
+def test_person_who_lets_the_order_go_on_refuses_the_cancellation_and_it_is_bought_again() -> None:
+    order, published = b.told(*KEPT)
+    assert order.is_being_cancelled
+    order, published = b.told(decided("continue"), order=order)
+    assert codes(published) == ["decided_to_continue"]
+    assert not order.is_being_cancelled
+    order, published = b.told(b.created("po-2", created_at=b.hours(61)), b.sent("po-2"), order=order)
+    assert order.cancelled_at is None
+    assert list(order.open_purchase_orders) == ["po-2"]
+
+
+def test_person_who_takes_the_goods_back_cancels_and_refunds_the_order() -> None:
+    order, _ = b.told(*KEPT)
+    order, published = b.told(decided("returned"), order=order)
+    assert kinds(published) == ["order.cancelled", "order.status_changed", "refund.requested"]
+    assert b.told(decided("returned"), order=order) == (order, [])
+
+
+@pytest.mark.parametrize(("by", "cause"), [("store", "lost"), ("engineer", "lost")])
+def test_goods_in_trouble_that_the_store_gives_up_are_cancelled_as_lost(by: str, cause: str) -> None:
+    order, published = b.told(*IN_TROUBLE, b.wish(requested_by=by))
+    [started] = [event for event in published if isinstance(event, OrderCancellationStarted)]
+    assert started.cause == cause
+    order, published = b.told(b.fulfilment_stopped("po-1"), b.billing_stopped(), order=order)
+    assert b.moves(published) == [("delivery_problem", "cancelled")]

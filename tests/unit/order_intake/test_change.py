@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from schemas.decision import Decision, Refused
+from schemas.decision import Decision, Refused, Reminder
 from schemas.order import OrderChanged, OrderChangeRefused, OrderReady
 from services.order_intake.requests import RegisterSalesOrder, UpdateSalesOrder
 from tests.builders import HOME, ITEM, order_placed
@@ -137,3 +137,43 @@ def test_changes_that_are_answered_at_once_have_times_that_follow_each_other() -
     _, published = b.told(b.change(ship_to=NEW_HOME), later, order_placed())
     first, second = (event.changed_at for event in published if isinstance(event, OrderChanged))
     assert first < second
+
+
+CROSSED = [order_placed(), b.registered(), b.change(**MORE), b.payment_approved()]
+"""The order grew while the customer paid what it was."""
+DUE = b.reminder("difference", b.hours(25))
+
+
+def test_change_that_crossed_the_payment_is_taken_back_when_the_difference_is_not_paid() -> None:
+    order, decisions = b.decided(*CROSSED)
+    assert b.reminders(decisions) == [Reminder("difference", b.hours(25))]
+    order, published = b.told(DUE, order=order)
+    assert codes(published) == ["difference_not_paid"]
+    [changed] = [event for event in published if isinstance(event, OrderChanged)]
+    assert (changed.items, changed.total) == (order_placed().items, order_placed().total)
+    assert order.status == "payment_confirmed"
+    assert "order.ready" not in kinds(published), "the ERP must have it as it is now"
+    assert order.revision == order.erp_revision_asked == 2
+    assert kinds(b.told(b.updated(2), order=order)[1]) == ["order.ready"]
+    assert b.decision_on(order, DUE) == Decision(order)
+
+
+def test_difference_that_is_paid_in_time_keeps_the_change() -> None:
+    order, _ = b.told(*CROSSED)
+    decision = b.decision_on(order, b.payment_approved(payment_id="pay-2"))
+    assert decision.forget == ["difference"]
+    assert decision.state.status == "payment_confirmed"
+    assert b.decision_on(decision.state, DUE) == Decision(decision.state)
+
+
+def test_change_of_address_stays_where_a_dearer_one_is_taken_back() -> None:
+    moved = b.change(change_id="change-2", requested_at=b.hours(0.2), ship_to=NEW_HOME)
+    order, _ = b.told(order_placed(), b.registered(), b.change(**MORE), moved, b.payment_approved(), DUE)
+    assert order.sale is not None
+    assert (order.sale.ship_to.street, order.sale.total) == ("Rua Nova", order_placed().total)
+
+
+def test_payment_that_covers_no_version_of_the_order_waits_for_the_rest() -> None:
+    order, decisions = b.decided(*CROSSED[:-1], b.payment_approved(amount="10.00"))
+    assert b.reminders(decisions) == []
+    assert order.status == "payment_pending"

@@ -7,7 +7,7 @@ import pytest
 
 from schemas.decision import Decision, Reminder
 from schemas.order import OrderCancellationStarted
-from tests.builders import NOW
+from tests.builders import NOW, order_placed
 from tests.unit.order_intake import builders as b
 from tests.unit.order_intake.builders import kinds
 from tests.unit.order_intake.stages import READY
@@ -68,3 +68,31 @@ def test_limit_of_some_lines_asks_for_the_whole_order_and_a_too_late_leaves_it_w
     assert kinds(published) == ["order.cancellation_started", "order.cancellation_refused"]
     assert order.status == "out_of_stock"
     assert b.decision_on(order, over) == Decision(order), "what becomes of it is a person's to decide"
+
+
+EXPIRED = [order_placed(), b.registered(), b.payment_expired()]
+PATIENT: dict[str, Any] = {"deadlines": {"late_payment": "P2D"}}
+
+
+def test_expired_payment_cancels_the_order_at_the_stores_limit() -> None:
+    over = HEARD + timedelta(days=2)
+    order, decisions = b.decided(*EXPIRED, **PATIENT)
+    assert b.reminders(decisions) == [Reminder("give_up", over)]
+    order, published = b.told(b.reminder("give_up", over), order=order)
+    assert kinds(published) == ["order.cancellation_started", "order.cancelled", "order.status_changed"]
+    assert isinstance(published[0], OrderCancellationStarted)
+    assert published[0].cause == "payment_expired"
+    _, published = b.told(b.payment_approved(), order=order)
+    assert kinds(published) == ["refund.requested"]
+
+
+def test_expired_payment_that_comes_in_time_after_all_ends_the_wait() -> None:
+    order, _ = b.told(*EXPIRED, **PATIENT)
+    decision = b.decision_on(order, b.payment_approved())
+    assert decision.forget == ["give_up"]
+    assert b.decision_on(decision.state, b.reminder("give_up", HEARD + timedelta(days=2))) == Decision(decision.state)
+
+
+def test_expired_payment_cancels_nothing_where_the_store_has_no_limit() -> None:
+    _, decisions = b.decided(*EXPIRED)
+    assert b.reminders(decisions) == []

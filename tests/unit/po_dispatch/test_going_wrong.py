@@ -324,3 +324,41 @@ def test_stop_names_the_cancellation_that_it_belongs_to() -> None:
     say(one, started(at=70))
     [second] = of(say(one, answered(accepted=True, number="PC2")), FulfilmentStopped)
     assert [stop.started_at for stop in (first, second)] == [started(10).started_at, started(70).started_at]
+
+
+def given_up() -> OrderCancellationStarted:
+    return started(30).model_copy(update={"cause": "lost"})
+
+
+def in_trouble() -> World:
+    """What left is stuck somewhere."""
+    one = world()
+    say(one, b.shipped())
+    say(one, b.carrier_reported(status="problem"))
+    return one
+
+
+def test_lost_goods_that_the_store_gives_up_stop_the_fulfilment_and_nobody_is_asked() -> None:
+    one = in_trouble()
+    events = say(one, given_up())
+    assert [event.cause for event in of(events, PurchaseOrderCancelled)] == ["order_cancelled"]
+    assert len(of(events, FulfilmentStopped)) == 1
+    assert not asked(one, CancelPurchaseOrder)
+    assert not of(events, PurchaseOrderCancelRefused)
+
+
+def test_goods_in_trouble_are_not_cancelled_where_nobody_gave_them_up() -> None:
+    events = say(in_trouble(), started(30))
+    assert len(of(events, PurchaseOrderCancelRefused)) == 1
+    assert not of(events, FulfilmentStopped)
+
+
+def test_goods_that_are_delivered_on_their_way_to_being_given_up_refuse_the_cancellation() -> None:
+    one = World(b.sourcing(b.offer_changed("farol", "A"), b.offer_changed("norte", "B")))
+    one.handle(Said("ready", order()))
+    settle(one)
+    say(one, b.shipped())
+    say(one, b.carrier_reported(status="problem"))
+    assert not of(say(one, given_up()), FulfilmentStopped), "norte has not answered"
+    events = say(one, b.carrier_reported(at=b.NOW + timedelta(hours=1)))
+    assert [event.detail for event in of(events, PurchaseOrderCancelRefused)] == ["it was delivered after all"]

@@ -39,6 +39,7 @@ def shape(world: World) -> tuple[object, ...]:
         (po.handing_over, po.handed_over_at is None, po.invoice_key is None),
         (len(po.shipments), po.is_prepaid),
         po.cancellation is not None and po.cancellation.refused_at is not None,
+        (po.is_lost, po.was_given_up),
         world.fulfilment.stop is not None,
     )
 

@@ -145,9 +145,9 @@ class World:
     def sayable(self, of: int | None = None) -> Iterator[Any]:
         """What others may say now; a message under a new id each. `of`: of so many of the POs only."""
         at = self.now
-        yield OrderCancellationStarted(
-            order_id="O-1", store_id="shop", channel_id="shop", cause="requested", reason="asked for", started_at=at
-        )
+        wanted = {"order_id": "O-1", "store_id": "shop", "channel_id": "shop", "reason": "asked for", "started_at": at}
+        yield OrderCancellationStarted.model_validate(wanted | {"cause": "requested"})
+        yield OrderCancellationStarted.model_validate(wanted | {"cause": "lost"})
         yield OrderCancellationRefused(order_id="O-1", store_id="shop", channel_id="shop", reasons=(), refused_at=at)
         for po in self.fulfilment.purchase_orders[:of] if self.fulfilment else ():
             if po.number is not None and po.created_at is not None:
@@ -174,6 +174,7 @@ class World:
             yield SupplierCancellationAnswered(**who, accepted=False, answered_at=self.now)
         yield SupplierShipped(**who, carrier="rapido", tracking_code=f"T-{number}", shipped_at=self.now)
         yield b.carrier_reported(f"T-{number}", at=self.now)
+        yield b.carrier_reported(f"T-{number}", "problem", at=self.now)
         yield b.shipped(number, po.supplier.supplier_id, tracking_code=f"T2-{number}")
         key = b.key(int(number[2:]) + 10 * len(po.cancelled_invoices))
         yield b.invoice_issued(self.fulfilment, number, access_key=key, issued_at=self.now)

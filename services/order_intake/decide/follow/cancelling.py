@@ -2,7 +2,9 @@
 
 A wish is refused at once where the store's settings say so. Else the cancellation is started: nothing more is bought or
 invoiced. It ends when po_dispatch and billing have stopped, or is refused when a supplier says that it is too late. An
-order that was never ready for fulfilment is cancelled at once: nobody has begun anything.
+order that was never ready for fulfilment is cancelled at once: nobody has begun anything. An R whose window is over
+cannot be cancelled: the customer and the channel are refused at once and the goods come back instead; where the store
+wants it all the same, or the window ends on the way, a person decides (`order.cancellation_decided`).
 """
 
 from collections.abc import Iterator
@@ -31,6 +33,7 @@ LIMITS: dict[str, tuple[Status, str]] = {
 }
 """By the store's setting: from which status of a PO on it is too late, and the reason's code."""
 
+BY_STORE = ("store", "engineer")
 TICK = timedelta(microseconds=1)
 
 
@@ -71,30 +74,48 @@ def _answer(order: Order, placed: OrderPlaced, terms: Terms, now: datetime) -> t
     events: list[Message] = []
     for wish in [wish for wish in order.wishes if not wish.answered]:
         if order.cancelled_at is None and not order.is_being_cancelled:
-            problems = tuple(_problems(order, terms, wish.event))
+            problems = tuple(_problems(order, terms, wish.event, now))
             if problems:
                 order, refused = _refusal(order, placed, problems, now)
                 events += refused
             else:
-                order, started = start(order, "requested", wish.event.reason, now)
+                cause: CancellationCause = "lost" if any(_lost(order, wish.event)) else "requested"
+                order, started = start(order, cause, wish.event.reason, now)
                 events += started
         answered = tuple(Wish(event=w.event, answered=w.answered or w is wish) for w in order.wishes)
         order = order.model_copy(update={"wishes": answered})
     return order, events
 
 
-def _problems(order: Order, terms: Terms, wish: OrderCancellationRequested) -> Iterator[Problem]:
+def _problems(order: Order, terms: Terms, wish: OrderCancellationRequested, now: datetime) -> Iterator[Problem]:
     """Of the POs the most advanced decides. What is lost on its way the store may cancel."""
     if order.completed_at is not None:
         yield Problem(code="completed", detail=f"the order was completed at {order.completed_at.isoformat()}")
         return
     yield from supplier_refusals(order)
+    if wish.requested_by not in BY_STORE:
+        yield from _beyond_their_window(order, now)
+    lost = set(_lost(order, wish))
     limit, code = LIMITS[terms.cancellation]
     for po_id, po in sorted(order.purchase_orders.items()):
         status = of_po(order, po_id, po)
-        lost = status == "delivery_problem" and wish.requested_by in ("store", "engineer")
-        if RANK[status] >= RANK[limit] and not lost and not po.is_void:
+        if RANK[status] >= RANK[limit] and po_id not in lost and not po.is_void:
             yield Problem(code=code, where=po.po_number or po_id, detail=f"the PO is {status} with {po.supplier_id}")
+
+
+def _lost(order: Order, wish: OrderCancellationRequested) -> Iterator[str]:
+    """The POs whose goods met with trouble on their way, where the store itself gives them up."""
+    if wish.requested_by in BY_STORE:
+        yield from (id for id, po in order.open_purchase_orders.items() if of_po(order, id, po) == "delivery_problem")
+
+
+def _beyond_their_window(order: Order, now: datetime) -> Iterator[Problem]:
+    """R's that SEFAZ would not cancel any more, of POs that the order still has."""
+    open_pos = order.open_purchase_orders.keys()
+    for key, invoice in sorted(order.invoices.items()):
+        until = invoice.cancellable_until
+        if not invoice.cancelled and until is not None and until <= now and not open_pos.isdisjoint(invoice.po_ids):
+            yield Problem(code="window_over", where=key, detail=f"R could be cancelled until {until.isoformat()}")
 
 
 def _may_cancel_late(order: Order) -> bool:
@@ -120,6 +141,9 @@ def _end(order: Order, now: datetime) -> tuple[Order, list[Message]]:
         return order, []
     if order.status in ("delivered", "completed"):
         return _refused(order, placed, attempt, (Problem(code="delivered"),), now)
+    if billed.decision == "continue":
+        decided = Problem(code="decided_to_continue", detail=billed.reason)
+        return _refused(order, placed, attempt, (decided,), now)
     return _cancelled(order, placed, attempt, now)
 
 

@@ -1,20 +1,23 @@
-"""Until when an order waits: for the return window to end, for a supplier, for stock. Pure."""
+"""Until when an order waits: for the return window to end, a supplier, stock, a late payment, a difference. Pure."""
 
 from datetime import datetime
 
 from schemas.decision import Reminder
 from services.order_intake.decide import status
+from services.order_intake.decide.follow import revision
 from services.order_intake.state import Order
 
 COMPLETE = "complete"
 GIVE_UP = "give_up"
+DIFFERENCE = "difference"
 
 
 def due(order: Order) -> tuple[Order, list[Reminder], list[str]]:
     """The order, reminders to set, and names of those to forget."""
     order, closing = _closing(order)
     order, giving_up, forget = _giving_up(order)
-    return order, [*closing, *giving_up], forget
+    order, owing, settled = _owing(order)
+    return order, [*closing, *giving_up, *owing], [*forget, *settled]
 
 
 def _closing(order: Order) -> tuple[Order, list[Reminder]]:
@@ -45,4 +48,21 @@ def _gives_up_at(order: Order) -> datetime | None:
             return order.status_at + order.terms.longest_quote
         case "out_of_stock":
             return order.status_at + order.terms.longest_stock
+        case "payment_slip_expired" if order.terms.longest_late_payment is not None:
+            return order.status_at + order.terms.longest_late_payment
     return None
+
+
+def _owing(order: Order) -> tuple[Order, list[Reminder], list[str]]:
+    end = _difference_due_at(order)
+    if end == order.difference_due_at:
+        return order, [], []
+    order = order.model_copy(update={"difference_due_at": end})
+    return (order, [], [DIFFERENCE]) if end is None else (order, [Reminder(DIFFERENCE, end)], [])
+
+
+def _difference_due_at(order: Order) -> datetime | None:
+    """From the last payment on, where the order as it was before it grew is paid."""
+    if order.terms is None or not order.approvals or revision.unpaid(order) == ():
+        return None
+    return max(approval.approved_at for approval in order.approvals.values()) + order.terms.longest_difference

@@ -1,4 +1,8 @@
-"""Changes of an order before its fulfilment begins: which are made, and what the order is with them. Pure."""
+"""Changes of an order before its fulfilment begins: which are made, and what the order is with them. Pure.
+
+A change that makes the order dearer may cross the payment of what it was. Then the difference is waited for as long as
+the store's terms say; after that the change is taken back, and the order goes on as it was paid.
+"""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
@@ -33,17 +37,66 @@ def _answer_one(
     revised = _revised(placed, [*_made(order), event])
     problems = tuple(_problems(order, revised, event))
     changes = {**order.changes, event.change_id: Change(event=event, accepted=not problems)}
-    names = {name: getattr(placed, name) for name in ("order_id", "store_id", "channel_id")}
     if problems:
-        refused = OrderChangeRefused(**names, change_id=event.change_id, reasons=problems, refused_at=now)
+        refused = OrderChangeRefused(**_names(placed), change_id=event.change_id, reasons=problems, refused_at=now)
         return order.model_copy(update={"changes": changes}), refused
-    content = {name: getattr(revised, name) for name in FIELDS}
-    changed = OrderChanged(**names, change_id=event.change_id, changed_at=now, **content)
-    return order.model_copy(update={"changes": changes, "revised": revised}), changed
+    order = order.model_copy(update={"changes": changes, "revised": revised})
+    return order, _changed(order, placed, event.change_id, now)
+
+
+def unpaid(order: Order) -> tuple[OrderChangeRequested, ...]:
+    """The changes without which the order would be paid as it was before them, the newest first; empty where it is
+    paid, bought already, not wanted, or would not be paid without them either."""
+    stopped = order.is_being_cancelled or order.cancelled_at is not None or order.ready_at is not None
+    if order.placed is None or order.paid or stopped:
+        return ()
+    made = _made(order)
+    priced = sorted((e for e in made if _is_about_money(e)), key=lambda e: (e.requested_at, e.change_id), reverse=True)
+    money = sum((approval.amount for approval in order.approvals.values()), Decimal(0))
+    for number in range(1, len(priced) + 1):
+        without = _revised(order.placed, [event for event in made if event not in priced[:number]])
+        if without.total <= money and without.total == _expected(without):
+            return tuple(priced[:number])
+    return ()
+
+
+def take_back(order: Order, now: datetime) -> tuple[Order, list[Message]]:
+    """Without the changes that nobody paid: each is refused after all, and the order is told as it is."""
+    placed, sale, gone = order.placed, order.sale, unpaid(order)
+    if placed is None or sale is None or not gone:
+        return order, []
+    paid = sum((approval.amount for approval in order.approvals.values()), Decimal("0.00"))
+    why = Problem(code="difference_not_paid", where="total", expected=str(sale.total), found=str(paid))
+    changes = dict(order.changes)
+    for event in gone:
+        changes[event.change_id] = changes[event.change_id].model_copy(update={"taken_back": True})
+    order = order.model_copy(update={"changes": changes})
+    order = order.model_copy(update={"revised": _revised(placed, _made(order))})
+    names = _names(placed)
+    refused = [OrderChangeRefused(**names, change_id=e.change_id, reasons=(why,), refused_at=now) for e in gone]
+    return order, [*refused, _changed(order, placed, gone[-1].change_id, now)]
+
+
+def _is_about_money(event: OrderChangeRequested) -> bool:
+    return any(getattr(event, name) is not None for name in ("items", "freight", "discount", "total"))
+
+
+def _expected(sale: OrderPlaced) -> Decimal:
+    """What the total must be."""
+    return sum((item.total for item in sale.items), Decimal(0)) + sale.freight - sale.discount
+
+
+def _changed(order: Order, placed: OrderPlaced, change_id: str, at: datetime) -> OrderChanged:
+    content = {name: getattr(order.sale, name) for name in FIELDS}
+    return OrderChanged(**_names(placed), change_id=change_id, changed_at=at, **content)
+
+
+def _names(placed: OrderPlaced) -> dict[str, str]:
+    return {name: getattr(placed, name) for name in ("order_id", "store_id", "channel_id")}
 
 
 def _made(order: Order) -> list[OrderChangeRequested]:
-    return [change.event for change in order.changes.values() if change.accepted]
+    return [change.event for change in order.changes.values() if change.holds]
 
 
 def _in_order(changes: Iterable[Change]) -> list[Change]:
@@ -65,7 +118,7 @@ def _problems(order: Order, revised: OrderPlaced, event: OrderChangeRequested) -
         yield Problem(code="in_fulfilment", detail=f"the goods are being bought since {order.ready_at.isoformat()}")
     if len({item.line for item in revised.items}) != len(revised.items):
         yield Problem(code="line_twice", where="items", detail="two items have the same line number")
-    expected = sum((item.total for item in revised.items), Decimal(0)) + revised.freight - revised.discount
+    expected = _expected(revised)
     if expected != revised.total:
         yield Problem(code="total_differs", where="total", expected=str(expected), found=str(revised.total))
     sale = order.sale

@@ -1,5 +1,6 @@
 """A purchase order and its parcels. Each milestone has a field of its own, and the status is read off them."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -109,7 +110,8 @@ class PurchaseOrder(Model):
     handing_over: bool = False
     """HandOverInvoice was asked for."""
     handed_over_at: Time | None = None
-    remittance_key: AccessKey | None = None
+    remittances: Mapping[AccessKey, AccessKey] = {}
+    """S1, by the R that it cites."""
     shipments: tuple[Shipment, ...] = ()
     delay: Delay | None = None
     late: tuple[Late, ...] = ()
@@ -140,6 +142,11 @@ class PurchaseOrder(Model):
         if self.ordered_at:
             return PoStatus.ORDERED
         return PoStatus.CREATED if self.number else PoStatus.REGISTERING
+
+    @property
+    def remittance_key(self) -> AccessKey | None:
+        """S1, unless the R that it cites was cancelled."""
+        return next((s1 for r, s1 in self.remittances.items() if r not in self.cancelled_invoices), None)
 
     @property
     def goes_on(self) -> bool:

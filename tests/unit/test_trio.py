@@ -9,7 +9,7 @@ from schemas.billing import InvoiceRefused
 from tests.unit.trio import Trio
 
 CHUNKS, SEEDS = 8, 25
-FOR_A_PERSON = {"already_invoiced", "already_shipped", "po_is_void", "not_asked", "not_sent"}
+FOR_A_PERSON = {"already_shipped", "po_is_void", "not_asked", "not_sent"}
 """What a supplier says against what it did or said before."""
 
 

@@ -260,6 +260,10 @@ class Trio:
             **about, supplier_id=who["supplier_id"], access_key=d.key(500 + len(self.events)),
             issued_at=self.now, invoice_key=request.invoice_key,
         )  # fmt: skip
+        if self.random.random() < 0.2:  # R is issued, the goods have not left, and it finds none
+            part = (RefusedPoLine(line=po.lines[0].line, quantity=1),)
+            yield SupplierPoRefused(**who, lines=self.random.choice(((), part)), refused_at=self.now)
+            return
         if not po.shipments and not any(
             isinstance(e, SupplierShipped) and e.po_number == request.number for e in self.events
         ):

@@ -133,6 +133,12 @@ class Payable(Model):
     amount: Amount
     advanced: Amount = ZERO
     """How much of it the PO's advance pays."""
+    undelivered: Amount = ZERO
+    """How much of it is for goods that do not come."""
+    withheld: Amount = ZERO
+    """How much of that was not sent to be paid."""
+    claimed: Amount = ZERO
+    """How much of it was paid and is a claim on the supplier."""
     due: Time
     status: PayableStatus = PayableStatus.OPEN
     erp_number: Id | None = None
@@ -147,7 +153,13 @@ class Payable(Model):
     @property
     def owed(self) -> Decimal:
         """What is to be paid for it, BRL."""
-        return self.amount - self.advanced
+        return self.amount - self.advanced - self.withheld
+
+    @property
+    def claim(self) -> Decimal:
+        """What was paid for goods that do not come, BRL: what is not paid yet is none."""
+        lost = self.undelivered - self.withheld
+        return lost if self.status is PayableStatus.SETTLED else max(lost - self.owed, ZERO)
 
 
 class RefundStatus(StrEnum):

@@ -210,16 +210,20 @@ def _void(facts: Facts) -> set[str]:
 
 
 def _claims(facts: Facts) -> Decimal:
-    """What prepaid suppliers were paid beyond what their S2 ask for."""
-    created = [d for type, d in facts if type == "purchase_order.created.v1"]
-    prepaid = {d["po_id"] for d in created if d["terms"]["kind"] == "prepaid"}
+    """What suppliers were paid beyond what their S2 ask for goods that come."""
+    void = _void(facts)
+    left: dict[str, Decimal] = {}
     paid: dict[str, Decimal] = defaultdict(Decimal)
+    asked: dict[str, Decimal] = defaultdict(Decimal)
     for type, data in facts:
         if type == "supplier_payment.settled.v1":
             paid[data["po_id"]] += Decimal(data["amount"])
-        elif type == "supplier_nf.matched.v1":
-            paid[data["po_id"]] -= Decimal(data["payable"])
-    return sum((max(paid[po_id], Decimal(0)) for po_id in prepaid), Decimal("0.00"))
+        elif type == "supplier_nf.matched.v1" and data["po_id"] not in void:
+            asked[data["po_id"]] += Decimal(data["payable"])
+        elif type == "purchase_order.refused.v1":
+            left[data["po_id"]] = min(Decimal(data["total"]), left.get(data["po_id"], Decimal(data["total"])))
+    due = {po_id: min(asked[po_id], left.get(po_id, asked[po_id])) for po_id in paid}
+    return sum((max(paid[po_id] - due[po_id], Decimal(0)) for po_id in paid), Decimal("0.00"))
 
 
 def _said(end: str, counts: Mapping[str, int]) -> str:

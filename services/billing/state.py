@@ -183,6 +183,13 @@ class Refund(Model):
     detail: str = ""
 
 
+class ReceivedPayment(Model):
+    """What the customer paid after the order was ready."""
+
+    payment_id: Id
+    amount: Amount
+
+
 class Stopping(Model):
     """How far the cancellation of an order has come here."""
 
@@ -210,6 +217,7 @@ class Bill(Model):
     invoices: tuple[Invoice, ...] = ()
     payables: tuple[Payable, ...] = ()
     refunds: tuple[Refund, ...] = ()
+    received: tuple[ReceivedPayment, ...] = ()
     stopping: Stopping = Stopping()
     dispatch_marked: bool = False
     """The ERP was asked to show the order as "despachado"."""
@@ -258,11 +266,18 @@ class Bill(Model):
 
     @property
     def paid(self) -> Decimal:
-        """What the customer has paid, BRL: before the order was ready, and what was paid beside it and goes back."""
+        """What the customer has paid, BRL: before the order was ready, after it, and what is only known to go back."""
         payments = self.order.payments if self.order else ()
         approved = {p.payment_id: p.amount for p in payments if p.approved_at is not None}
-        beside = [r.amount for r in self.refunds if r.payment_id not in approved]
-        return sum((*approved.values(), *beside), Decimal("0.00"))
+        known = {p.payment_id: p.amount for p in self.received} | approved
+        beside = [r.amount for r in self.refunds if r.payment_id not in known]
+        return sum((*known.values(), *beside), Decimal("0.00"))
+
+    def knows_payment(self, payment_id: str) -> bool:
+        """Whether the ledger has it: the order was ready with it, it came after that, or it goes back."""
+        payments = self.order.payments if self.order else ()
+        approved = {p.payment_id for p in payments if p.approved_at is not None}
+        return payment_id in approved | {p.payment_id for p in (*self.received, *self.refunds)}
 
     def purchase_order(self, po_id: str) -> PurchaseOrder:
         return next((po for po in self.purchase_orders if po.po_id == po_id), None) or PurchaseOrder(po_id=po_id)

@@ -117,6 +117,8 @@ class PurchaseOrder(Model):
     late: tuple[Late, ...] = ()
     """What was told to be late."""
     cancellation: CancellationAsked | None = None
+    erp: Literal["unknown", "open", "void"] = "unknown"
+    """What the ERP's books say of it: it gave the PO its number, or was told that it is void."""
     void: Void | None = None
 
     @property

@@ -29,7 +29,13 @@ from schemas.supplier import (
 )
 from services.po_dispatch.decide.gate import missing
 from services.po_dispatch.machine import PoStatus
-from services.po_dispatch.state import CancelPurchaseOrder, HandOverInvoice, RemindSupplier, SendPurchaseOrder
+from services.po_dispatch.state import (
+    CancelPurchaseOrder,
+    HandOverInvoice,
+    RemindSupplier,
+    SendPurchaseOrder,
+    VoidPurchaseOrder,
+)
 from tests.unit.po_dispatch import builders as b
 from tests.unit.po_dispatch.world import Said, World, order
 
@@ -203,6 +209,7 @@ def test_silent_supplier_is_reminded_at_half_time_then_its_po_is_cancelled_and_b
     assert [type(e) for e in events[:3]] == [PurchaseOrderLate, PurchaseOrderCancelled, PurchaseOrderRerouted]
     assert (events[0].what, events[1].cause) == ("confirmation", "silent")  # type: ignore[attr-defined]
     assert [request.reason for request in asked(one, CancelPurchaseOrder)] == ["silent"]
+    assert [request.number for request in asked(one, VoidPurchaseOrder)] == ["PC1"]
     assert suppliers(one) == {"farol": PoStatus.CANCELLED, "norte": PoStatus.SENT}
 
 

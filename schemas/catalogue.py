@@ -105,6 +105,7 @@ CATALOGUE: tuple[Entry, ...] = (
     _fact(order.OrderChanged, INTAKE, CHANNEL),
     _fact(order.OrderChangeRefused, INTAKE, CHANNEL),
     _fact(order.OrderReady, INTAKE, DISPATCH, BILLING),
+    _fact(order.OrderPaymentReceived, INTAKE, BILLING),
     _fact(order.OrderCancellationStarted, INTAKE, DISPATCH, BILLING, CHANNEL),
     _fact(order.OrderCancellationRefused, INTAKE, DISPATCH, BILLING, CHANNEL),
     _fact(order.OrderCancelled, INTAKE, CHANNEL),

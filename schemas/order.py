@@ -335,6 +335,18 @@ class OrderReady(Message):
     logistics: Logistics
 
 
+class OrderPaymentReceived(Message):
+    """A payment was approved after `order.ready`, which does not name it: a late slip, or money that nobody awaited."""
+
+    TYPE = "order.payment_received.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    payment_id: Id
+    amount: Amount
+    approved_at: Time
+
+
 class PoStatus(Model):
     """Where one PO of the order stands, in the order's own words."""
 

@@ -38,6 +38,7 @@ SUBSCRIPTIONS: Subscriptions = (
     Subscription(supplier.SupplierChanged, SUPPLIER, keep),
     Subscription(billing.TaxProfileChanged, TAX_PROFILE, keep),
     Subscription(order.OrderReady, BILL, decide.on_order_ready, load=load_references, series=series_names),
+    Subscription(order.OrderPaymentReceived, BILL, decide.on_payment_received),
     Subscription(
         purchase_order.PurchaseOrderCreated,
         BILL,

@@ -28,9 +28,9 @@ class OrderBalance(Model):
     payments: Money = ZERO
     open_payables: Money = ZERO
     claims: Money = ZERO
-    """Paid in advance to suppliers, and nothing came for it (yet)."""
+    """Paid to suppliers, in advance or for their S2, and nothing came for it (yet)."""
     held: Money = ZERO
-    """Of the open payables: S2 of goods that do not come (their PO is void). Not paid; a person settles it."""
+    """Of the open payables: what S2 ask for goods that do not come. Not paid; a person settles it."""
     wrong: tuple[str, ...] = ()
     """What the ledger and the bill do not agree on."""
 
@@ -108,9 +108,8 @@ def order_balance(order_id: str, debits: Mapping[str, Decimal], bill: Bill | Non
 
 
 def _held(bill: Bill) -> Decimal:
-    """What S2 of void POs ask for, BRL."""
-    waiting = [p for p in bill.payables if p.status is PayableStatus.OPEN and not p.is_advance]
-    return sum((p.owed for p in waiting if bill.purchase_order(p.po_id).void), ZERO)
+    """What S2 ask for goods that do not come and nobody was told to pay, BRL."""
+    return sum((p.withheld for p in bill.payables), ZERO)
 
 
 def _differences(found: OrderBalance, bill: Bill) -> list[str]:
@@ -129,13 +128,13 @@ def _differences(found: OrderBalance, bill: Bill) -> list[str]:
             found.refunded,
             sum((r.amount for r in bill.refunds if r.status is RefundStatus.SETTLED), ZERO),
         ),
-        "cost": (found.cost, sum((p.amount for p in payables), ZERO)),
+        "cost": (found.cost, sum((p.amount - p.claimed for p in payables), ZERO)),
         "cost + claims = payments + open": (found.cost + found.claims, found.payments + found.open_payables),
         "payments": (found.payments, paid),
         "open payables": (
             found.open_payables,
-            sum((p.owed for p in payables if p.status is not PayableStatus.SETTLED), ZERO),
+            sum((p.withheld + (ZERO if p.status is PayableStatus.SETTLED else p.owed) for p in payables), ZERO),
         ),
-        "claims": (found.claims, advanced - sum((p.advanced for p in payables), ZERO)),
+        "claims": (found.claims, advanced + sum((p.claimed - p.advanced for p in payables), ZERO)),
     }
     return [f"{name}: {left} and {right}" for name, (left, right) in pairs.items() if left != right]

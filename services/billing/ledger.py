@@ -20,7 +20,7 @@ class Account(StrEnum):
     PAYABLE = "payable"
     BANK = "bank"
     SUPPLIER_ADVANCE = "supplier_advance"
-    """What prepaid suppliers have of us: goods, or money where the PO became void."""
+    """What suppliers have of us and owe: goods where they are prepaid, money where the goods do not come."""
     CUSTOMER_REFUND = "customer_refund"
     """The customer's money that went back."""
 
@@ -68,6 +68,11 @@ def advance_paid(order_id: str, payable_id: str, amount: Decimal, at: Time) -> M
 def advance_used(order_id: str, payable_id: str, amount: Decimal, at: Time) -> Movement:
     """S2 came for what was paid in advance."""
     return _movement("advance_used", order_id, payable_id, Account.PAYABLE, Account.SUPPLIER_ADVANCE, amount, at)
+
+
+def claimed(order_id: str, what: str, amount: Decimal, at: Time) -> Movement:
+    """What was paid for goods that do not come is no cost. `what`: the payable, and its claims with this one."""
+    return _movement("claimed", order_id, what, Account.SUPPLIER_ADVANCE, Account.COST_OF_GOODS, amount, at)
 
 
 def supplier_paid(order_id: str, payable_id: str, amount: Decimal, at: Time) -> Movement:

@@ -137,6 +137,12 @@ class Payable(Model):
     amount: Amount
     advanced: Amount = ZERO
     """How much of it the PO's advance pays."""
+    undelivered: Amount = ZERO
+    """How much of it is for goods that do not come."""
+    withheld: Amount = ZERO
+    """How much of that was not sent to be paid."""
+    claimed: Amount = ZERO
+    """How much of it was paid and is a claim on the supplier."""
     due: Time
     status: PayableStatus = PayableStatus.OPEN
     erp_number: Id | None = None
@@ -151,7 +157,13 @@ class Payable(Model):
     @property
     def owed(self) -> Decimal:
         """What is to be paid for it, BRL."""
-        return self.amount - self.advanced
+        return self.amount - self.advanced - self.withheld
+
+    @property
+    def claim(self) -> Decimal:
+        """What was paid for goods that do not come, BRL: what is not paid yet is none."""
+        lost = self.undelivered - self.withheld
+        return lost if self.status is PayableStatus.SETTLED else max(lost - self.owed, ZERO)
 
 
 class RefundStatus(StrEnum):
@@ -173,6 +185,13 @@ class Refund(Model):
     status: RefundStatus = RefundStatus.REQUESTED
     settled_at: Time | None = None
     detail: str = ""
+
+
+class ReceivedPayment(Model):
+    """What the customer paid after the order was ready."""
+
+    payment_id: Id
+    amount: Amount
 
 
 class Stopping(Model):
@@ -206,6 +225,7 @@ class Bill(Model):
     invoices: tuple[Invoice, ...] = ()
     payables: tuple[Payable, ...] = ()
     refunds: tuple[Refund, ...] = ()
+    received: tuple[ReceivedPayment, ...] = ()
     stopping: Stopping = Stopping()
     dispatch_marked: bool = False
     """The ERP was asked to show the order as "despachado"."""
@@ -254,11 +274,18 @@ class Bill(Model):
 
     @property
     def paid(self) -> Decimal:
-        """What the customer has paid, BRL: before the order was ready, and what was paid beside it and goes back."""
+        """What the customer has paid, BRL: before the order was ready, after it, and what is only known to go back."""
         payments = self.order.payments if self.order else ()
         approved = {p.payment_id: p.amount for p in payments if p.approved_at is not None}
-        beside = [r.amount for r in self.refunds if r.payment_id not in approved]
-        return sum((*approved.values(), *beside), Decimal("0.00"))
+        known = {p.payment_id: p.amount for p in self.received} | approved
+        beside = [r.amount for r in self.refunds if r.payment_id not in known]
+        return sum((*known.values(), *beside), Decimal("0.00"))
+
+    def knows_payment(self, payment_id: str) -> bool:
+        """Whether the ledger has it: the order was ready with it, it came after that, or it goes back."""
+        payments = self.order.payments if self.order else ()
+        approved = {p.payment_id for p in payments if p.approved_at is not None}
+        return payment_id in approved | {p.payment_id for p in (*self.received, *self.refunds)}
 
     def purchase_order(self, po_id: str) -> PurchaseOrder:
         return next((po for po in self.purchase_orders if po.po_id == po_id), None) or PurchaseOrder(po_id=po_id)

@@ -80,7 +80,8 @@ def standing(lines: Sequence[Told], names: Names, now: datetime, dead_letters: S
         least = min(pos, key=lambda po: po.step)
         others = len(pos) - 1
         sentence = said(least, now) + (f" (and {others} more PO{'s' if others > 1 else ''})" if others else "")
-    return Standing(_with_letters(sentence or f"in status {status or 'unknown'}", dead_letters), pos)
+    sentence = _with_unsettled(sentence or f"in status {status or 'unknown'}", facts, status)
+    return Standing(_with_letters(sentence, dead_letters), pos)
 
 
 def said(po: PoStanding, now: datetime) -> str:
@@ -286,6 +287,19 @@ def _issued(facts: Facts, po_id: Any) -> datetime | None:
 def _rejected(facts: Facts) -> tuple[datetime, Data] | None:
     refused, issued = facts.last("invoice.refused"), facts.at("invoice.issued")
     return refused if refused is not None and (issued is None or issued < refused[0]) else None
+
+
+def _with_unsettled(sentence: str, facts: Facts, status: str | None) -> str:
+    """With the R in force that bills goods which do not come, wherever the order stands otherwise."""
+    cancelled = {data.get("invoice_id") for _, data in facts.all("invoice.cancelled")}
+    told = [fact for fact in facts.all("invoice.refused") if "bills_void_goods" in _problems(fact)]
+    left = [fact for fact in told if fact[1].get("invoice_id") not in cancelled]
+    if status in _ENDED or not left or "bills_void_goods" in sentence:
+        return sentence
+    data = left[-1][1]
+    which = f"R {data.get('series')}/{data.get('number')}"
+    why = f"is in force and bills goods that do not come ({_problems(left[-1])})"
+    return f"{sentence}; {which} {why}: a person must settle it"
 
 
 def _is_prepaid(po: Data) -> bool:

@@ -49,6 +49,7 @@ _SAY: Mapping[str, Callable[[Data], str]] = {
     "order.accepted": lambda d: f"{_count(d, 'items', 'item')} {_of(d, 'total')}",
     "order.refused": _problems,
     "order.ready": lambda d: f"{_of(d, 'erp_order_number')} {_count(d, 'items', 'item')} {_of(d, 'total')}",
+    "order.payment_received": lambda d: _of(d, "payment_id", "amount"),
     "order.status_changed": _status,
     "order.changed": lambda d: f"{_of(d, 'change_id')} {_count(d, 'items', 'item')} {_of(d, 'total')}",
     "order.change_refused": lambda d: f"{_of(d, 'change_id')} {_problems(d)}",

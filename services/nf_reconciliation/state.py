@@ -45,6 +45,8 @@ class Promise(Model):
     kind: Kind
     status: Literal["reserved", "kept", "released"]
     quantities: Mapping[int, Decimal] = {}
+    invoice_key: AccessKey | None = None
+    """The R that an S1 cites."""
 
 
 class PurchaseOrder(Model):
@@ -87,6 +89,14 @@ class PurchaseOrder(Model):
         return self.model_copy(
             update={"promises": {**self.promises, access_key: promise}, "pending": waiting},
         )
+
+    def without_remittances(self, invoice_key: str) -> Self:
+        """What S1 that cite this R were promised is free again: goods that leave are told with the R that follows."""
+        promises = {
+            key: promise.model_copy(update={"status": "released"}) if promise.invoice_key == invoice_key else promise
+            for key, promise in self.promises.items()
+        }
+        return self.model_copy(update={"promises": promises})
 
     def taken(self, kind: Kind, statuses: Iterable[str] = ("reserved", "kept")) -> dict[int, Decimal]:
         """Quantities by line that NFs of this kind have."""

@@ -4,8 +4,9 @@ consumes  `order.placed`, `.change_requested`, `.cancellation_requested`, `payme
           `store.changed`; the milestones of all others (`sourcing.*`, `purchase_order.*`, `supplier_nf.*`,
           `remittance_nf.matched`, `invoice.*`, `shipment.*`, `fulfilment.stopped`, `billing.stopped`, `refund.*`, and
           what happens beside the status: payables, supplier payments, what channel and customer were told)
-publishes `order.accepted`, `.refused`, `.changed`, `.change_refused`, `.ready`, `.status_changed`, `.completed`,
-          `.cancellation_started`, `.cancellation_refused`, `.cancelled`, `refund.requested`
+publishes `order.accepted`, `.refused`, `.changed`, `.change_refused`, `.ready`, `.payment_received` (one that came
+          after it), `.status_changed`, `.completed`, `.cancellation_started`, `.cancellation_refused`, `.cancelled`,
+          `refund.requested`
 calls     the ERP: the sales order when it is accepted and when it is changed; "concluido" and "cancelado"
 owns      the order, its canonical status, its cancellation, its refunds, its completion after the return window
 

@@ -21,6 +21,7 @@ from schemas.supplier import (
 from schemas.timeline import Timeline, keep
 from services.po_dispatch import store
 from services.po_dispatch.decide import (
+    books,
     cancelling,
     deadlines,
     delaying,
@@ -46,11 +47,13 @@ from services.po_dispatch.state import (
     InvoiceReceived,
     PurchaseOrderReceived,
     PurchaseOrderRegistered,
+    PurchaseOrderVoided,
     RegisterPurchaseOrder,
     ReminderReceived,
     RemindSupplier,
     SendPurchaseOrder,
     Sourcing,
+    VoidPurchaseOrder,
 )
 from shared.service import run
 from shared.settings import Runtime, read
@@ -70,7 +73,11 @@ def _own_numbers(reference: Sourcing) -> tuple[str, ...]:
     return () if all(version.has_erp for version in stores) else (making.PO_SERIES,)
 
 
-_by_number, _again, _numbers, _r = store.find_by_po_number, store.load_resourcing, _own_numbers, reminders.reminding
+def _r(decide: reminders.Decide) -> reminders.Decide:
+    return reminders.reminding(books.keeping_books(decide))
+
+
+_by_number, _again, _numbers = store.find_by_po_number, store.load_resourcing, _own_numbers
 
 SUBSCRIPTIONS: Subscriptions = (
     Subscription(StoreChanged, STORE, keep),
@@ -83,6 +90,7 @@ SUBSCRIPTIONS: Subscriptions = (
     Timer(reminders.RETRY, FULFILMENT, _r(sourcing.on_retry_due), load=_again, series=_numbers),
     Timer(reminders.DEADLINE, FULFILMENT, _r(deadlines.on_deadline_due)),
     Answer(RegisterPurchaseOrder, PurchaseOrderRegistered, FULFILMENT, _r(ordering.on_registered)),
+    Answer(VoidPurchaseOrder, PurchaseOrderVoided, FULFILMENT, _r(ordering.on_voided_in_erp)),
     Answer(SendPurchaseOrder, PurchaseOrderReceived, FULFILMENT, _r(ordering.on_sent)),
     Answer(RemindSupplier, ReminderReceived, FULFILMENT, _r(ordering.on_reminded)),
     Subscription(SupplierPoConfirmed, FULFILMENT, _r(ordering.on_confirmed), find=_by_number),
@@ -107,7 +115,7 @@ SUBSCRIPTIONS: Subscriptions = (
     Subscription(CarrierReported, FULFILMENT, _r(shipping.on_carrier_reported), find=store.find_by_tracking_code),
     Subscription(DeliveryReported, FULFILMENT, _r(shipping.on_delivery_reported)),
 )
-"""`_r`: with the reminders of the fulfilment (see `decide.reminders`)."""
+"""`_r`: with the reminders of the fulfilment (see `decide.reminders`), and the ERP's books (`decide.books`)."""
 
 
 def service(settings: Settings) -> Service:

@@ -1,5 +1,6 @@
 """A purchase order and its parcels. Each milestone has a field of its own, and the status is read off them."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -109,12 +110,15 @@ class PurchaseOrder(Model):
     handing_over: bool = False
     """HandOverInvoice was asked for."""
     handed_over_at: Time | None = None
-    remittance_key: AccessKey | None = None
+    remittances: Mapping[AccessKey, AccessKey] = {}
+    """S1, by the R that it cites."""
     shipments: tuple[Shipment, ...] = ()
     delay: Delay | None = None
     late: tuple[Late, ...] = ()
     """What was told to be late."""
     cancellation: CancellationAsked | None = None
+    erp: Literal["unknown", "open", "void"] = "unknown"
+    """What the ERP's books say of it: it gave the PO its number, or was told that it is void."""
     void: Void | None = None
 
     @property
@@ -157,6 +161,11 @@ class PurchaseOrder(Model):
     def was_given_up(self) -> bool:
         """Whether it was to be void, and no one but the order's cancellation waits for it."""
         return self.cancellation is not None and self.cancellation.agreed_at is not None
+
+    @property
+    def remittance_key(self) -> AccessKey | None:
+        """S1, unless the R that it cites was cancelled."""
+        return next((s1 for r, s1 in self.remittances.items() if r not in self.cancelled_invoices), None)
 
     @property
     def goes_on(self) -> bool:

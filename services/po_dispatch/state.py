@@ -190,6 +190,17 @@ class PurchaseOrderRegistered(Model):
     number: Id
 
 
+class VoidPurchaseOrder(Request):
+    """ERP: nothing of this PO will come."""
+
+    po_id: Id
+    number: Id
+
+
+class PurchaseOrderVoided(Model):
+    number: Id
+
+
 class SendPurchaseOrder(Request):
     """Supplier: deliver these goods to this customer, and invoice them to us."""
 

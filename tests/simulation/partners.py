@@ -48,8 +48,10 @@ from services.po_dispatch.state import (
     InvoiceReceived,
     PurchaseOrderReceived,
     PurchaseOrderRegistered,
+    PurchaseOrderVoided,
     RegisterPurchaseOrder,
     SendPurchaseOrder,
+    VoidPurchaseOrder,
 )
 from shared.partner.errors import Unavailable, Uncertain
 from tests.simulation import documents
@@ -160,6 +162,9 @@ class Partners:
             case RegisterPurchaseOrder(po_id=po_id):
                 self._note(call, po_id, key)
                 return PurchaseOrderRegistered(number=self._next("PC"))
+            case VoidPurchaseOrder(po_id=po_id, number=number):
+                self._note(call, po_id, key)
+                return PurchaseOrderVoided(number=number)
             case BookSupplierNf(access_key=access_key, po_number=po_number):
                 self._note(call, f"{access_key} {po_number}", key)
                 return SupplierNfBooked(entry=self._next("NE"))

@@ -9,7 +9,7 @@ from schemas.billing import InvoiceRefused
 from tests.unit.trio import Trio
 
 CHUNKS, SEEDS = 8, 25
-FOR_A_PERSON = {"already_invoiced", "already_shipped", "po_is_void", "not_asked", "not_sent"}
+FOR_A_PERSON = {"already_shipped", "po_is_void", "not_asked", "not_sent"}
 """What a supplier says against what it did or said before."""
 
 
@@ -18,6 +18,11 @@ def problems(trio: Trio) -> Iterator[str]:
     yield from (f"waits for ever: {service} {what!r:.200}" for service, _, what in trio.waiting)
     if trio.bill is not None:
         yield from trio.balance().wrong
+        if trio.order.ready_at is not None and trio.balance().customer_paid != trio.paid:
+            yield f"paid {trio.balance().customer_paid}, by the ledger, of {trio.paid}"
+    void = sorted(po.po_id for po in trio.fulfilment.purchase_orders if po.void is not None) if trio.fulfilment else []
+    if sorted(trio.voided_in_erp) != void:
+        yield f"the ERP was told that {trio.voided_in_erp} are void, and {void} are"
     if trio.order.cancelled_at is not None:
         yield from of_cancelled(trio)
     elif trio.order.is_being_cancelled:
@@ -31,7 +36,7 @@ def of_cancelled(trio: Trio) -> Iterator[str]:
         yield "cancelled, with living POs"
     if trio.bill is not None and any(invoice.in_force for invoice in trio.bill.invoices):
         yield "cancelled, with an R in force"
-    if trio.bill is None or trio.balance().refunded != Decimal("300.00"):
+    if trio.bill is None or trio.balance().refunded != trio.paid:
         yield "cancelled, and not refunded"
 
 

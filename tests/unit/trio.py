@@ -17,6 +17,7 @@ from schemas.decision import Answered, Cause, Context, Decision, NotYet, Numbers
 from schemas.model import Message
 from schemas.nota_fiscal import NfLine, RemittanceNfMatched, SupplierNfMatched
 from schemas.order import OrderCancellationDecided, OrderCancellationRequested, OrderPlaced
+from schemas.payment import PaymentApproved
 from schemas.refund import RefundReported
 from schemas.runtime import ReminderDue
 from schemas.store import StoreChanged
@@ -76,6 +77,7 @@ class Trio:
     """Codes of what was refused."""
     rows: dict[Any, Any] = field(default_factory=dict)
     reminders: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    voided_in_erp: list[str] = field(default_factory=list)
     steps: int = 0
 
     def __post_init__(self) -> None:
@@ -93,6 +95,11 @@ class Trio:
         ready = b.order_ready()
         same = {name: getattr(ready, name) for name in OrderPlaced.model_fields if hasattr(ready, name)}
         self.publish(OrderPlaced(**same))
+        self.paid = Decimal("300.00")
+        if self.random.random() < 0.3:
+            more = PaymentApproved(order_id="order-1", payment_id="more", amount=Decimal("50.00"), approved_at=b.NOW)
+            self.paid += more.amount
+            self.waiting.append(("order_intake", "more", more))
         for n in range(self.random.choice((0, 1, 1, 2))):
             self.waiting.append(("order_intake", f"wish-{n}", n))
 
@@ -190,6 +197,9 @@ class Trio:
                 return erp.CancelledMarked(number="SO1"), []
             case purchasing.RegisterPurchaseOrder():
                 return purchasing.PurchaseOrderRegistered(number=f"PC{len(self.events)}"), []
+            case purchasing.VoidPurchaseOrder():
+                self.voided_in_erp.append(request.po_id)
+                return purchasing.PurchaseOrderVoided(number=request.number), []
             case purchasing.SendPurchaseOrder():
                 return purchasing.PurchaseOrderReceived(number=request.number), list(self._ordered(request))
             case purchasing.CancelPurchaseOrder():
@@ -272,6 +282,10 @@ class Trio:
             **about, supplier_id=who["supplier_id"], access_key=d.key(500 + len(self.events)),
             issued_at=self.now, invoice_key=request.invoice_key,
         )  # fmt: skip
+        if self.random.random() < 0.2:  # R is issued, the goods have not left, and it finds none
+            part = (RefusedPoLine(line=po.lines[0].line, quantity=1),)
+            yield SupplierPoRefused(**who, lines=self.random.choice(((), part)), refused_at=self.now)
+            return
         if not po.shipments and not any(
             isinstance(e, SupplierShipped) and e.po_number == request.number for e in self.events
         ):

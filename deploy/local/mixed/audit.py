@@ -17,6 +17,8 @@ ASKED = ("reminder", "cancellation")
 """What suppliers are asked, by PO number; counted by order."""
 ERP = ("concluido", "cancelado", "alteracao-pedido-venda")
 """What the ERP was told, by order id."""
+REGISTERED, VOIDED = "pedido-compra", "cancelamento-pedido-compra"
+"""What the ERP was told, by PO id."""
 
 BUYING = ("quote_pending", "out_of_stock", "supplier_payment_pending")
 ALLOWED: Mapping[str | None, tuple[str, ...]] = {
@@ -82,9 +84,11 @@ class Found:
         self.told: Counter[tuple[str, str, str]] = Counter()
         self.mailed: Counter[tuple[str, str, str]] = Counter()
         order_of = {d["po_number"]: d["order_id"] for type, d in facts if type == "purchase_order.created.v1"}
-        void = _void(facts)
+        void, refused = _void(facts), _refused(facts)
         for type, data in facts:
             if type == "purchase_order.sent.v1" and data["po_id"] in void:
+                continue
+            if type == "invoice.handed_over.v1" and data["po_id"] in refused:
                 continue
             self._note(type, data, str(data.get("order_id") or order_of.get(data.get("po_number"), "")))
         for effect in effects:
@@ -138,7 +142,7 @@ def audit(
     result.problems += [f"{slot}: customer mailed {n} times" for slot, n in found.mailed.items() if n != 1]
     if mails != found.mailed.total():
         result.problems.append(f"{mails} mails arrived, but {found.mailed.total()} were noted as sent")
-    result.problems += repeated_effects(effects)
+    result.problems += [*_books(facts, effects), *repeated_effects(effects)]
     return result
 
 
@@ -206,20 +210,40 @@ def _strangers(scripts: Sequence[Script], found: Found) -> list[str]:
 def _void(facts: Facts) -> set[str]:
     """POs that were cancelled or refused as a whole."""
     cancelled = {d["po_id"] for type, d in facts if type == "purchase_order.cancelled.v1"}
-    return cancelled | {d["po_id"] for type, d in facts if type == "purchase_order.refused.v1" and not d["lines"]}
+    return cancelled | _refused(facts)
+
+
+def _refused(facts: Facts) -> set[str]:
+    """POs that were refused as a whole."""
+    return {d["po_id"] for type, d in facts if type == "purchase_order.refused.v1" and not d["lines"]}
+
+
+def _books(facts: Facts, effects: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Of the POs that the ERP numbered it was told which are void, and of no other one."""
+    done = {name: {e["key"] for e in effects if e["operation"] == name} for name in (REGISTERED, VOIDED)}
+    void, created = _void(facts), {d["po_id"] for type, d in facts if type == "purchase_order.created.v1"}
+    silent = sorted((void & done[REGISTERED]) - done[VOIDED])
+    wrong = sorted((done[VOIDED] & created) - void)
+    return [f"erp: was not told that PO {id} is void" for id in silent] + [
+        f"erp: was told that PO {id} is void, and it is not" for id in wrong
+    ]
 
 
 def _claims(facts: Facts) -> Decimal:
-    """What prepaid suppliers were paid beyond what their S2 ask for."""
-    created = [d for type, d in facts if type == "purchase_order.created.v1"]
-    prepaid = {d["po_id"] for d in created if d["terms"]["kind"] == "prepaid"}
+    """What suppliers were paid beyond what their S2 ask for goods that come."""
+    void = _void(facts)
+    left: dict[str, Decimal] = {}
     paid: dict[str, Decimal] = defaultdict(Decimal)
+    asked: dict[str, Decimal] = defaultdict(Decimal)
     for type, data in facts:
         if type == "supplier_payment.settled.v1":
             paid[data["po_id"]] += Decimal(data["amount"])
-        elif type == "supplier_nf.matched.v1":
-            paid[data["po_id"]] -= Decimal(data["payable"])
-    return sum((max(paid[po_id], Decimal(0)) for po_id in prepaid), Decimal("0.00"))
+        elif type == "supplier_nf.matched.v1" and data["po_id"] not in void:
+            asked[data["po_id"]] += Decimal(data["payable"])
+        elif type == "purchase_order.refused.v1":
+            left[data["po_id"]] = min(Decimal(data["total"]), left.get(data["po_id"], Decimal(data["total"])))
+    due = {po_id: min(asked[po_id], left.get(po_id, asked[po_id])) for po_id in paid}
+    return sum((max(paid[po_id] - due[po_id], Decimal(0)) for po_id in paid), Decimal("0.00"))
 
 
 def _said(end: str, counts: Mapping[str, int]) -> str:

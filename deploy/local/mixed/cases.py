@@ -178,6 +178,7 @@ CASES: dict[str, Case] = {
     "split": split,
     "PO refused, bought elsewhere": refusals.order,
     "line refused, bought elsewhere": refusals.line,
+    "PO refused after its R": refusals.after_r,
     "one unit refused, bought elsewhere": refusals.unit,
     "silent supplier, bought elsewhere": refusals.silent,
     "prepaid": refusals.prepaid,

@@ -49,7 +49,8 @@ FACTS: Mapping[str, str] = {
     "channel.update_refused.v1": "channel refused",
 }
 """Every fact that is counted, by its type, and how the table calls it. What is not expected must not be. That a PO was
-sent is counted of those that are not void: a refusal may overtake our call's answer."""
+sent is counted of those that are not void, and that R was handed over of those that were not refused: a refusal may
+overtake our call's answer."""
 
 End = Literal["completed", "cancelled", "payment_slip_expired", "refused", "dead letter", "either"]
 """`either`: completed or cancelled, as the race went; each must then be whole."""

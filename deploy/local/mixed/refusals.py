@@ -14,6 +14,15 @@ def order(case: str, place: Place) -> Script:
     return Script(case, goods.order_id, completed(1, more, through=_REROUTED), [goods])
 
 
+def after_r(case: str, place: Place) -> Script:
+    """R is cancelled at SEFAZ and what is bought elsewhere is billed anew; the NF that was paid is a claim."""
+    goods = placed(place, {"REC-R": 2})
+    twice = dict.fromkeys(("PO", "PO confirmed", "S2", "R", "supplier paid", "mail invoiced"), 2)
+    more = twice | dict.fromkeys(("PO refused", "PO rerouted", "R cancelled"), 1)
+    through = ("po_dispatched", "invoiced", "po_dispatched", "delivered")
+    return Script(case, goods.order_id, completed(1, more, through=through), [goods])
+
+
 def line(case: str, place: Place) -> Script:
     goods = placed(place, {"VIDRO-1": 1, "REC-LINE": 2})
     more = {"PO refused": 1, "PO rerouted": 1}

@@ -106,6 +106,7 @@ PRODUCTS: Mapping[str, Product] = {
         _product("REC-ALL", "Vidro lateral, recusado no pedido", 1, [CHOOSY, SECOND], Manner(refuses="order")),
         _product("REC-LINE", "Vidro traseiro, linha recusada", 2, [CHOOSY, SECOND], Manner(refuses="line")),
         _product("REC-UNIT", "Borracha de porta, falta uma", 3, [CHOOSY, SECOND], Manner(refuses="unit")),
+        _product("REC-R", "Vidro lateral, avariado na saída", 21, [CHOOSY, SECOND], Manner(refuses="order_after_r")),
         _product("VIDRO-1", "Vidro dianteiro", 4, [CHOOSY, SECOND]),
         _product("PRE-OK", "Central multimídia", 5, [PREPAID]),
         _product("PRE-BROKE", "Alto-falante", 6, [BROKE, SECOND]),

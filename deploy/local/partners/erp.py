@@ -7,6 +7,7 @@
 | PUT /pedidos-venda/{numero}              | 200 {numero, situacao}       | `alteracao-pedido-venda`, pedido_externo |
 | POST /pedidos-venda/{numero}/situacao    | 200 {numero, situacao}       | the situation, pedido_externo            |
 | POST /pedidos-compra                     | 201 {numero}                 | `pedido-compra`, referencia              |
+| POST /pedidos-compra/{numero}/situacao   | 200 {numero, situacao}       | `cancelamento-pedido-compra`, referencia |
 | POST /notas-entrada                      | 201 {lancamento}             | `nota-entrada`, chave                    |
 | POST /pagamentos                         | 202 {pagamento}, then a call back | `pagamento`, referencia             |
 | POST /estornos                           | 202 {estorno}, then a call back   | `estorno`, referencia               |
@@ -29,7 +30,15 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from deploy.local.mixed.suppliers import BANK
-from deploy.local.partners.erp_forms import Estorno, NotaEntrada, Pagamento, PedidoCompra, PedidoVenda, Situacao
+from deploy.local.partners.erp_forms import (
+    Cancelamento,
+    Estorno,
+    NotaEntrada,
+    Pagamento,
+    PedidoCompra,
+    PedidoVenda,
+    Situacao,
+)
 from deploy.local.partners.manners import BankManner
 from deploy.local.partners.sandbox import Sandbox
 from schemas.model import Model
@@ -61,6 +70,8 @@ class Erp:
     sandbox: Sandbox
     bank: Mapping[str, BankManner] = field(default_factory=lambda: BANK)
     sales_orders: dict[str, SalesOrder] = field(default_factory=dict)
+    purchase_orders: dict[str, str] = field(default_factory=dict)
+    """`referencia` by number."""
     contents: dict[tuple[str, str], str] = field(default_factory=dict)
     """Digest of what came first under an idempotency key."""
     numbers: "count[int]" = field(default_factory=lambda: count(int(time.time() * 100)))
@@ -105,9 +116,21 @@ class Erp:
 
     async def open_purchase_order(self, request: web.Request) -> web.Response:
         form = await self.read(request, PedidoCompra)
-        return self.once(
-            request, "pedido-compra", form.referencia, lambda: {"numero": f"PC{next(self.numbers)}"}, status=201
-        )
+
+        def do() -> dict[str, str]:
+            number = f"PC{next(self.numbers)}"
+            self.purchase_orders[number] = form.referencia
+            return {"numero": number}
+
+        return self.once(request, "pedido-compra", form.referencia, do, status=201)
+
+    async def cancel_purchase_order(self, request: web.Request) -> web.Response:
+        await self.read(request, Cancelamento)
+        number = request.match_info["numero"]
+        if (reference := self.purchase_orders.get(number)) is None:
+            raise refusal(web.HTTPNotFound, "pedido de compra não encontrado")
+        shown = {"numero": number, "situacao": "cancelado"}
+        return self.once(request, "cancelamento-pedido-compra", reference, lambda: shown)
 
     async def book_invoice(self, request: web.Request) -> web.Response:
         form = await self.read(request, NotaEntrada)
@@ -193,6 +216,7 @@ def create_app(sandbox: Sandbox) -> web.Application:
             web.put("/pedidos-venda/{numero}", erp.change_sales_order),
             web.post("/pedidos-venda/{numero}/situacao", erp.move_sales_order),
             web.post("/pedidos-compra", erp.open_purchase_order),
+            web.post("/pedidos-compra/{numero}/situacao", erp.cancel_purchase_order),
             web.post("/notas-entrada", erp.book_invoice),
             web.post("/pagamentos", erp.pay),
             web.post("/estornos", erp.refund),

@@ -51,6 +51,10 @@ class Situacao(Model):
     chave_nfe: AccessKey | None = None
 
 
+class Cancelamento(Model):
+    situacao: Literal["cancelado"]
+
+
 class ItemCompra(Model):
     item: Annotated[int, Field(ge=1, le=990)]
     sku: Id

@@ -10,8 +10,8 @@ Step = Literal["confirmation", "sale_nf", "remittance_nf"]
 class Manner:
     """How a supplier treats a PO that has a certain product. The default delivers as ordered."""
 
-    refuses: Literal["nothing", "order", "line", "unit"] = "nothing"
-    """Nothing, the whole PO, the product's line, or one unit of it."""
+    refuses: Literal["nothing", "order", "line", "unit", "order_after_r"] = "nothing"
+    """Nothing, the whole PO, the product's line, or one unit of it; the whole PO only when it has R."""
     silent: bool = False
     """Takes the PO, its reminders and its cancellation, and never says a word."""
     wakes: bool = False

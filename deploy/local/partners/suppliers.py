@@ -216,6 +216,10 @@ class Supplier:
         await self._report(deal, "supplier.po_refused", data)
         await asyncio.sleep(self.sandbox.pace)
 
+    async def _refuse_all(self, deal: Deal) -> None:
+        deal.lines = []
+        await self._report(deal, "supplier.po_refused", {"lines": [], "reason": "avariado", "refused_at": _now()})
+
     async def _delay(self, deal: Deal) -> None:
         later = datetime.now(UTC) + timedelta(days=self.facts.lead_time_days + 3)
         data = {"expected_ship_at": later.isoformat(), "detail": "falta de embalagem", "reported_at": _now()}
@@ -236,6 +240,9 @@ class Supplier:
 
     async def _remit_and_ship(self, deal: Deal) -> None:
         await asyncio.sleep(self.sandbox.pace)
+        if any(manner.refuses == "order_after_r" for manner in deal.manners.values()):
+            await self._refuse_all(deal)
+            return
         if not await self._may(deal, "remittance_nf"):
             return
         deal.leaves = True

@@ -14,6 +14,7 @@ from services.billing.decide.fulfilment import (
 )
 from services.billing.decide.invoices import on_dispatch_marked, on_invoice_answered
 from services.billing.decide.payables import on_supplier_payment_reported, on_supplier_payment_taken
+from services.billing.decide.payments import on_payment_received
 from services.billing.decide.refunds import on_refund_reported, on_refund_requested, on_refund_taken
 from services.billing.decide.settling import on_cancellation_decided
 from services.billing.decide.stopping import on_cancellation_started, on_fulfilment_stopped
@@ -28,6 +29,7 @@ __all__ = [
     "on_fulfilment_stopped",
     "on_invoice_answered",
     "on_order_ready",
+    "on_payment_received",
     "on_purchase_order_cancelled",
     "on_purchase_order_created",
     "on_purchase_order_refused",

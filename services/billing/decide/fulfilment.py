@@ -19,6 +19,7 @@ from schemas.purchase_order import (
     ShipmentDispatched,
 )
 from services.billing import ledger
+from services.billing.decide.claims import claimed
 from services.billing.decide.invoices import numbered
 from services.billing.decide.payables import advances, opened, ordered, payable_opened, without_void_advances
 from services.billing.decide.stopping import withdrawn
@@ -160,12 +161,13 @@ def advanced(
     bill = bill.model_copy(update={"payables": (*bill.payables, *paid_first)})
     owed = opened(bill, ctx)
     bill = without_void_advances(bill.model_copy(update={"payables": (*bill.payables, *owed)}))
+    bill, claims = claimed(bill, ctx.now)
     bill, payments = ordered(bill)
     return Decision(
         bill,
         events=[*events, *told, *(payable_opened(bill, payable) for payable in (*paid_first, *owed) if payable.owed)],
         calls=[*calls, *withdrawals, *(Call("sefaz", request) for _, request in requests), *payments],
-        rows=[*rows, *(movement for payable in owed for movement in _bought(bill.order_id, payable, ctx.now))],
+        rows=[*rows, *(movement for payable in owed for movement in _bought(bill.order_id, payable, ctx.now)), *claims],
     )
 
 

@@ -21,6 +21,7 @@ from schemas.nota_fiscal import Installment, SupplierNfMatched
 from schemas.purchase_order import PurchaseOrderCreated
 from services.billing import ledger
 from services.billing.apportion import ZERO, apportion
+from services.billing.decide.claims import claimed
 from services.billing.reference import Reference
 from services.billing.requests import (
     OrderSupplierPayment,
@@ -125,7 +126,7 @@ def payable_opened(bill: Bill, payable: Payable) -> PayableOpened:
         supplier_id=payable.supplier_id,
         payable_id=payable.payable_id,
         access_key=payable.access_key,
-        amount=payable.owed,
+        amount=payable.amount - payable.advanced,
         due=payable.due,
     )
 
@@ -133,15 +134,14 @@ def payable_opened(bill: Bill, payable: Payable) -> PayableOpened:
 def ordered(bill: Bill) -> tuple[Bill, tuple[Call, ...]]:
     """Payments of open payables go to the ERP; on delivery terms once delivered. Without an ERP a person pays.
 
-    None while the order is being cancelled, and none for the S2 of a void PO: its goods do not come, so its payable
-    stays open until its supplier has cancelled the S2, or a person pays it.
+    None while the order is being cancelled, and none for goods that do not come (see `claims`).
     """
     calls: list[Call] = []
     if bill.order is None or bill.order.erp_order_number is None or bill.stopping.under_way:
         return bill, ()
     for payable in bill.payables:
         due = _payment_due(bill.purchase_order(payable.po_id), payable)
-        if payable.status is not PayableStatus.OPEN or due is None:
+        if payable.status is not PayableStatus.OPEN or due is None or not payable.owed:
             continue
         calls.append(
             Call(
@@ -221,7 +221,8 @@ def _settled(bill: Bill, payable: Payable, event: SupplierPaymentReported) -> De
     )
     pay = ledger.advance_paid if payable.is_advance else ledger.supplier_paid
     paid = pay(bill.order_id, payable.payable_id, payable.owed, event.reported_at)
-    return Decision(bill.with_payable(known), events=[fact], rows=[paid])
+    bill, claims = claimed(bill.with_payable(known), event.reported_at)
+    return Decision(bill, events=[fact], rows=[paid, *claims])
 
 
 def _payment_refused(bill: Bill, payable: Payable, event: SupplierPaymentReported) -> Decision[Bill]:

@@ -15,7 +15,7 @@ def on_refund_requested(bill: Bill | None, event: RefundRequested, ctx: Context[
         return unchanged(bill)
     refund = Refund(refund_id=event.refund_id, payment_id=event.payment_id, amount=event.amount)
     paid = [ledger.customer_paid(event.order_id, event.payment_id, event.amount, event.requested_at)]
-    rows = [] if _was_paid_before(known, event.payment_id) else paid
+    rows = [] if known.knows_payment(event.payment_id) else paid
     if event.method == "marketplace":
         ordered = _ordered(event.order_id, refund, "channel", ctx)
         changed = refund.model_copy(update={"status": RefundStatus.ORDERED})
@@ -96,12 +96,6 @@ def _ordered(order_id: str, refund: Refund, by: str, ctx: Context[Reference] | C
             "ordered_at": ctx.now,
         }
     )
-
-
-def _was_paid_before(bill: Bill, payment_id: str) -> bool:
-    """Whether the ledger has this payment: the order was ready with it."""
-    payments = bill.order.payments if bill.order else ()
-    return any(p.payment_id == payment_id and p.approved_at is not None for p in payments)
 
 
 def _refund(bill: Bill | None, refund_id: str) -> Refund | None:

@@ -52,6 +52,7 @@ def answer(po: PurchaseOrder, claim: Claim) -> tuple[NfMatchAnswered, Promise] |
             kind=claim.kind,
             status="released" if problems else "reserved",
             quantities=_quantities(matched),
+            invoice_key=invoice.invoice_key if invoice is not None else None,
         ),
     )
 

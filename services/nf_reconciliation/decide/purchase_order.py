@@ -63,7 +63,8 @@ def on_invoice_noted(po: PurchaseOrder | None, event: NfInvoiceNoted, ctx: Conte
         return unchanged(known)
     if event.cancelled:
         left = tuple(invoice for invoice in known.invoices if invoice.invoice_key != key)
-        return Decision(known.model_copy(update={"invoices": left, "withdrawn": (*known.withdrawn, key)}))
+        without = known.model_copy(update={"invoices": left, "withdrawn": (*known.withdrawn, key)})
+        return Decision(without.without_remittances(key))
     if event.invoice in known.invoices:
         return unchanged(known)
     return _answer_pending(known.model_copy(update={"invoices": (*known.invoices, event.invoice)}))

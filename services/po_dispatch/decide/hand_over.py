@@ -120,9 +120,10 @@ def on_remittance_nf_matched(
     po = fulfilment.po(event.po_id)
     if po is None:
         return _unknown_po(event.order_id, event.po_id)
-    if po.remittance_key is not None:
+    if event.invoice_key in po.remittances:
         return unchanged(fulfilment)
-    changed = fulfilment.with_po(po.model_copy(update={"remittance_key": event.access_key}))
+    remittances = {**po.remittances, event.invoice_key: event.access_key}
+    changed = fulfilment.with_po(po.model_copy(update={"remittances": remittances}))
     return Decision(changed, forget=cleared_gate(fulfilment, changed))
 
 

@@ -15,10 +15,12 @@ from services.po_dispatch.state import (
     Fulfilment,
     PurchaseOrderReceived,
     PurchaseOrderRegistered,
+    PurchaseOrderVoided,
     RegisterPurchaseOrder,
     ReminderReceived,
     RemindSupplier,
     SendPurchaseOrder,
+    VoidPurchaseOrder,
 )
 
 
@@ -34,9 +36,10 @@ def on_registered(
         return Refused("unknown_po", f"no PO {event.request.po_id} was to be registered here")
     if po.number is not None:
         return unchanged(fulfilment)
+    booked = po.model_copy(update={"erp": "open"})
     if po.void is not None:
-        return Decision(fulfilment.with_po(po.model_copy(update={"number": event.answer.number})))
-    changed, events, calls = numbered(fulfilment, po, event.answer.number, ctx)
+        return Decision(fulfilment.with_po(booked.model_copy(update={"number": event.answer.number})))
+    changed, events, calls = numbered(fulfilment, booked, event.answer.number, ctx)
     return Decision(changed, events=events, calls=calls)
 
 
@@ -82,6 +85,13 @@ def on_confirmed(fulfilment: Fulfilment | None, event: SupplierPoConfirmed, ctx:
         expected_ship_at=event.expected_ship_at,
     )
     return Decision(fulfilment.with_po(noted), events=[confirmed])
+
+
+def on_voided_in_erp(
+    fulfilment: Fulfilment | None, event: Answered[VoidPurchaseOrder, PurchaseOrderVoided], ctx: Context[None]
+) -> Outcome[Fulfilment]:
+    """That it was told was noted when it was asked."""
+    return unchanged(fulfilment)
 
 
 def on_reminded(

@@ -1,6 +1,7 @@
 """PURE. What a supplier does not deliver leaves the PO and is routed again: the whole PO, lines, or quantities.
 
-Once R is issued a refusal cannot be settled here: the invoice bills what would not come. It is shown to a person.
+Also once R is issued, until the goods leave: R bills what does not come, so billing cancels it, or shows it to a
+person.
 """
 
 from collections import defaultdict
@@ -45,8 +46,6 @@ def _impossible(po: PurchaseOrder, event: SupplierPoRefused) -> Refused | None:
         return Refused("not_sent", f"PO {event.po_number} was not sent to its supplier yet")
     if po.shipments:
         return Refused("already_shipped", f"goods of PO {event.po_number} have left: settle the rest with the supplier")
-    if po.invoice_key is not None:
-        return Refused("already_invoiced", f"PO {event.po_number} is billed by R {po.invoice_key}: cancel R first")
     numbers = {line.line for line in po.lines}
     unknown = sorted({line.line for line in event.lines} - numbers)
     if unknown and not po.refusals:

@@ -1,6 +1,13 @@
 """The ERP's field names."""
 
-from services.po_dispatch.state import PurchaseOrderRegistered, RegisterPurchaseOrder
+from urllib.parse import quote
+
+from services.po_dispatch.state import (
+    PurchaseOrderRegistered,
+    PurchaseOrderVoided,
+    RegisterPurchaseOrder,
+    VoidPurchaseOrder,
+)
 from shared.partner import http
 from shared.partner.errors import Rejected
 from shared.partner.operation import Attempt
@@ -30,3 +37,11 @@ async def register_purchase_order(
     if not 1 <= len(number) <= PO_NUMBER_LENGTH:
         raise Rejected(f"the ERP's number {number!r} does not fit xPed, which takes {PO_NUMBER_LENGTH} characters")
     return PurchaseOrderRegistered(number=number)
+
+
+async def void_purchase_order(erp_url: str, request: VoidPurchaseOrder, attempt: Attempt) -> PurchaseOrderVoided:
+    """Rejected: the ERP does not know the PO."""
+    url = f"{erp_url}/pedidos-compra/{quote(request.number, safe='')}/situacao"
+    reply = await http.request(attempt, "POST", url, json={"situacao": "cancelado"})
+    reply.expect(200)
+    return PurchaseOrderVoided(number=request.number)

@@ -111,7 +111,13 @@ def erp() -> web.Application:
         return web.json_response({"numero": numbers[key]}, status=201)
 
     app = web.Application()
+
+    async def cancel(request: web.Request) -> web.Response:
+        assert request.match_info["numero"] in numbers.values()
+        return web.json_response({"numero": request.match_info["numero"], **await request.json()})
+
     app.router.add_post("/pedidos-compra", register)
+    app.router.add_post("/pedidos-compra/{numero}/situacao", cancel)
     return app
 
 

@@ -18,6 +18,8 @@ from deploy.local.partners.sandbox import Sandbox
 from schemas.billing import SupplierPaymentReported
 from services.order_intake.partners import Erp
 from services.order_intake.requests import MarkCancelled, MarkCompleted, RegisterSalesOrder, UpdateSalesOrder
+from services.po_dispatch.partners.erp import void_purchase_order
+from services.po_dispatch.state import VoidPurchaseOrder
 from shared.partner.errors import Rejected, Unavailable, Uncertain
 from shared.partner.operation import Attempt
 from tests.builders import order_placed
@@ -176,6 +178,16 @@ async def test_completed_order_shows_so_and_a_late_dispatch_does_not_change_it(p
 async def test_unknown_order_cannot_be_completed(partner: Partner) -> None:
     with pytest.raises(Rejected, match="404"):
         await partner.erp.mark_completed(MarkCompleted(order_id="order-1", number="SO9"), partner.attempt("call-1"))
+
+
+async def test_void_purchase_order_is_cancelled_again_under_its_key_and_an_unknown_one_is_rejected(partner: Partner) -> None:
+    _, opened = await partner.post("/pedidos-compra", FORMS[0][1], "call-1")
+    asked = VoidPurchaseOrder(po_id="po-1", number=opened["numero"])
+    for _ in range(2):
+        assert (await void_purchase_order(partner.url, asked, partner.attempt("call-2"))).number == opened["numero"]
+    assert partner.effects() == [("pedido-compra", "po-1", 1), ("cancelamento-pedido-compra", "po-1", 2)]
+    with pytest.raises(Rejected, match="404"):
+        await void_purchase_order(partner.url, VoidPurchaseOrder(po_id="po-9", number="PC9"), partner.attempt("call-3"))
 
 
 FORMS: list[tuple[str, dict[str, Any], str, int]] = [

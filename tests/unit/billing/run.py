@@ -17,6 +17,7 @@ from tests.unit.billing import builders as b
 
 DECISIONS: dict[str, Callable[..., Outcome[Bill]]] = {
     "order.ready.v1": decide.on_order_ready,
+    "order.payment_received.v1": decide.on_payment_received,
     "purchase_order.created.v1": decide.on_purchase_order_created,
     "supplier_nf.matched.v1": decide.on_supplier_nf_matched,
     "remittance_nf.matched.v1": decide.on_remittance_nf_matched,

@@ -9,10 +9,11 @@ import pytest
 
 from schemas.billing import PayableOpened
 from schemas.model import Message
-from schemas.purchase_order import PoLine, PurchaseOrderCancelled, PurchaseOrderRefused, RefusedLine
+from schemas.purchase_order import PoLine, PurchaseOrderCancelled, PurchaseOrderRefused, RefusedLine, ShipmentDelivered
 from schemas.store import StoreChanged
 from schemas.supplier import Terms
 from schemas.timeline import Timeline
+from services.billing.ledger import Account, Movement
 from services.billing.requests import AuthoriseInvoice, OrderSupplierPayment
 from services.billing.state import PayableStatus
 from tests.unit.billing import builders as b
@@ -145,3 +146,64 @@ def test_void_prepaid_po_opens_no_advance() -> None:
 def test_s2_of_a_void_po_is_not_paid_and_told_apart_from_what_is_owed() -> None:
     balance = Run().hear(b.order_ready(), b.only_po(), cancelled(), b.nf_of_only_po()).balance()
     assert (balance.open_payables, balance.held, balance.wrong) == (Decimal("160.00"), Decimal("160.00"), ())
+
+
+ONE_LEFT = (b.po_line(1, 1, quantity=1, total=Decimal("40.00")), b.po_line(2, 2))
+NOTHING_LEFT: tuple[PoLine, ...] = ()
+
+
+def settled(run: Run) -> Run:
+    """The bank settles everything that was ordered."""
+    return run.hear(*(b.payment_reported(asked.payable_id) for asked in run.asked(OrderSupplierPayment)))
+
+
+@pytest.mark.parametrize(("left", "claim"), [(ONE_LEFT, "40.40"), (NOTHING_LEFT, "161.60")], ids=["part", "whole"])
+@pytest.mark.parametrize("paid_first", [True, False])
+def test_what_was_paid_for_goods_that_do_not_come_is_a_claim(
+    left: tuple[PoLine, ...], claim: str, paid_first: bool
+) -> None:
+    """A quarter of the S2's goods is refused, and with them a quarter of its surcharge; or all of it."""
+    run = Run().hear(b.order_ready(), b.only_po(), b.nf_of_only_po(payable=Decimal("161.60")))
+    run = settled(run).hear(refused(left)) if paid_first else settled(run.hear(refused(left)))
+    balance = run.balance()
+    assert (str(balance.claims), balance.payments, balance.wrong) == (claim, Decimal("161.60"), ())
+    assert (balance.cost, balance.open_payables) == (Decimal("161.60") - Decimal(claim), Decimal(0))
+
+
+@pytest.mark.parametrize("void", [cancelled(), refused(NOTHING_LEFT)], ids=["cancelled", "refused"])
+def test_advance_that_an_s2_of_a_void_po_used_is_claimed(void: Message) -> None:
+    run = settled(Run().hear(b.order_ready(), prepaid())).hear(b.nf_of_only_po(), void)
+    balance = run.balance()
+    assert (balance.claims, balance.cost, balance.wrong) == (Decimal("160.00"), Decimal(0), ())
+
+
+def test_claims_of_two_refusals_add_up_and_a_word_said_again_adds_nothing() -> None:
+    first, second_word = refused(ONE_LEFT), refused((b.po_line(2, 2),)).model_copy(update={"refused_at": b.NOW})
+    run = settled(Run().hear(b.order_ready(), b.only_po(), b.nf_of_only_po())).hear(first, second_word, first)
+    assert [row.amount for row in run.rows if isinstance(row, Movement) and row.debit is Account.SUPPLIER_ADVANCE] == [
+        Decimal("40.00"), Decimal("40.00"),
+    ]  # fmt: skip
+    assert (run.balance().claims, run.balance().wrong) == (Decimal("80.00"), ())
+
+
+def test_payable_that_was_not_ordered_becomes_what_is_still_owed() -> None:
+    """On delivery terms nothing is ordered before the goods arrive; what was refused meanwhile is held."""
+    on_delivery = b.only_po(terms=Terms(kind="on_delivery", days=7))
+    run = Run().hear(b.order_ready(), on_delivery, b.nf_of_only_po(), refused(ONE_LEFT))
+    assert (run.balance().held, run.balance().wrong) == (Decimal("40.00"), ())
+    arrived = ShipmentDelivered(order_id="order-1", po_id="po-a", po_number="PC-a", shipment_id="s", delivered_at=b.NOW)
+    settled(run.hear(arrived))
+    assert [asked.amount for asked in run.asked(OrderSupplierPayment)] == [Decimal("120.00")]
+    balance = run.balance()
+    assert (balance.open_payables, balance.held, balance.claims, balance.wrong) == (
+        Decimal("40.00"), Decimal("40.00"), Decimal(0), (),
+    )  # fmt: skip
+
+
+def test_last_duplicata_loses_its_goods_first() -> None:
+    nf = b.nf_of_only_po(installments=b.installments("60.00", "100.00"))
+    run = Run().hear(b.order_ready(), b.only_po(), nf)
+    run.hear(b.payment_reported(run.now.payables[0].payable_id), refused(ONE_LEFT))
+    assert (run.balance().claims, run.balance().wrong) == (Decimal(0), ())
+    settled(run)
+    assert (run.balance().claims, run.balance().wrong) == (Decimal("40.00"), ())

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from schemas.decision import Answered, Refused
+from schemas.order import OrderPaymentReceived
 from schemas.refund import RefundFailed, RefundOrdered, RefundReported, RefundRequested, RefundSettled
 from schemas.store import StoreChanged
 from schemas.timeline import Timeline
@@ -102,3 +103,22 @@ def test_refund_settled_and_failed_later_is_an_alarm() -> None:
 def test_reports_about_unknown_refunds_are_refused() -> None:
     unknown = decide.on_refund_reported(None, reported(refund_id="other"), Run().context())
     assert isinstance(unknown, Refused)
+
+
+LATE = OrderPaymentReceived(order_id="order-1", payment_id="pay-2", amount=Decimal("50.00"), approved_at=b.NOW)
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["payment-first", "order-first"])
+def test_payment_after_the_order_was_ready_is_owed_to_the_customer(first: bool) -> None:
+    run = Run().hear(*((LATE, b.order_ready()) if first else (b.order_ready(), LATE)), LATE)
+    balance = run.balance()
+    assert (balance.customer_paid, balance.owed_to_customer) == (Decimal("350.00"), Decimal("350.00"))
+    assert balance.wrong == ()
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["payment-first", "refund-first"])
+def test_payment_after_the_order_was_ready_is_booked_once_when_it_goes_back(first: bool) -> None:
+    back = requested(payment_id="pay-2", amount=Decimal("50.00"))
+    run = Run().hear(b.order_ready(), *((LATE, back) if first else (back, LATE)))
+    balance = taken(run).hear(reported()).balance()
+    assert (balance.customer_paid, balance.refunded, balance.wrong) == (Decimal("350.00"), Decimal("50.00"), ())

@@ -22,6 +22,7 @@ from tests.unit.nf_builders import (
     PO_CREATED_AT,
     certificate,
     invoice,
+    issuing,
     remittance_xml,
     retailer,
     sale_xml,
@@ -103,10 +104,11 @@ def s2(*lines: SoldLine) -> bytes:
 
 
 @cache
-def s1(*lines: SoldLine) -> bytes:
-    """The S1 of PO-1042, citing the R of `invoice_issued()`."""
+def s1(*lines: SoldLine, of: int = 501, number: int | None = None) -> bytes:
+    """The S1 of PO-1042, citing the R of `invoice_issued(of)`."""
     sold = lines or (sold_line(unit_price=Decimal("49.90")),)
-    return remittance_xml(invoice_of().access_key, lines=sold)
+    numbered = {} if number is None else {"issuing": issuing(supplier(), number=number)}
+    return remittance_xml(invoice_of(of).access_key, lines=sold, **numbered)
 
 
 def silent(xml: bytes, number: str = PO) -> bytes:

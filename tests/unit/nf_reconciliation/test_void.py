@@ -95,3 +95,15 @@ def test_s1_waits_for_the_r_that_follows_a_cancelled_one(messages: list[Message]
     assert desk.state(PO, b.PO).invoices == ()
     desk.take(b.invoice_issued(502))
     assert [codes(fact) for fact in desk.facts_of(RemittanceNfDiverged)] == [["invoice_not_cited"]]
+
+
+def test_s1_of_the_r_that_follows_a_cancelled_one_matches() -> None:
+    """The goods of the first S1 did not leave: they are not taken."""
+    desk = Desk(*WORLD, b.po_created(), b.nf_issued(b.s2()), b.invoice_issued(), b.nf_issued(b.s1()))
+    desk.take(invoice_cancelled())
+    desk.take(b.invoice_issued(502))
+    desk.take(b.nf_issued(b.s1(of=502, number=4712)))
+    assert [fact.invoice_key for fact in desk.facts_of(RemittanceNfMatched)] == [
+        b.invoice_of(501).access_key, b.invoice_of(502).access_key,
+    ]  # fmt: skip
+    assert desk.facts_of(RemittanceNfDiverged) == []

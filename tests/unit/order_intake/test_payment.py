@@ -77,3 +77,13 @@ def test_new_payment_after_all_expired_is_late() -> None:
 def test_part_of_the_money_after_the_expiry_leaves_it_expired() -> None:
     order, _ = b.told(PLACED, EXPIRED, b.payment_approved(amount="10.00"))
     assert order.status == "payment_slip_expired"
+
+
+def test_payment_after_the_order_is_ready_is_told_once_and_one_before_it_is_not() -> None:
+    order, published = b.told(PLACED, b.registered(), APPROVED)
+    assert "order.payment_received" not in kinds(published)
+    more = b.payment_approved(payment_id="pay-9")
+    order, published = b.told(more, order=order)
+    assert kinds(published) == ["order.payment_received"]
+    assert published[0].model_dump() == more.model_dump()
+    assert b.told(more, order=order)[1] == []

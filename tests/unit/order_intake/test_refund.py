@@ -39,7 +39,7 @@ def test_part_of_the_money_goes_back_too() -> None:
 def test_money_that_comes_after_the_end_goes_back() -> None:
     order, _ = b.told(*CANCELLED)
     order, published = b.told(b.payment_approved(payment_id="pay-9"), order=order)
-    assert kinds(published) == ["refund.requested"]
+    assert kinds(published) == ["order.payment_received", "refund.requested"]
     assert b.decision_on(order, b.payment_approved(payment_id="pay-9")) == Decision(order)
 
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from schemas.billing import InvoiceCancelled
 from schemas.decision import Decision, Refused
 from schemas.model import Message
 from schemas.order import OrderCancellationRefused, OrderCancellationStarted
@@ -26,8 +27,15 @@ from schemas.supplier import (
     SupplierPoConfirmed,
     SupplierPoRefused,
 )
+from services.po_dispatch.decide.gate import missing
 from services.po_dispatch.machine import PoStatus
-from services.po_dispatch.state import CancelPurchaseOrder, HandOverInvoice, RemindSupplier, SendPurchaseOrder
+from services.po_dispatch.state import (
+    CancelPurchaseOrder,
+    HandOverInvoice,
+    RemindSupplier,
+    SendPurchaseOrder,
+    VoidPurchaseOrder,
+)
 from tests.unit.po_dispatch import builders as b
 from tests.unit.po_dispatch.world import Said, World, order
 
@@ -150,12 +158,45 @@ def test_refused_lines_without_another_supplier_wait_until_the_offer_changes() -
     assert [line.order_line for line in created.lines] == [2]
 
 
-def test_refusal_of_an_invoiced_po_or_of_a_line_that_it_has_not_is_refused() -> None:
+def test_refusal_of_a_line_that_a_po_has_not_is_refused() -> None:
+    assert said(world(), refused(RefusedPoLine(line=9))) == Refused("unknown_line", "PO PC1 has no line 9")
+
+
+def test_po_refused_after_its_invoice_was_handed_over_is_void_and_bought_elsewhere() -> None:
     one = world()
-    assert said(one, refused(RefusedPoLine(line=9))) == Refused("unknown_line", "PO PC1 has no line 9")
     assert one.fulfilment is not None
     say(one, b.invoice_issued(one.fulfilment))
-    assert said(one, refused()).code == "already_invoiced"
+    assert suppliers(one) == {"farol": PoStatus.HANDED_OVER}
+    events = say(one, refused())
+    assert of(events, PurchaseOrderRefused)[0].lines == ()
+    assert suppliers(one) == {"farol": PoStatus.REFUSED, "norte": PoStatus.SENT}
+
+
+def test_po_whose_goods_have_left_cannot_be_refused() -> None:
+    one = world()
+    assert one.fulfilment is not None
+    say(one, b.invoice_issued(one.fulfilment))
+    say(one, b.shipped())
+    assert said(one, refused()).code == "already_shipped"
+
+
+def test_remessa_of_an_invoice_that_was_cancelled_opens_no_gate() -> None:
+    """A part was refused after S1: what is left is billed by another R, which another S1 must cite."""
+    one = world()
+    assert one.fulfilment is not None
+    issued = b.invoice_issued(one.fulfilment)
+    for message in (issued, b.remittance_nf_matched(one.fulfilment), refused(RefusedPoLine(line=2))):
+        say(one, message)
+    shared = {name: getattr(issued, name) for name in InvoiceCancelled.model_fields if hasattr(issued, name)}
+    again = issued.model_copy(update={"access_key": b.key(2)})
+    say(one, InvoiceCancelled(**shared, cancelled_at=b.NOW))
+    say(one, again)
+    assert missing(one.fulfilment.purchase_orders[0]) == ("remittance_nf_matched",)
+    second = b.remittance_nf_matched(one.fulfilment).model_copy(
+        update={"invoice_key": b.key(2), "access_key": b.key(10)}
+    )
+    say(one, second)
+    assert missing(one.fulfilment.purchase_orders[0]) == ()
 
 
 def test_silent_supplier_is_reminded_at_half_time_then_its_po_is_cancelled_and_bought_elsewhere() -> None:
@@ -168,6 +209,7 @@ def test_silent_supplier_is_reminded_at_half_time_then_its_po_is_cancelled_and_b
     assert [type(e) for e in events[:3]] == [PurchaseOrderLate, PurchaseOrderCancelled, PurchaseOrderRerouted]
     assert (events[0].what, events[1].cause) == ("confirmation", "silent")  # type: ignore[attr-defined]
     assert [request.reason for request in asked(one, CancelPurchaseOrder)] == ["silent"]
+    assert [request.number for request in asked(one, VoidPurchaseOrder)] == ["PC1"]
     assert suppliers(one) == {"farol": PoStatus.CANCELLED, "norte": PoStatus.SENT}
 
 

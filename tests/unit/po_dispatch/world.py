@@ -41,11 +41,13 @@ from services.po_dispatch.state import (
     InvoiceReceived,
     PurchaseOrderReceived,
     PurchaseOrderRegistered,
+    PurchaseOrderVoided,
     RegisterPurchaseOrder,
     ReminderReceived,
     RemindSupplier,
     SendPurchaseOrder,
     Sourcing,
+    VoidPurchaseOrder,
 )
 from shared.worker.subscription import Answer, Subscription, Timer
 from tests.unit.po_dispatch import builders as b
@@ -128,6 +130,8 @@ class World:
             case RegisterPurchaseOrder():
                 registered = sum(isinstance(c.request, RegisterPurchaseOrder) for c in self.calls)
                 answer: Any = PurchaseOrderRegistered(number=f"PC{registered}")
+            case VoidPurchaseOrder(number=number):
+                answer = PurchaseOrderVoided(number=number)
             case SendPurchaseOrder(number=number):
                 answer = PurchaseOrderReceived(number=number)
             case CancelPurchaseOrder(number=number):

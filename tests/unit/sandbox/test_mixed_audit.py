@@ -106,6 +106,33 @@ def test_rubbish_needs_its_one_dead_letter() -> None:
     assert not audit(script, [], [], 0, ["X", "X"]).exact
 
 
+@pytest.mark.parametrize(
+    ("left", "claims"), [(None, "0.00"), ("15.00", "5.00"), ("0.00", "20.00")], ids=["whole", "part", "void"]
+)
+def test_what_was_paid_for_goods_that_were_refused_is_a_claim(left: str | None, claims: str) -> None:
+    facts: Facts = [
+        ("supplier_nf.matched.v1", {**_fact("S2"), "payable": "20.00"}),
+        ("supplier_payment.settled.v1", {**_fact("supplier paid"), "amount": "20.00"}),
+    ]
+    if left is not None:
+        lines = [{"line": 1}] if left != "0.00" else []
+        facts.append(("purchase_order.refused.v1", {**_fact("PO refused"), "total": left, "lines": lines}))
+    assert str(audit([], facts, [], 0, []).claims) == claims
+
+
+def test_void_po_of_which_the_erp_was_not_told_is_seen() -> None:
+    facts: Facts = [
+        ("purchase_order.created.v1", {"order_id": "A", "po_id": "po-1", "po_number": "1"}),
+        ("purchase_order.cancelled.v1", {"order_id": "A", "po_id": "po-1"}),
+    ]
+    numbered = {"partner": "erp", "operation": "pedido-compra", "key": "po-1", "idempotency_key": "1"}
+    told = numbered | {"operation": "cancelamento-pedido-compra"}
+    problem = "erp: was not told that PO po-1 is void"
+    assert problem in audit([], facts, [numbered], 0, []).problems
+    assert problem not in audit([], facts, [numbered, told], 0, []).problems
+    assert "erp: was told that PO po-1 is void, and it is not" in audit([], facts[:1], [told], 0, []).problems
+
+
 def test_advance_of_which_a_part_came_is_a_claim() -> None:
     facts: Facts = [
         ("purchase_order.created.v1", {**_fact("PO"), "terms": {"kind": "prepaid"}}),

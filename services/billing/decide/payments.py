@@ -1,0 +1,18 @@
+"""PURE. What customers pay beside `order.ready`: owed to them, until it goes back or a person settles it."""
+
+from schemas.decision import Context, Decision, Outcome, unchanged
+from schemas.order import OrderPaymentReceived
+from services.billing import ledger
+from services.billing.state import Bill, ReceivedPayment
+
+
+def on_payment_received(bill: Bill | None, event: OrderPaymentReceived, ctx: Context[None]) -> Outcome[Bill]:
+    """A refund that names the payment has booked it already."""
+    known = bill or Bill(order_id=event.order_id)
+    if any(payment.payment_id == event.payment_id for payment in known.received):
+        return unchanged(bill)
+    payment = ReceivedPayment(payment_id=event.payment_id, amount=event.amount)
+    is_booked = known.knows_payment(event.payment_id) or not event.amount
+    paid = ledger.customer_paid(event.order_id, event.payment_id, event.amount, event.approved_at)
+    received = known.model_copy(update={"received": (*known.received, payment)})
+    return Decision(received, rows=() if is_booked else [paid])

@@ -1,0 +1,41 @@
+"""PURE. The ERP's books: a PO that it numbered and that became void, by whatever way, is told to it, once."""
+
+from collections.abc import Callable
+from typing import Any
+
+from schemas.decision import Call, Context, Decision, Outcome
+from services.po_dispatch.decide.making import ERP
+from services.po_dispatch.state import Fulfilment, VoidPurchaseOrder
+
+Decide = Callable[[Fulfilment | None, Any, Context[Any]], Outcome[Fulfilment]]
+
+
+def keeping_books(decide: Decide) -> Decide:
+    """The decision, with what the ERP must be told of what it made of the state."""
+
+    def decided(fulfilment: Fulfilment | None, event: Any, ctx: Context[Any]) -> Outcome[Fulfilment]:
+        outcome = decide(fulfilment, event, ctx)
+        if not isinstance(outcome, Decision) or outcome.state is None or outcome.state is fulfilment:
+            return outcome
+        return _with_void_pos(outcome, outcome.state)
+
+    return decided
+
+
+def _with_void_pos(decision: Decision[Fulfilment], state: Fulfilment) -> Decision[Fulfilment]:
+    calls: list[Call] = []
+    for po in state.purchase_orders:
+        if po.void is None or po.number is None or po.erp != "open":
+            continue
+        calls.append(Call(ERP, VoidPurchaseOrder(po_id=po.po_id, number=po.number)))
+        state = state.with_po(po.model_copy(update={"erp": "void"}))
+    if not calls:
+        return decision
+    return Decision(
+        state,
+        events=decision.events,
+        calls=[*decision.calls, *calls],
+        reminders=decision.reminders,
+        forget=decision.forget,
+        rows=decision.rows,
+    )

@@ -54,7 +54,7 @@ class Calling:
         self._running = {}
         for call in self._store.calls.values():
             if call.status == "leased":
-                self._world.wake_later(self._store.service, call.lease_until - self._world.scheduler.seconds)
+                self._world.wake_later(self._store.service, "calling", call.lease_until - self._world.scheduler.seconds)
         return places
 
     def _make(self, name: str, call: CallRow, token: int) -> Steps:
@@ -72,7 +72,7 @@ class Calling:
         if answer is None:
             wait = ceiling(call.attempt, 0.25, 60.0) * self._world.random.uniform(0.5, 1.0)
             self._store.save_retry(call, token, self._world.scheduler.seconds + wait, uncertain)
-            self._world.wake_later(self._store.service, wait)
+            self._world.wake_later(self._store.service, "calling", wait)
         else:
             yield from self._store_answer(call, token, answer)
         self._replica.wake("calling")
@@ -88,7 +88,7 @@ class Calling:
         """Longer than the lease: somebody else takes the call meanwhile."""
         task = self._running[name]
         wait = call.lease_until - self._world.scheduler.seconds
-        self._world.wake_later(self._store.service, wait)
+        self._world.wake_later(self._store.service, "calling", wait)
         self._world.scheduler.after(wait + self._world.random.uniform(0, 20), lambda: self._world.scheduler.wake(task))
         yield IDLE
 

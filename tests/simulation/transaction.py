@@ -46,7 +46,11 @@ class Transaction:
                 item.key = None if key is None else qualified(item.route.aggregate, key)
 
     def keys(self) -> list[str]:
-        return sorted({i.key or f"event:{i.ref}" for i in self.items})
+        """As the real one locks: also the events of which another replica may know another key or none."""
+        keys = {i.key for i in self.items if i.key is not None}
+        if len(keys) == 1 == len(self.items) and not _may_be_of_another_key(self.items[0]):
+            return [*keys]
+        return sorted(keys | {f"event:{i.ref}" for i in self.items if _may_be_of_another_key(i)})
 
     def decide(self) -> None:
         """Under the keys' locks. Raises RolledBack where another transaction has a number series."""
@@ -208,3 +212,7 @@ class Transaction:
             headers="{}",
             body=b"" if isinstance(item, Arrived) else item.raw,
         )
+
+
+def _may_be_of_another_key(item: Incoming) -> bool:
+    return item.kept is not None or item.key is None or (item.route is not None and item.route.find is not None)

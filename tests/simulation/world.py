@@ -210,13 +210,13 @@ class World:
         for result in transaction.results:
             if result.status == "waiting":
                 assert result.due is not None
-                self.wake_later(store.service, (result.due - self.scheduler.now).total_seconds() + 0.001)
+                self.wake_later(store.service, "ticking", (result.due - self.scheduler.now).total_seconds() + 0.001)
         for reminder in transaction.reminders.values():
             if reminder is not None:
                 late = self.random.choice((0.001, 5.0, 600.0)) * self.random.random()
-                self.wake_later(store.service, (reminder.due - self.scheduler.now).total_seconds() + late)
+                self.wake_later(store.service, "ticking", (reminder.due - self.scheduler.now).total_seconds() + late)
         for call in transaction.calls:
-            self.wake_later(store.service, call.due - self.scheduler.seconds)
+            self.wake_later(store.service, "calling", call.due - self.scheduler.seconds)
         if self.show:
             self._show_results(transaction)
         self.invariants.committed(store.service, transaction)
@@ -257,23 +257,28 @@ class World:
 
         self.scheduler.after(seconds, speak)
 
-    def wake_later(self, service: str, seconds: float) -> None:
-        def wake() -> None:
-            for replica in self._of[service]:
-                replica.wake("ticking")
-                replica.wake("calling")
-
-        self.scheduler.after(max(seconds, 0.0), wake)
+    def wake_later(self, service: str, task: str, seconds: float) -> None:
+        """Every replica's, some time from now: something is due that any of them may take."""
+        self.scheduler.after(max(seconds, 0.0), self._waker(service, task))
 
     def orphaned(self, service: str) -> None:
         """An outgoing row may be there that nobody sends: the sweeper finds it."""
-        self.wake_later(service, SWEEP_SECONDS + 1)
+        self.wake_later(service, "ticking", SWEEP_SECONDS + 1)
 
     def _arrived(self, service: str) -> None:
-        """Some worlds let messages pile up until nothing else happens: so batches become large."""
-        if len(self.broker.queues[service]) >= self.profile.patience:
-            for replica in self._of.get(service, ()):
-                replica.wake("handling")
+        """The broker gives it to a consumer that has nothing to do; where all are busy, the first that has asks for it.
+
+        Some worlds let messages pile up until nothing else happens: so batches become large.
+        """
+        if len(self.broker.queues[service]) < self.profile.patience:
+            return
+        replicas = self._of.get(service, [])
+        idle = [task for r in replicas if (task := r.tasks.get("handling")) is not None and not task.awake]
+        if idle:
+            self.scheduler.wake(idle[int(self.random.random() * len(idle))])
+            return
+        for replica in replicas:
+            replica.wake("handling")
 
     def _waker(self, service: str, task: str) -> Any:
         def wake() -> None:

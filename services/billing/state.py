@@ -285,7 +285,7 @@ class Bill(Model):
         """Whether the ledger has it: the order was ready with it, it came after that, or it goes back."""
         payments = self.order.payments if self.order else ()
         approved = {p.payment_id for p in payments if p.approved_at is not None}
-        return payment_id in approved | {p.payment_id for p in (*self.received, *self.refunds)}
+        return payment_id in approved | {p.payment_id for p in self.received} | {r.payment_id for r in self.refunds}
 
     def purchase_order(self, po_id: str) -> PurchaseOrder:
         return next((po for po in self.purchase_orders if po.po_id == po_id), None) or PurchaseOrder(po_id=po_id)

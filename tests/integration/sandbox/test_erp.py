@@ -180,7 +180,7 @@ async def test_unknown_order_cannot_be_completed(partner: Partner) -> None:
         await partner.erp.mark_completed(MarkCompleted(order_id="order-1", number="SO9"), partner.attempt("call-1"))
 
 
-async def test_void_purchase_order_is_cancelled_again_under_its_key_and_an_unknown_one_is_rejected(partner: Partner) -> None:
+async def test_void_purchase_order_is_cancelled_once_and_an_unknown_one_is_rejected(partner: Partner) -> None:
     _, opened = await partner.post("/pedidos-compra", FORMS[0][1], "call-1")
     asked = VoidPurchaseOrder(po_id="po-1", number=opened["numero"])
     for _ in range(2):

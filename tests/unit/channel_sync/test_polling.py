@@ -10,7 +10,7 @@ from schemas.channel import ChannelOrderGiven, ChannelPollDue, ChannelSyncReques
 from schemas.decision import Answered, Cause, Context, Decision, Exhausted, NotYet, Numbers
 from schemas.envelope import reference
 from schemas.model import Message
-from schemas.order import OrderCancellationRequested, OrderChangeRequested, OrderPlaced, OrderRefused
+from schemas.order import OrderChangeRequested, OrderPlaced, OrderRefused
 from schemas.payment import PaymentApproved
 from schemas.timeline import Timeline
 from schemas.values import Problem

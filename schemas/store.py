@@ -70,3 +70,5 @@ class StoreChanged(Dated):
         "lead_time",
     )
     """What decides between suppliers, the first criterion first."""
+    split_lines: bool = False
+    """Whether a line of which no supplier has enough may be bought in portions from several."""

@@ -7,11 +7,11 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from schemas.decision import Call, Context, Decision
 from schemas.model import Message
-from schemas.purchase_order import PoLine, PurchaseOrderCreated
+from schemas.purchase_order import Candidate, PoLine, PurchaseOrderCreated
 from schemas.store import StoreChanged
 from schemas.supplier import OfferChanged, ShippingRuleChanged, SupplierChanged
 from services.po_dispatch.purchase_order import PurchaseOrder, SupplierAccess
-from services.po_dispatch.routing import Routing
+from services.po_dispatch.routing import Source
 from services.po_dispatch.shipping_rules import Goods, method_of
 from services.po_dispatch.state import (
     CustomerOrder,
@@ -29,14 +29,18 @@ _CENT = Decimal("0.01")
 
 
 def purchased(
-    fulfilment: Fulfilment, lines: Sequence[OrderLine], routing: Routing, store: StoreChanged, ctx: Context[Sourcing]
+    fulfilment: Fulfilment,
+    bought: Sequence[tuple[OrderLine, Source]],
+    candidates: Sequence[Candidate],
+    store: StoreChanged,
+    ctx: Context[Sourcing],
 ) -> Decision[Fulfilment]:
     """One more PO for each supplier chosen. The ERP numbers them, or our own series does."""
     assert fulfilment.order is not None  # nothing is routed before order.ready
-    by_supplier: dict[str, list[OrderLine]] = defaultdict(list)
-    for line in lines:
-        by_supplier[routing.chosen[line.line].offer.supplier_id].append(line)
-    new = tuple(_purchase_order(fulfilment.order, theirs, routing, ctx) for _, theirs in sorted(by_supplier.items()))
+    by_supplier: dict[str, list[tuple[OrderLine, Source]]] = defaultdict(list)
+    for line, source in bought:
+        by_supplier[source.offer.supplier_id].append((line, source))
+    new = tuple(_purchase_order(fulfilment.order, theirs, candidates, ctx) for _, theirs in sorted(by_supplier.items()))
     fulfilment = fulfilment.model_copy(update={"purchase_orders": (*fulfilment.purchase_orders, *new)})
     if store.has_erp:
         return Decision(fulfilment, calls=[_registration(po) for po in new])
@@ -106,10 +110,13 @@ def line_total(quantity: int, unit_cost: Decimal) -> Decimal:
 
 
 def _purchase_order(
-    order: CustomerOrder, lines: Sequence[OrderLine], routing: Routing, ctx: Context[Sourcing]
+    order: CustomerOrder,
+    bought: Sequence[tuple[OrderLine, Source]],
+    candidates: Sequence[Candidate],
+    ctx: Context[Sourcing],
 ) -> PurchaseOrder:
-    offers = [routing.chosen[line.line].offer for line in lines]
-    supplier = routing.chosen[lines[0].line].supplier
+    lines, offers = [line for line, _ in bought], [source.offer for _, source in bought]
+    supplier = bought[0][1].supplier
     assert supplier is not None  # route() chooses no offer of an unknown supplier
     po_lines = tuple(_po_line(n, line, offer) for n, (line, offer) in enumerate(zip(lines, offers, strict=True), 1))
     ours = {line.line for line in lines}
@@ -121,7 +128,7 @@ def _purchase_order(
         terms=supplier.terms,
         lines=po_lines,
         total=sum((line.total for line in po_lines), Decimal("0.00")),
-        candidates=tuple(c for c in routing.candidates if c.order_line in ours),
+        candidates=tuple(c for c in candidates if c.order_line in ours),
         shipping_method=method,
         shipping_reason=reason,
         packaging=packaging.packaging if packaging else None,

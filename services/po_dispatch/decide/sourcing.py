@@ -1,6 +1,7 @@
 """PURE. Who delivers what is open: for an order that is ready, and again whenever lines of it are open again.
 
 What is open is bought as a whole or waits as a whole: half an order that cannot be completed would be cancelled anyway.
+A line of which no supplier has enough is bought in portions where the store allows it.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from schemas.store import StoreChanged
 from schemas.supplier import OfferChanged, SupplierChanged
 from services.po_dispatch.decide.making import purchased
 from services.po_dispatch.routing import Routing, route
+from services.po_dispatch.routing.splitting import split
 from services.po_dispatch.state import CustomerOrder, Fulfilment, OrderLine, Sourcing
 
 _PLACES = Decimal("0.0000000001")
@@ -46,19 +48,25 @@ def bought(fulfilment: Fulfilment, ctx: Context[Sourcing]) -> Decision[Fulfilmen
     store = _store(ctx)
     if store is None:
         return later("store.changed")
+    found, uf, barred = sources(ctx), order.ship_to.uf, _barred(fulfilment, ctx)
+    one_label = order.logistics.label_by == "channel"
     routing = route(
         lines,
-        sources(ctx),
-        order.ship_to.uf,
-        one_shipment=order.logistics.label_by == "channel",
+        found,
+        uf,
+        one_shipment=one_label,
         criteria=store.routing,
-        barred=_barred(fulfilment, ctx),
+        barred=barred,
         only=_with_the_label(fulfilment),
     )
-    if not routing.chosen:
+    chosen, candidates = [(line, routing.chosen[line.line]) for line in lines if routing.chosen], routing.candidates
+    if not chosen and store.split_lines and not one_label:
+        portions = split(lines, routing, found, uf, criteria=store.routing, barred=barred)
+        chosen, candidates = (list(portions.bought), portions.candidates) if portions else ([], ())
+    if not chosen:
         return _short(fulfilment, lines, routing, ctx)
     able = fulfilment.model_copy(update={"waiting": (), "lines_without_offer": (), "lines_without_stock": ()})
-    return purchased(able, lines, routing, store, ctx)
+    return purchased(able, chosen, candidates, store, ctx)
 
 
 def sources(ctx: Context[Sourcing]) -> list[tuple[OfferChanged, SupplierChanged | None]]:

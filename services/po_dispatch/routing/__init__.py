@@ -3,7 +3,8 @@
 Not guaranteed: stock is as the last `offer.changed` told it. Within one order no offer gives more than its stock,
 but nothing is reserved: two orders may be promised the same last piece, and then the supplier refuses one and it is
 routed again. Lines of one SKU that share an offer's last stock are placed largest first, which may miss an arrangement
-that would just fit. What is open of a line is never split between suppliers here; they split it by refusing a part.
+that would just fit. A line is never split between suppliers here: they split it by refusing a part, `splitting`
+does where no one has enough and the store allows it.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -19,7 +19,7 @@ def after_r(case: str, place: Place) -> Script:
     goods = placed(place, {"REC-R": 2})
     twice = dict.fromkeys(("PO", "PO confirmed", "S2", "R", "supplier paid", "mail invoiced"), 2)
     more = twice | dict.fromkeys(("PO refused", "PO rerouted", "R cancelled"), 1)
-    through = ("po_dispatched", "invoiced", "po_dispatched", "delivered")
+    through = ("po_dispatched", "invoiced", "delivered")
     return Script(case, goods.order_id, completed(1, more, through=through), [goods])
 
 

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 from shared.broker.link import Delivery
 from shared.broker.outgoing import Outgoing
 from shared.worker.fold import Result
-from shared.worker.incoming import Incoming
+from shared.worker.incoming import Incoming, Kept
 from shared.worker.routes import Routes
 from shared.worker.subscription import Service
 
@@ -33,7 +33,7 @@ class Batch:
     """Events on their way through the cycle together, and what became of them."""
 
     items: list[Incoming]
-    suspect: Delivery | None = None
+    suspect: Delivery | Kept | None = None
     """In the place of items: it may have killed a process, perhaps while it was decoded."""
     one_by_one: bool = False
     """Each event in a transaction of its own, and marked before."""

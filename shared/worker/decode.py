@@ -62,6 +62,11 @@ def decode_kept(row: Kept, edited: bytes | None = None) -> Incoming:
     return item
 
 
+def refused_kept(row: Kept, fault: Fault) -> Incoming:
+    """The event that the inbox kept, not decoded."""
+    return Incoming(row.ref, row.source, row.id, row.type, row.subject, fault, kept=row, body=row.body)
+
+
 def decode_brought(body: bytes) -> Incoming:
     """An event that a replay brings along: the broker dead-lettered it before this service kept anything of it."""
     try:

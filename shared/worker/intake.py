@@ -19,7 +19,7 @@ from shared.settings import Runtime
 from shared.worker import deadletter
 from shared.worker.appetite import Appetite
 from shared.worker.batch import Batch
-from shared.worker.decode import decode, decode_kept, refused
+from shared.worker.decode import decode, decode_kept, refused, refused_kept
 from shared.worker.incoming import Fault, Incoming, Kept
 from shared.worker.routes import Routes
 from shared.worker.suspects import is_suspect
@@ -99,7 +99,7 @@ class Intake:
         batch = self._next
         while self._waiting and self._room.is_set():
             first = self._waiting[0]
-            if not (isinstance(first, Delivery) and is_suspect(first)):
+            if not is_suspect(first):
                 self._waiting.popleft()
                 batch.items += self.opened(first)
                 is_full = len(batch.items) >= self._batch_events
@@ -130,10 +130,12 @@ class Intake:
                 self._routes.assign(item)
         return items
 
-    def refused(self, delivery: Delivery, fault: Fault) -> list[Incoming]:
+    def refused(self, waiting: Delivery | Kept, fault: Fault) -> list[Incoming]:
         """Its events, not decoded."""
-        items = refused(delivery, fault)
-        self._taken(delivery, items)
+        if isinstance(waiting, Kept):
+            return [refused_kept(waiting, fault)]
+        items = refused(waiting, fault)
+        self._taken(waiting, items)
         return items
 
     def _taken(self, delivery: Delivery, items: list[Incoming]) -> None:
@@ -154,7 +156,7 @@ class Intake:
         return batch
 
     def dealt_with(self, batch: Batch) -> None:
-        """Until a suspect delivery is dealt with nothing else is decoded: it must not be blamed for that. (After any
+        """Until a suspect is dealt with nothing else is decoded: it must not be blamed for that. (After any
         other batch there may be a suspect one in the next, which has no room for more.)"""
         if batch.suspect is not None:
             self._room.set()

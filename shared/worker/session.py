@@ -28,7 +28,7 @@ from shared.broker.link import Delivery, Link, LinkLost
 from shared.settings import Runtime
 from shared.worker import suspects
 from shared.worker.batch import Batch, Desk, Stage
-from shared.worker.incoming import Incoming, Mark
+from shared.worker.incoming import Incoming, Kept, Mark
 from shared.worker.intake import Intake
 from shared.worker.transact import Transactor
 
@@ -211,18 +211,18 @@ class Session:
             self.intake.committed_several()
         return Batch(rest, one_by_one=batch.one_by_one) if rest else None
 
-    async def _examine(self, delivery: Delivery) -> Batch:
-        """A suspect delivery's events, those that are proven to kill with a fault; all of them where it is decoding."""
-        message = suspects.message_of(delivery)
+    async def _examine(self, suspect: Delivery | Kept) -> Batch:
+        """Its events, those that are proven to kill with a fault; all of them where it is decoding."""
+        message = suspects.message_of(suspect)
         before = await self._transactor.load_attempts(message)
         whole = Mark(message, suspects.WHOLE)
-        if (fault := suspects.proven(delivery, before.get(suspects.WHOLE))) is not None:
-            items = self.intake.refused(delivery, fault)
+        if (fault := suspects.proven(suspect, before.get(suspects.WHOLE))) is not None:
+            items = self.intake.refused(suspect, fault)
             items[-1].mark = whole
         else:
             await self._transactor.begin_attempt(whole)
-            items = self.intake.opened(delivery)
-            suspects.mark(delivery, items, before)
+            items = self.intake.opened(suspect)
+            suspects.mark(suspect, items, before)
         return Batch(items, one_by_one=True)
 
     async def _begin_attempt(self, item: Incoming) -> None:

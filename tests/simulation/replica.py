@@ -13,7 +13,7 @@ from uuid import uuid5
 
 from schemas.runtime import ReminderDue
 from shared.worker.incoming import Incoming
-from shared.worker.suspects import ATTEMPTS, is_suspect
+from shared.worker.suspects import ATTEMPTS, MARKED_FROM
 from shared.worker.watermark import Watermark
 from tests.simulation.broker import Waiting
 from tests.simulation.calling import Calling
@@ -159,7 +159,7 @@ class Replica:
             if waiting is None:
                 break
             found = self._opened(waiting)
-            if waiting.count and is_suspect_count(waiting.count):
+            if waiting.count >= MARKED_FROM - 1:
                 first = [self._batch(items)] if items else []
                 return [*first, *(self._batch([item]) for item in found)]
             items += found
@@ -323,13 +323,3 @@ class Replica:
         for row in self.sent:
             self.store.outgoing.pop(row, None)
         self.sent = []
-
-
-def is_suspect_count(count: int) -> bool:
-    """As the real rule sees a delivery that came so often before."""
-    return is_suspect(_Counted(count))  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    count: int

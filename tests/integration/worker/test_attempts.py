@@ -3,9 +3,10 @@
 from typing import Any
 
 import aio_pika
+import asyncpg
 
 from schemas import envelope
-from schemas.decision import Context, Outcome
+from schemas.decision import Context, Outcome, later
 from schemas.payment import PaymentApproved
 from shared.broker.link import Delivery
 from shared.worker.suspects import ATTEMPTS, MARKED_FROM, WHOLE, message_of
@@ -73,6 +74,31 @@ async def test_event_that_kills_is_dead_alone_and_the_rest_of_its_pack_is_handle
         [letter] = await until(lambda: bench.dead)
     assert letter["data"]["event_id"] == "e-deadly"
     assert await bench.tally("ORD-deadly") == ()
+
+
+async def test_waiting_event_that_kills_when_its_time_comes_is_dead_and_the_rest_is_handled(bench: Bench) -> None:
+    def wait(known: Tally | None, paid: PaymentApproved, ctx: Context[Any]) -> Outcome[Tally]:
+        return later("store.changed")
+
+    async with bench.working(service(wait), ladder_seconds=(600.0,)):
+        await bench.publish(event(payment(payment="deadly"), "killer"), event(payment("B"), "other"))
+        await until(lambda: waits(bench, 2))
+    admin = await asyncpg.connect(bench.admin_url)
+    await admin.execute(f"update {NAME}.inbox_kept set due = now() - interval '2 min'")
+    await admin.close()
+    for _ in range(ATTEMPTS - (MARKED_FROM - 1)):
+        async with process(bench) as victim:
+            assert await ends(victim) == DEADLY
+    async with process(bench):
+        await until(lambda: len(bench.facts) == 1)
+        [letter] = await until(lambda: bench.dead)
+    assert (letter["data"]["reason"], letter["data"]["event_id"]) == ("delivery_limit", "killer")
+    assert "the last 3 attempts, at this alone, never ended" in letter["data"]["error"]
+    assert await bench.rows("select 1 from attempt") == []
+
+
+async def waits(bench: Bench, count: int) -> bool:
+    return [row["status"] for row in await bench.kept()] == ["waiting"] * count
 
 
 async def test_letter_of_which_a_replay_kills_is_answered_as_failed_and_the_others_are_replayed(bench: Bench) -> None:

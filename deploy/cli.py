@@ -2,7 +2,6 @@
 
 import sys
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -11,31 +10,41 @@ import typer
 import services
 from deploy.console import fail
 from deploy.lazy import mount
-from shared import logs
 
 COMMANDS = (
     ("demo", "deploy.local.commands:demo", "Run the whole fleet on made-up orders and check how each one ends."),
     ("up", "deploy.local.up:up", "Keep the whole fleet running on private servers and print the addresses."),
     ("env", "deploy.local.up:env", "Print the variables with which other commands reach a running `fleet up`."),
     ("publish", "deploy.publish:publish", "Publish upstream events from files, after validating all of them."),
-    ("orders", "services.control_room.cli:orders", "Orders and their timelines."),
-    ("dead-letters", "services.control_room.cli:dead_letters", "What no service could handle; replay and discard."),
     ("migrate", "deploy.database:migrate_services", "Create the services' roles and schemas and migrate them."),
     ("topology", "deploy.broker:app", "The broker's exchanges, queues, bindings and users: apply, check."),
     ("schemas", "deploy.contract:app", "The published contract: export, check."),
 )
+LOOKING = (
+    ("orders", "services.control_room.cli:orders", "Orders and their timelines."),
+    ("dead-letters", "services.control_room.cli:dead_letters", "What no service could handle; replay and discard."),
+)
+"""They say themselves what is logged, and load what logs only where they act: who looks does not wait for it."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
 def main() -> None:
-    """The console script. Commands print; what they log goes to stderr, and only if it went wrong."""
-    logs.configure("fleet", "error", "text", sys.stderr)
+    """The console script."""
     app(prog_name="fleet")
+
+
+def log_errors() -> None:
+    """Commands print; what they log goes to stderr, and only if it went wrong."""
+    from shared import logs
+
+    logs.configure("fleet", "error", "text", sys.stderr)
 
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(f"dropfleet {version('dropfleet')}")
         raise typer.Exit
 
@@ -56,6 +65,7 @@ def run_service(service: Annotated[str, typer.Argument(help="Name of the service
     """Run one service in this process, until SIGTERM."""
     if service not in (known := runnable()):
         fail(f"there is no service {service!r}; there are {', '.join(known)}")
+    log_errors()
     import_module(f"services.{service}.__main__").main()
 
 
@@ -65,6 +75,8 @@ def runnable() -> list[str]:
 
 
 for _name, _target, _help in COMMANDS:
+    mount(app, _name, _target, _help, log_errors)
+for _name, _target, _help in LOOKING:
     mount(app, _name, _target, _help)
 
 if __name__ == "__main__":

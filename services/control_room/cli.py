@@ -1,13 +1,10 @@
 """`fleet orders …` and `fleet dead-letters …`. Exit codes: 0 done, 1 something failed or is missing, 2 wrong usage."""
 
-import logging
-import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
 from typing import Annotated, Any
 
-import structlog
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
@@ -56,17 +53,6 @@ EXPLAINED = 100
 """Orders of a list that are explained without being asked: each takes a look at its whole journal."""
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="Rows at most.")]
-
-
-@orders.callback()
-@dead_letters.callback()
-def configure() -> None:
-    """Warnings go to stderr: stdout is for the answer. A broker that is away is told by the command itself."""
-    logging.getLogger("aiormq").setLevel(logging.CRITICAL)
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 @orders.command("list")

@@ -1,6 +1,8 @@
 """The two servers that the command line uses, opened for one command; one that is away is told in one line."""
 
 import asyncio
+import logging
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -34,10 +36,16 @@ async def reading(database_url: str) -> AsyncIterator[Connection]:
 
 async def send(amqp_url: str, messages: Sequence[Outgoing], deadline: float) -> None:
     """Returns when the broker has confirmed all. Unreachable, NotConfirmed: it has not."""
-    from aiormq.exceptions import AMQPError  # here: who only looks does not wait for a client of the broker
+    import structlog  # here: who only looks waits neither for it nor for a client of the broker
+    from aiormq.exceptions import AMQPError
 
     from shared.broker.link import open_link
 
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # that the broker is away is told by the command itself
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     place = amqp_url.rpartition("@")[2]
     async with AsyncExitStack() as stack:
         try:

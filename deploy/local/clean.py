@@ -1,4 +1,4 @@
-"""`python -m deploy.local.clean [FOLDER]`: stop the servers of every stack in a folder (`.stack`) and remove it."""
+"""`python -m deploy.local.clean [FOLDER]`: stop the servers of a stack, or of all in a folder (`.stack`); remove it."""
 
 import asyncio
 import shutil
@@ -9,8 +9,8 @@ from deploy.local.stack import STACKS, wipe
 
 
 def clean(stacks: Path) -> None:
-    """Wipe the stacks in the sub-folders of `stacks`, then the folder itself."""
-    for lock in sorted(stacks.glob("*/start.lock")):
+    """Wipe the stacks in the sub-folders of `stacks`, then the folder itself; or the one stack that it is."""
+    for lock in [*stacks.glob("start.lock"), *sorted(stacks.glob("*/start.lock"))]:
         asyncio.run(wipe(lock.parent))
     shutil.rmtree(stacks, ignore_errors=True)
 

@@ -213,14 +213,17 @@ async def test_port_taken_between_runs_is_replaced(tmp_path: Path) -> None:
     await stack.leave()
 
 
-async def test_wiped_folder_is_gone_with_its_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("named", ["", "one"], ids=["all stacks", "one stack"])
+async def test_wiped_folder_is_gone_with_its_servers(
+    named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FLEET_AMQP_URL", "amqp://somewhere")  # PostgreSQL alone: it starts in a second
     monkeypatch.setenv("FLEET_MANAGEMENT_URL", "http://somewhere")
     stack = await start(tmp_path / "one", keep=True)
     assert stack.postgres.running
-    await asyncio.to_thread(clean, tmp_path)
+    await asyncio.to_thread(clean, tmp_path / named)
     assert not stack.postgres.running
-    assert not tmp_path.exists()
+    assert not (tmp_path / named).exists()
 
 
 async def test_real_servers_in_the_settings_are_used_and_not_started(

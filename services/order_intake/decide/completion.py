@@ -16,13 +16,14 @@ Ctx = Context[None]
 
 
 def on_return_window_over(order: Order | None, event: ReminderDue, ctx: Ctx) -> Outcome[Order]:
-    """A reminder of before a later delivery is out of date: a newer one is set."""
+    """A reminder of before a later delivery is out of date: a newer one is set. Where the order is not delivered as a
+    whole any more, or is being cancelled, one is set anew when that is over."""
     if order is None or order.placed is None or order.completes_at is None or event.due < order.completes_at:
         return unchanged(order)
-    if order.completed_at is not None or status.of_order(order) != "delivered":
+    if order.completed_at is not None or order.cancelled_at is not None:
         return unchanged(order)
-    if order.is_being_cancelled:
-        return Decision(order.model_copy(update={"completes_at": None}))  # set anew where the cancellation is refused
+    if order.is_being_cancelled or status.of_order(order) != "delivered":
+        return Decision(order.model_copy(update={"completes_at": None}))
     decision = follow(order, order.model_copy(update={"completed_at": ctx.now}), ctx, calls=_close(order))
     completed = OrderCompleted(
         order_id=order.placed.order_id,

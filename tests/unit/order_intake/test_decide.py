@@ -16,7 +16,7 @@ from services.order_intake.state import Order
 from tests.builders import ITEM, NOW, PAYMENT, context, order_placed, store_changed
 from tests.unit.order_intake import builders as b
 from tests.unit.order_intake.builders import kinds
-from tests.unit.order_intake.stages import DELIVERED, PAID, SHIPPED
+from tests.unit.order_intake.stages import DELIVERED, OVER, PAID, SHIPPED
 
 
 def test_unpaid_order_is_accepted_registered_and_waits_for_its_payment() -> None:
@@ -159,6 +159,14 @@ def test_return_window_over_completes_the_order_here_and_in_the_erp() -> None:
     assert decision.state.status == "completed"
 
 
+def test_return_window_that_ends_while_another_parcel_is_on_its_way_ends_anew_when_that_is_delivered() -> None:
+    order, _ = b.told(*DELIVERED, b.dispatched(shipment="2"), OVER)
+    assert order.completed_at is None
+    decision = b.decision_on(order, b.delivered(shipment="2"))
+    assert [(reminder.name, reminder.due) for reminder in decision.reminders] == [("complete", OVER.due)]
+    assert b.told(OVER, order=decision.state)[0].status == "completed"
+
+
 def test_return_window_over_twice_does_nothing_the_second_time() -> None:
     order, _ = b.told(*DELIVERED)
     completed = on_due(order, due(order)).state
@@ -176,7 +184,7 @@ def test_shipment_that_turns_up_in_the_return_window_keeps_the_order_open() -> N
     order, _ = b.told(*DELIVERED)
     order, published = b.told(b.dispatched(shipment="2"), order=order)
     assert (published, order.status) == ([], "delivered")
-    assert on_due(order, due(order)) == Decision(order)
+    assert not on_due(order, due(order)).events
     decision = b.decision_on(order, b.delivered(shipment="2", delivered_at=b.hours(30)))
     assert decision.reminders == [Reminder("complete", b.hours(30) + timedelta(days=7))]
 

@@ -123,7 +123,7 @@ def _purchase_order(
     method, reason = _shipping(order, lines, offers, ctx)
     packaging = ctx.reference.packaging.at(ctx.now) if ctx.reference.packaging else None
     return PurchaseOrder(
-        po_id=str(ctx.id(f"po:{supplier.supplier_id}")),
+        po_id=_po_id(supplier.supplier_id, ctx),
         supplier=_access(supplier, order),
         terms=supplier.terms,
         lines=po_lines,
@@ -135,6 +135,15 @@ def _purchase_order(
         card=packaging.card if packaging else None,
         estimated_delivery=ctx.now + timedelta(days=max(offer.lead_time_days for offer in offers)),
     )
+
+
+def _po_id(supplier_id: str, ctx: Context[Sourcing]) -> str:
+    return str(ctx.id(f"po:{supplier_id}"))
+
+
+def has_bought(fulfilment: Fulfilment, ctx: Context[Sourcing]) -> bool:
+    """Whether POs were made because of this very event: what is open since then is told by another one."""
+    return any(po.po_id == _po_id(po.supplier.supplier_id, ctx) for po in fulfilment.purchase_orders)
 
 
 def _shipping(

@@ -15,7 +15,7 @@ from schemas.purchase_order import OutOfStock, QuoteNeeded, SourcingRetryDue
 from schemas.runtime import ReminderDue
 from schemas.store import StoreChanged
 from schemas.supplier import OfferChanged, SupplierChanged
-from services.po_dispatch.decide.making import purchased
+from services.po_dispatch.decide.making import has_bought, purchased
 from services.po_dispatch.routing import Routing, route
 from services.po_dispatch.routing.splitting import split
 from services.po_dispatch.state import CustomerOrder, Fulfilment, OrderLine, Sourcing
@@ -38,7 +38,9 @@ def on_retry_due(
     fulfilment: Fulfilment | None, event: SourcingRetryDue | ReminderDue, ctx: Context[Sourcing]
 ) -> Outcome[Fulfilment]:
     """An offer changed, lines are open again, or it was not tried for a while."""
-    return unchanged(fulfilment) if fulfilment is None or fulfilment.order is None else bought(fulfilment, ctx)
+    if fulfilment is None or fulfilment.order is None or has_bought(fulfilment, ctx):
+        return unchanged(fulfilment)
+    return bought(fulfilment, ctx)
 
 
 def bought(fulfilment: Fulfilment, ctx: Context[Sourcing]) -> Decision[Fulfilment] | NotYet:

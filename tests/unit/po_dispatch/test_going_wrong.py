@@ -158,6 +158,19 @@ def test_refused_lines_without_another_supplier_wait_until_the_offer_changes() -
     assert [line.order_line for line in created.lines] == [2]
 
 
+def test_event_that_has_bought_buys_nothing_more_when_it_comes_again() -> None:
+    one = world(spare=False)
+    say(one, refused())
+    for _ in range(2):
+        one.now += timedelta(seconds=5)
+        one.reference = b.sourcing(*(b.offer_changed("farol", sku, valid_from=one.now) for sku in "AB"))
+        one.now += timedelta(seconds=5)
+        say(one, SourcingRetryDue(order_id="O-1"), "retry")
+        say(one, refused(number="PC2"))
+    assert one.fulfilment is not None
+    assert [po.number for po in one.fulfilment.purchase_orders] == ["PC1", "PC2"]
+
+
 def test_refusal_of_a_line_that_a_po_has_not_is_refused() -> None:
     assert said(world(), refused(RefusedPoLine(line=9))) == Refused("unknown_line", "PO PC1 has no line 9")
 

@@ -1,13 +1,15 @@
 """order_intake, po_dispatch and billing in one memory, with partners that answer: one order, messages in any order.
 
 Each service decides by its own table. What must wait waits among the others; what is refused is a dead letter. A
-supplier that got a PO confirms it, invoices it, refuses it, agrees to cancel it or does not, as the seed wants.
+supplier that got a PO confirms it, invoices it, refuses it, agrees to cancel it or does not, loses its parcel, as the
+seed wants. What people say (wishes, decisions, late payments) is said when its turn comes.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from random import Random
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -65,6 +67,13 @@ def _table(subscriptions: Any, aggregate: Any) -> dict[Any, Any]:
 TABLES = {name: _table(*main) for name, main in MAINS.items()}
 
 
+@dataclass(eq=False)
+class Spoken:
+    """Somebody will say this; what it is, and when, is known when it is said."""
+
+    say: Callable[[], Message]
+
+
 @dataclass
 class Trio:
     seed: int
@@ -97,11 +106,17 @@ class Trio:
         self.publish(OrderPlaced(**same))
         self.paid = Decimal("300.00")
         if self.random.random() < 0.3:
-            more = PaymentApproved(order_id="order-1", payment_id="more", amount=Decimal("50.00"), approved_at=b.NOW)
-            self.paid += more.amount
-            self.waiting.append(("order_intake", "more", more))
+            self.paid += Decimal("50.00")
+            self._later("order_intake", "more", self._paid_more)
         for n in range(self.random.choice((0, 1, 1, 2))):
-            self.waiting.append(("order_intake", f"wish-{n}", n))
+            by = self.random.choice(("customer", "customer", "store"))
+            self._later("order_intake", f"wish-{n}", partial(self._wish, by, f"wish {n}"))
+
+    def _later(self, service: str, id: str, say: Callable[[], Message]) -> None:
+        self.waiting.append((service, id, Spoken(say)))
+
+    def _paid_more(self) -> PaymentApproved:
+        return PaymentApproved(order_id="order-1", payment_id="more", amount=Decimal("50.00"), approved_at=self.now)
 
     def _supplier(self, id: str, priority: int) -> SupplierChanged:
         terms = {"kind": self.random.choice(("on_s2", "on_s2", "prepaid"))}
@@ -127,14 +142,16 @@ class Trio:
         if not self.waiting:
             return False
         self.steps += 1
-        slow = [one for one in self.waiting if isinstance(one[2], int) or self.random.random() < self.lag]
+        slow = [one for one in self.waiting if isinstance(one[2], Spoken) or self.random.random() < self.lag]
         self.now += timedelta(milliseconds=self.random.choice((0, 1, 50)))
         quick = [one for one in self.waiting if one not in slow]
         one = self.random.choice(quick if quick and self.random.random() < 0.98 else self.waiting)
         self.waiting.remove(one)
         service, id, what = one
-        if isinstance(what, int):
-            what = self._wish("customer", f"wish {what}")
+        if isinstance(what, Spoken):
+            what = what.say()
+            self.events.append(what)
+            one = (service, id, what)
         if self._handle(service, id, what):
             if isinstance(what, Message) and self.random.random() < 0.1:
                 self._handle(service, id + "/again", what)
@@ -160,7 +177,7 @@ class Trio:
         for event in outcome.events:
             self.publish(event)
             if isinstance(event, BillingStopped) and event.invoices_in_force:
-                self.publish(self._decided())
+                self._later("billing", f"decided-{len(self.events)}", self._decided)
         for n, call in enumerate(outcome.calls):
             answer, said = self._asked(call.request)
             self.waiting.append((service, f"{id}/call/{n}", Answered("call", call.request, answer, self.now)))
@@ -211,7 +228,7 @@ class Trio:
             case money.AuthoriseInvoice():
                 return b.authorised(request, received_at=self.now).answer, []
             case money.CancelInvoice():
-                if self.random.random() < 0.3:
+                if self.random.random() < 0.4:
                     late = {"outcome": "rejected", "code": "501", "reason": "Prazo de Cancelamento Superior"}
                     return money.CancellationAnswered.model_validate(late), []
                 fields = {"outcome": "cancelled", "code": "135", "protocol": "1352", "registered_at": self.now}
@@ -282,7 +299,7 @@ class Trio:
             **about, supplier_id=who["supplier_id"], access_key=d.key(500 + len(self.events)),
             issued_at=self.now, invoice_key=request.invoice_key,
         )  # fmt: skip
-        if self.random.random() < 0.2:  # R is issued, the goods have not left, and it finds none
+        if self.random.random() < 0.3:  # R is issued, the goods have not left, and it finds none
             part = (RefusedPoLine(line=po.lines[0].line, quantity=1),)
             yield SupplierPoRefused(**who, lines=self.random.choice(((), part)), refused_at=self.now)
             return
@@ -291,13 +308,21 @@ class Trio:
         ):
             code = f"T-{request.number}"
             yield SupplierShipped(**who, carrier="rapido", tracking_code=code, shipped_at=self.now)
-            arrives = self.random.random() < 0.8
+            arrives = self.random.random() < 0.7
             status = "delivered" if arrives else "problem"
             yield CarrierReported.model_validate(
                 {"carrier": "rapido", "tracking_code": code, "status": status, "occurred_at": self.now}
             )
             if not arrives:
-                yield self._wish("store", f"{request.number} is lost")
+                for n in range(self.random.choice((1, 2))):
+                    self._later("order_intake", f"{code}/{n}", partial(self._wish, "store", f"{code} is lost"))
+                if self.random.random() < 0.2:
+                    found = {"carrier": "rapido", "tracking_code": code, "status": "delivered"}
+                    self._later(
+                        "po_dispatch",
+                        f"{code}/found",
+                        lambda: CarrierReported.model_validate(found | {"occurred_at": self.now}),
+                    )
 
     # what became of it
 

@@ -9,8 +9,8 @@ from schemas.billing import InvoiceRefused
 from tests.unit.trio import Trio
 
 CHUNKS, SEEDS = 8, 25
-FOR_A_PERSON = {"already_shipped", "po_is_void", "not_asked", "not_sent"}
-"""What a supplier says against what it did or said before."""
+FOR_A_PERSON = {"already_shipped", "po_is_void", "not_asked", "not_sent", "not_being_cancelled"}
+"""What a supplier says against what it did or said before, and a decision on what is not to be decided any more."""
 
 
 def problems(trio: Trio) -> Iterator[str]:

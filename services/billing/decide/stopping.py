@@ -79,15 +79,17 @@ def _decided(bill: Bill, ctx: Context[Any]) -> Decision[Bill]:
 
 def withdrawn(bill: Bill, within: timedelta, ctx: Context[Any]) -> Followed:
     """The order goes on, but an R bills goods that do not come: their PO was refused or cancelled when R was on its way
-    or issued. It is cancelled, so that what replaces them can be billed; if it cannot be, a person is told, once."""
+    or issued. It is cancelled, so that what replaces them can be billed; if it cannot be, a person is told, once: also
+    of what a cancellation of the order found, which was refused then."""
     said: list[Message] = []
     calls: list[Call] = []
     for invoice in () if bill.stopping.under_way else bill.invoices:
-        if invoice.status is InvoiceStatus.ISSUED and not invoice.problems and bill.is_outdated(invoice):
-            changed, call = _asked_or_kept(bill, invoice, within, ctx)
-            bill = bill.with_invoice(changed)
-            calls += call
-            said += [stays_in_force(bill, changed)] if changed.problems else []
+        if invoice.status is not InvoiceStatus.ISSUED or invoice.shown or not bill.is_outdated(invoice):
+            continue
+        changed, call = (invoice, []) if invoice.problems else _asked_or_kept(bill, invoice, within, ctx)
+        bill = bill.with_invoice(changed.model_copy(update={"shown": bool(changed.problems)}))
+        calls += call
+        said += [stays_in_force(bill, changed)] if changed.problems else []
     return bill, said, calls
 
 

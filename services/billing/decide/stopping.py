@@ -34,6 +34,7 @@ def on_cancellation_started(bill: Bill | None, event: OrderCancellationStarted, 
 
 
 def on_fulfilment_stopped(bill: Bill | None, event: FulfilmentStopped, ctx: Context[Reference]) -> Outcome[Bill]:
+    """The POs that it names are void too, where their own messages are still on their way."""
     known = bill or Bill(order_id=event.order_id)
     before = known.stopping.fulfilment_stopped_for
     if before is not None and event.started_at <= before:
@@ -41,7 +42,10 @@ def on_fulfilment_stopped(bill: Bill | None, event: FulfilmentStopped, ctx: Cont
     profile = ctx.reference.tax_profile
     within = profile.current(ctx.now).cancel_within if profile else timedelta(hours=24)
     told = {"fulfilment_stopped_for": event.started_at, "cancel_within": within}
-    return _decided(known.model_copy(update={"stopping": known.stopping.model_copy(update=told)}), ctx)
+    known = known.model_copy(update={"stopping": known.stopping.model_copy(update=told)})
+    for po in [known.purchase_order(po_id) for po_id in event.cancelled_po_ids]:
+        known = known.with_purchase_order(po.model_copy(update={"cancelled_at": po.cancelled_at or event.stopped_at}))
+    return _decided(known, ctx)
 
 
 def wound_up(bill: Bill, ctx: Context[Any]) -> Followed:

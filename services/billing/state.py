@@ -97,6 +97,8 @@ class Invoice(Model):
     issued_at: Time | None = None
     problems: tuple[Problem, ...] = ()
     """Why SEFAZ rejected it, or does not cancel it."""
+    shown: bool = False
+    """That it stays in force and bills goods that do not come was told."""
     parts: tuple[BilledPart, ...] = ()
     cancel_within: timedelta = timedelta(hours=24)
     """By the tax profile when it was numbered."""

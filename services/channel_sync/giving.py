@@ -2,7 +2,8 @@
 
 A queue gives an order whole, again until it is confirmed, and again when it changed there. The first time it is placed;
 what is otherwise later is asked for as a change, which order_intake makes or refuses; it is cancelled once, however
-often the channel says so. Payments are told each time: order_intake knows them by their ids.
+often the channel says so. Payments are told each time: order_intake knows them by their ids. What was given earlier and
+comes later than something newer changes nothing.
 """
 
 import hashlib
@@ -22,10 +23,12 @@ PAYMENTS = "payments"
 def on_order_given(order: ChannelOrder | None, event: ChannelOrderGiven, ctx: Context[None]) -> Decision[ChannelOrder]:
     known = order or ChannelOrder(order_id=event.order_id)
     before = known.given or Given(fields={})
-    said = [event.placed] if known.given is None else list(_otherwise(before, event))
+    is_old = before.at is not None and event.given_at < before.at
+    said = [event.placed] if known.given is None else [] if is_old else list(_otherwise(before, event))
     wish = None if before.cancelled else event.cancelled
     given = Given(
-        fields=digests(event.placed),
+        fields=before.fields if is_old else digests(event.placed),
+        at=before.at if is_old else event.given_at,
         changes=before.changes + sum(isinstance(one, OrderChangeRequested) for one in said),
         cancelled=before.cancelled or wish is not None,
     )

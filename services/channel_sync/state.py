@@ -125,6 +125,8 @@ class Given(Model):
     """How many changes were asked for because it was otherwise than before."""
     cancelled: bool = False
     """Its cancellation was asked for."""
+    at: Time | None = None
+    """When it gave that."""
 
 
 class ChannelOrder(Model):

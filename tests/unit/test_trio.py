@@ -1,5 +1,6 @@
 """Refusals, cancellations and payments of one order, crossing each other in any order between three services."""
 
+from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -9,8 +10,8 @@ from schemas.billing import InvoiceRefused
 from tests.unit.trio import Trio
 
 CHUNKS, SEEDS = 8, 25
-FOR_A_PERSON = {"already_shipped", "po_is_void", "not_asked", "not_sent"}
-"""What a supplier says against what it did or said before."""
+FOR_A_PERSON = {"already_shipped", "po_is_void", "not_asked", "not_sent", "not_being_cancelled"}
+"""What a supplier says against what it did or said before, and a decision on what is not to be decided any more."""
 
 
 def problems(trio: Trio) -> Iterator[str]:
@@ -23,10 +24,16 @@ def problems(trio: Trio) -> Iterator[str]:
     void = sorted(po.po_id for po in trio.fulfilment.purchase_orders if po.void is not None) if trio.fulfilment else []
     if sorted(trio.voided_in_erp) != void:
         yield f"the ERP was told that {trio.voided_in_erp} are void, and {void} are"
+    asked_twice = [po_id for po_id, times in Counter(trio.sent).items() if times > 1]
+    if asked_twice:
+        yield f"sent twice: {asked_twice}"
     if trio.order.cancelled_at is not None:
         yield from of_cancelled(trio)
     elif trio.order.is_being_cancelled:
         yield "its cancellation does not end"
+    elif trio.order.ready_at is None:
+        if trio.paid >= Decimal("300.00"):
+            yield f"paid {trio.paid} of {trio.order.sale.total}, and not ready"
     elif not trio.letters and not any(isinstance(event, InvoiceRefused) for event in trio.events):
         yield from of_delivered(trio)
 
@@ -36,7 +43,7 @@ def of_cancelled(trio: Trio) -> Iterator[str]:
         yield "cancelled, with living POs"
     if trio.bill is not None and any(invoice.in_force for invoice in trio.bill.invoices):
         yield "cancelled, with an R in force"
-    if trio.bill is None or trio.balance().refunded != trio.paid:
+    if trio.paid and (trio.bill is None or trio.balance().refunded != trio.paid):
         yield "cancelled, and not refunded"
 
 
@@ -45,7 +52,7 @@ def of_delivered(trio: Trio) -> Iterator[str]:
         yield from () if trio.fulfilment.waiting else ("lines that nobody buys",)
         return
     in_force = [invoice for invoice in trio.bill.invoices if invoice.in_force]
-    if sum(invoice.total for invoice in in_force) != Decimal("300.00"):
+    if sum(invoice.total for invoice in in_force) != trio.order.sale.total:
         yield f"billed {[str(i.total) for i in in_force]}"
     living = {po.po_id for po in trio.fulfilment.living}
     if {po_id for invoice in in_force for po_id in invoice.po_ids} != living:

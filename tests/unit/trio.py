@@ -1,13 +1,16 @@
 """order_intake, po_dispatch and billing in one memory, with partners that answer: one order, messages in any order.
 
 Each service decides by its own table. What must wait waits among the others; what is refused is a dead letter. A
-supplier that got a PO confirms it, invoices it, refuses it, agrees to cancel it or does not, as the seed wants.
+supplier that got a PO confirms it, invoices it, refuses it, agrees to cancel it or does not, loses its parcel, as the
+seed wants. What people say (wishes, decisions, late payments) is said when its turn comes.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
+from itertools import count
 from random import Random
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -16,11 +19,11 @@ from schemas.billing import BillingStopped
 from schemas.decision import Answered, Cause, Context, Decision, NotYet, Numbers
 from schemas.model import Message
 from schemas.nota_fiscal import NfLine, RemittanceNfMatched, SupplierNfMatched
-from schemas.order import OrderCancellationDecided, OrderCancellationRequested, OrderPlaced
-from schemas.payment import PaymentApproved
+from schemas.order import OrderCancellationDecided, OrderCancellationRequested, OrderChangeRequested, OrderPlaced
+from schemas.payment import PaymentApproved, PaymentExpired
 from schemas.refund import RefundReported
 from schemas.runtime import ReminderDue
-from schemas.store import StoreChanged
+from schemas.store import Deadlines, StoreChanged
 from schemas.supplier import (
     CarrierReported,
     RefusedPoLine,
@@ -45,6 +48,8 @@ from shared.worker.subscription import Answer, Subscription, Timer
 from tests.unit.billing import builders as b
 from tests.unit.po_dispatch import builders as d
 
+AWAITED = ("deadline", "shipping_gate", "give_up", "difference")
+"""Reminders whose time comes."""
 SUPPLIERS = ("supplier-a", "supplier-b", "supplier-c")
 MAINS: Mapping[str, tuple[Any, Any]] = {
     "order_intake": (order_intake.SUBSCRIPTIONS, order_intake.ORDER),
@@ -65,6 +70,13 @@ def _table(subscriptions: Any, aggregate: Any) -> dict[Any, Any]:
 TABLES = {name: _table(*main) for name, main in MAINS.items()}
 
 
+@dataclass(eq=False)
+class Spoken:
+    """Somebody will say this; what it is, and when, is known when it is said."""
+
+    say: Callable[[], Message]
+
+
 @dataclass
 class Trio:
     seed: int
@@ -78,15 +90,26 @@ class Trio:
     rows: dict[Any, Any] = field(default_factory=dict)
     reminders: dict[tuple[str, str], datetime] = field(default_factory=dict)
     voided_in_erp: list[str] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
     steps: int = 0
+    counted: Iterator[int] = field(default_factory=lambda: count(1))
+    """Numbers that partners give."""
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
         self.lag = self.random.choice((0.0, 0.5, 0.9))
         per = self.random.choice(("po", "order"))
-        store = Timeline[StoreChanged](versions=(b.store_changed(invoice_per=per, cancellation="until_shipped"),))
+        splits = self.random.random() < 0.3
+        late = self.random.choice((None, timedelta(days=3)))
+        sold = b.store_changed(
+            invoice_per=per, cancellation="until_shipped", split_lines=splits, deadlines=Deadlines(late_payment=late),
+            late_payment=self.random.choice(("accept", "accept", "cancel")),
+        )  # fmt: skip
+        store = Timeline[StoreChanged](versions=(sold,))
         makers = {id: Timeline[SupplierChanged](versions=(self._supplier(id, n),)) for n, id in enumerate(SUPPLIERS, 1)}
-        offers = d.sourcing(*(d.offer_changed(id, sku) for id in SUPPLIERS for sku in ("SKU-1", "SKU-2"))).offers
+        stock = 1 if splits else 10
+        skus = ("SKU-1", "SKU-2")
+        offers = d.sourcing(*(d.offer_changed(id, sku, stock=stock) for id in SUPPLIERS for sku in skus)).offers
         bills = Reference(store, b.reference().channel, b.reference().tax_profile, makers)
         self.references = {
             "order_intake": store, "po_dispatch": purchasing.Sourcing(store, offers, makers), "billing": bills,
@@ -94,14 +117,43 @@ class Trio:
         self.numbers = Numbers(dict.fromkeys(series_names(bills), 501) | {"po": 1})
         ready = b.order_ready()
         same = {name: getattr(ready, name) for name in OrderPlaced.model_fields if hasattr(ready, name)}
+        self.paid = Decimal("0.00")
+        if self.random.random() < 0.4:
+            same["payments"] = tuple(p.model_copy(update={"approved_at": None}) for p in ready.payments)
+            self._not_paid_yet()
+        else:
+            self.paid += ready.total
         self.publish(OrderPlaced(**same))
-        self.paid = Decimal("300.00")
         if self.random.random() < 0.3:
-            more = PaymentApproved(order_id="order-1", payment_id="more", amount=Decimal("50.00"), approved_at=b.NOW)
-            self.paid += more.amount
-            self.waiting.append(("order_intake", "more", more))
+            self._later("order_intake", "more", partial(self._pays, "more", "50.00"))
         for n in range(self.random.choice((0, 1, 1, 2))):
-            self.waiting.append(("order_intake", f"wish-{n}", n))
+            by = self.random.choice(("customer", "customer", "store"))
+            self._later("order_intake", f"wish-{n}", partial(self._wish, by, f"wish {n}"))
+
+    def _later(self, service: str, id: str, say: Callable[[], Message]) -> None:
+        self.waiting.append((service, id, Spoken(say)))
+
+    def _not_paid_yet(self) -> None:
+        """Some pay, some do not, or late; some want more meanwhile."""
+        if self.random.random() < 0.8:
+            self._later("order_intake", "pay-1", partial(self._pays, "pay-1", "300.00"))
+        if self.random.random() < 0.4:
+            expired = {"order_id": "order-1", "payment_id": "pay-1"}
+            self._later(
+                "order_intake",
+                "pay-1/expired",
+                lambda: PaymentExpired.model_validate(expired | {"expired_at": self.now}),
+            )
+        for n in range(self.random.choice((0, 1, 1, 2))):
+            more = {"freight": Decimal(80 + 50 * n), "total": Decimal(350 + 50 * n)}
+            self._later("order_intake", f"change-{n}", partial(self._changes, f"change-{n}", more))
+
+    def _pays(self, payment_id: str, amount: str) -> PaymentApproved:
+        self.paid += Decimal(amount)
+        return PaymentApproved(order_id="order-1", payment_id=payment_id, amount=Decimal(amount), approved_at=self.now)
+
+    def _changes(self, change_id: str, what: Mapping[str, Any]) -> OrderChangeRequested:
+        return OrderChangeRequested(order_id="order-1", change_id=change_id, requested_at=self.now, **what)
 
     def _supplier(self, id: str, priority: int) -> SupplierChanged:
         terms = {"kind": self.random.choice(("on_s2", "on_s2", "prepaid"))}
@@ -127,14 +179,16 @@ class Trio:
         if not self.waiting:
             return False
         self.steps += 1
-        slow = [one for one in self.waiting if isinstance(one[2], int) or self.random.random() < self.lag]
+        slow = [one for one in self.waiting if isinstance(one[2], Spoken) or self.random.random() < self.lag]
         self.now += timedelta(milliseconds=self.random.choice((0, 1, 50)))
         quick = [one for one in self.waiting if one not in slow]
         one = self.random.choice(quick if quick and self.random.random() < 0.98 else self.waiting)
         self.waiting.remove(one)
         service, id, what = one
-        if isinstance(what, int):
-            what = self._wish("customer", f"wish {what}")
+        if isinstance(what, Spoken):
+            what = what.say()
+            self.events.append(what)
+            one = (service, id, what)
         if self._handle(service, id, what):
             if isinstance(what, Message) and self.random.random() < 0.1:
                 self._handle(service, id + "/again", what)
@@ -160,7 +214,7 @@ class Trio:
         for event in outcome.events:
             self.publish(event)
             if isinstance(event, BillingStopped) and event.invoices_in_force:
-                self.publish(self._decided())
+                self._later("billing", f"decided-{len(self.events)}", self._decided)
         for n, call in enumerate(outcome.calls):
             answer, said = self._asked(call.request)
             self.waiting.append((service, f"{id}/call/{n}", Answered("call", call.request, answer, self.now)))
@@ -177,7 +231,9 @@ class Trio:
         return OrderCancellationDecided.model_validate(what | {"decided_at": self.now})
 
     def _pass_time(self) -> bool:
-        due = {k: at for k, at in self.reminders.items() if k[1] in ("deadline", "shipping_gate", "give_up")}
+        due = {
+            k: at for k, at in self.reminders.items() if k[1] in ("deadline", "shipping_gate", "give_up", "difference")
+        }
         if not due:
             return False
         service, name = min(due, key=lambda k: (due[k], k))
@@ -191,16 +247,19 @@ class Trio:
         match request:
             case erp.RegisterSalesOrder():
                 return erp.SalesOrderRegistered(number="SO1"), []
+            case erp.UpdateSalesOrder():
+                return erp.SalesOrderUpdated(number="SO1"), []
             case erp.MarkCompleted():
                 return erp.CompletedMarked(number="SO1"), []
             case erp.MarkCancelled():
                 return erp.CancelledMarked(number="SO1"), []
             case purchasing.RegisterPurchaseOrder():
-                return purchasing.PurchaseOrderRegistered(number=f"PC{len(self.events)}"), []
+                return purchasing.PurchaseOrderRegistered(number=f"PC{next(self.counted)}"), []
             case purchasing.VoidPurchaseOrder():
                 self.voided_in_erp.append(request.po_id)
                 return purchasing.PurchaseOrderVoided(number=request.number), []
             case purchasing.SendPurchaseOrder():
+                self.sent.append(request.po_id)
                 return purchasing.PurchaseOrderReceived(number=request.number), list(self._ordered(request))
             case purchasing.CancelPurchaseOrder():
                 return purchasing.CancellationReceived(number=request.number), list(self._cancelling(request))
@@ -211,7 +270,7 @@ class Trio:
             case money.AuthoriseInvoice():
                 return b.authorised(request, received_at=self.now).answer, []
             case money.CancelInvoice():
-                if self.random.random() < 0.3:
+                if self.random.random() < 0.4:
                     late = {"outcome": "rejected", "code": "501", "reason": "Prazo de Cancelamento Superior"}
                     return money.CancellationAnswered.model_validate(late), []
                 fields = {"outcome": "cancelled", "code": "135", "protocol": "1352", "registered_at": self.now}
@@ -259,7 +318,7 @@ class Trio:
         return b.nf_matched("po-a", lines=lines, total=total, payable=total, issued_at=self.now).model_copy(
             update={
                 "po_id": request.po_id, "po_number": request.number, "supplier_id": request.supplier.supplier_id,
-                "access_key": d.key(len(self.events)),
+                "access_key": d.key(next(self.counted)),
             }
         )  # fmt: skip
 
@@ -279,10 +338,10 @@ class Trio:
         about = {"order_id": "order-1", "po_id": request.po_id, "po_number": request.number}
         who = {"supplier_id": request.supplier.supplier_id, "po_number": request.number}
         yield RemittanceNfMatched(
-            **about, supplier_id=who["supplier_id"], access_key=d.key(500 + len(self.events)),
+            **about, supplier_id=who["supplier_id"], access_key=d.key(next(self.counted)),
             issued_at=self.now, invoice_key=request.invoice_key,
         )  # fmt: skip
-        if self.random.random() < 0.2:  # R is issued, the goods have not left, and it finds none
+        if self.random.random() < 0.3:  # R is issued, the goods have not left, and it finds none
             part = (RefusedPoLine(line=po.lines[0].line, quantity=1),)
             yield SupplierPoRefused(**who, lines=self.random.choice(((), part)), refused_at=self.now)
             return
@@ -291,13 +350,21 @@ class Trio:
         ):
             code = f"T-{request.number}"
             yield SupplierShipped(**who, carrier="rapido", tracking_code=code, shipped_at=self.now)
-            arrives = self.random.random() < 0.8
+            arrives = self.random.random() < 0.7
             status = "delivered" if arrives else "problem"
             yield CarrierReported.model_validate(
                 {"carrier": "rapido", "tracking_code": code, "status": status, "occurred_at": self.now}
             )
             if not arrives:
-                yield self._wish("store", f"{request.number} is lost")
+                for n in range(self.random.choice((1, 2))):
+                    self._later("order_intake", f"{code}/{n}", partial(self._wish, "store", f"{code} is lost"))
+                if self.random.random() < 0.2:
+                    found = {"carrier": "rapido", "tracking_code": code, "status": "delivered"}
+                    self._later(
+                        "po_dispatch",
+                        f"{code}/found",
+                        lambda: CarrierReported.model_validate(found | {"occurred_at": self.now}),
+                    )
 
     # what became of it
 

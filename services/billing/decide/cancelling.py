@@ -58,9 +58,10 @@ def _fact(bill: Bill, invoice: Invoice, protocol: str) -> InvoiceCancelled:
 
 
 def _kept(bill: Bill, invoice: Invoice, problem: Problem, ctx: Ctx) -> Decision[Bill]:
-    kept = invoice.model_copy(update={"status": InvoiceStatus.ISSUED, "problems": (problem,)})
+    goes_on = not bill.stopping.under_way
+    kept = invoice.model_copy(update={"status": InvoiceStatus.ISSUED, "problems": (problem,), "shown": goes_on})
     bill = bill.with_invoice(kept)
-    told: list[Message] = [] if bill.stopping.under_way else [stays_in_force(bill, kept)]
+    told: list[Message] = [stays_in_force(bill, kept)] if goes_on else []
     bill, said, calls = wound_up(bill, ctx)
     return Decision(bill, events=[*told, *said], calls=calls)
 

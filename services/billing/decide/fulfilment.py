@@ -67,9 +67,7 @@ def on_purchase_order_refused(bill: Bill | None, event: PurchaseOrderRefused, ct
 
 def on_purchase_order_cancelled(bill: Bill | None, event: PurchaseOrderCancelled, ctx: Ctx) -> Outcome[Bill]:
     def learn(po: PurchaseOrder) -> PurchaseOrder:
-        if po.cancelled_at is not None:
-            return po
-        cancelled = po.model_copy(update={"cancelled_at": event.cancelled_at})
+        cancelled = po.model_copy(update={"cancelled_at": po.cancelled_at or event.cancelled_at})
         return _with_word(cancelled, event.order_po_ids, event.cancelled_at)
 
     return _learnt(bill, event.order_id, event.po_id, learn, lambda known: advanced(known, ctx))

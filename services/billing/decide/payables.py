@@ -210,7 +210,11 @@ def on_supplier_payment_reported(
 
 
 def _settled(bill: Bill, payable: Payable, event: SupplierPaymentReported) -> Decision[Bill]:
-    known = payable.model_copy(update={"status": PayableStatus.SETTLED, "settled_at": event.reported_at, "detail": ""})
+    """What nobody ordered a person paid, as `payable.opened` told it: whole, also what was withheld of it since."""
+    by_person = payable.status is PayableStatus.OPEN or not payable.owed
+    withheld = ZERO if by_person else payable.withheld
+    paid = {"status": PayableStatus.SETTLED, "settled_at": event.reported_at, "detail": "", "withheld": withheld}
+    payable = payable.model_copy(update=paid)
     fact = SupplierPaymentSettled(
         order_id=bill.order_id,
         po_id=payable.po_id,
@@ -220,9 +224,9 @@ def _settled(bill: Bill, payable: Payable, event: SupplierPaymentReported) -> De
         settled_at=event.reported_at,
     )
     pay = ledger.advance_paid if payable.is_advance else ledger.supplier_paid
-    paid = pay(bill.order_id, payable.payable_id, payable.owed, event.reported_at)
-    bill, claims = claimed(bill.with_payable(known), event.reported_at)
-    return Decision(bill, events=[fact], rows=[paid, *claims])
+    rows = [pay(bill.order_id, payable.payable_id, payable.owed, event.reported_at)] if payable.owed else []
+    bill, claims = claimed(bill.with_payable(payable), event.reported_at)
+    return Decision(bill, events=[fact], rows=[*rows, *claims])
 
 
 def _payment_refused(bill: Bill, payable: Payable, event: SupplierPaymentReported) -> Decision[Bill]:

@@ -34,6 +34,7 @@ def on_cancellation_started(bill: Bill | None, event: OrderCancellationStarted, 
 
 
 def on_fulfilment_stopped(bill: Bill | None, event: FulfilmentStopped, ctx: Context[Reference]) -> Outcome[Bill]:
+    """The POs that it names are void too, where their own messages are still on their way."""
     known = bill or Bill(order_id=event.order_id)
     before = known.stopping.fulfilment_stopped_for
     if before is not None and event.started_at <= before:
@@ -41,7 +42,10 @@ def on_fulfilment_stopped(bill: Bill | None, event: FulfilmentStopped, ctx: Cont
     profile = ctx.reference.tax_profile
     within = profile.current(ctx.now).cancel_within if profile else timedelta(hours=24)
     told = {"fulfilment_stopped_for": event.started_at, "cancel_within": within}
-    return _decided(known.model_copy(update={"stopping": known.stopping.model_copy(update=told)}), ctx)
+    known = known.model_copy(update={"stopping": known.stopping.model_copy(update=told)})
+    for po in [known.purchase_order(po_id) for po_id in event.cancelled_po_ids]:
+        known = known.with_purchase_order(po.model_copy(update={"cancelled_at": po.cancelled_at or event.stopped_at}))
+    return _decided(known, ctx)
 
 
 def wound_up(bill: Bill, ctx: Context[Any]) -> Followed:
@@ -79,15 +83,17 @@ def _decided(bill: Bill, ctx: Context[Any]) -> Decision[Bill]:
 
 def withdrawn(bill: Bill, within: timedelta, ctx: Context[Any]) -> Followed:
     """The order goes on, but an R bills goods that do not come: their PO was refused or cancelled when R was on its way
-    or issued. It is cancelled, so that what replaces them can be billed; if it cannot be, a person is told, once."""
+    or issued. It is cancelled, so that what replaces them can be billed; if it cannot be, a person is told, once: also
+    of what a cancellation of the order found, which was refused then."""
     said: list[Message] = []
     calls: list[Call] = []
     for invoice in () if bill.stopping.under_way else bill.invoices:
-        if invoice.status is InvoiceStatus.ISSUED and not invoice.problems and bill.is_outdated(invoice):
-            changed, call = _asked_or_kept(bill, invoice, within, ctx)
-            bill = bill.with_invoice(changed)
-            calls += call
-            said += [stays_in_force(bill, changed)] if changed.problems else []
+        if invoice.status is not InvoiceStatus.ISSUED or invoice.shown or not bill.is_outdated(invoice):
+            continue
+        changed, call = (invoice, []) if invoice.problems else _asked_or_kept(bill, invoice, within, ctx)
+        bill = bill.with_invoice(changed.model_copy(update={"shown": bool(changed.problems)}))
+        calls += call
+        said += [stays_in_force(bill, changed)] if changed.problems else []
     return bill, said, calls
 
 

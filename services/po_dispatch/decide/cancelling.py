@@ -30,7 +30,7 @@ def on_cancellation_started(
     events: list[Message] = []
     calls: list[Call] = []
     for po in known.living:
-        if po.is_lost and event.cause == "lost":
+        if po.is_lost and (event.cause == "lost" or po.was_given_up):
             given_up = CancellationAsked(asked_at=ctx.now, agreed_at=ctx.now)
             known = known.with_po(po.model_copy(update={"cancellation": given_up}))
         elif po.shipments:

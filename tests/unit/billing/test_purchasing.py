@@ -186,6 +186,25 @@ def test_claims_of_two_refusals_add_up_and_a_word_said_again_adds_nothing() -> N
     assert (run.balance().claims, run.balance().wrong) == (Decimal("80.00"), ())
 
 
+@pytest.mark.parametrize(
+    ("left", "claim", "said"),
+    [
+        pytest.param(ONE_LEFT, "40.00", ["settled"], id="part"),
+        pytest.param(NOTHING_LEFT, "160.00", ["settled"], id="whole"),
+        pytest.param(NOTHING_LEFT, "160.00", ["refused", "settled"], id="whole, at the second try"),
+    ],
+)
+def test_payable_that_a_person_paid_whole_although_goods_do_not_come_is_a_claim(
+    left: tuple[PoLine, ...], claim: str, said: list[str]
+) -> None:
+    """Without an ERP nobody is asked to pay: a person pays what `payable.opened` told."""
+    run = Run().hear(b.order_ready(erp_order_number=None), b.only_po(), b.nf_of_only_po(), refused(left))
+    run.hear(*(b.payment_reported(run.now.payables[0].payable_id, outcome) for outcome in said))
+    balance = run.balance()
+    assert (balance.payments, str(balance.claims), balance.held, balance.wrong) == (Decimal("160.00"), claim, 0, ())
+    assert all(row.amount for row in run.rows if isinstance(row, Movement)), "the ledger takes no 0.00"
+
+
 def test_payable_that_was_not_ordered_becomes_what_is_still_owed() -> None:
     """On delivery terms nothing is ordered before the goods arrive; what was refused meanwhile is held."""
     on_delivery = b.only_po(terms=Terms(kind="on_delivery", days=7))

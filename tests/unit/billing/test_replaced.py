@@ -115,6 +115,15 @@ def test_cancellation_that_sefaz_rejects_while_the_order_goes_on_is_told() -> No
     assert len(run.asked(AuthoriseInvoice)) == 2
 
 
+def test_invoice_that_a_refused_attempt_to_cancel_found_in_force_is_told_once_the_order_goes_on() -> None:
+    """Its withdrawal was rejected while the order was being cancelled, and the attempt ended before billing stopped."""
+    run = Run().hear(*PER_PO, *SUPPLIED).authorise_all().hear(A_IS_VOID, STARTED)
+    sefaz(run, outcome="rejected", code="501", reason="Prazo", protocol=None)
+    assert not run.said(InvoiceRefused)
+    run.hear(GOES_ON, PO_C, NF_C)
+    assert [[p.code for p in fact.problems] for fact in run.said(InvoiceRefused)] == [["bills_void_goods", "501"]]
+
+
 def test_rejected_invoice_of_a_void_po_holds_up_nothing() -> None:
     run = Run().hear(*PER_PO, SUPPLIED[0])
     (request,) = run.asked(AuthoriseInvoice)

@@ -186,6 +186,7 @@ def test_person_who_decides_undoes_the_invoice_in_force_and_billing_stops_with_n
 
 def test_order_that_goes_on_is_billed_anew_for_what_replaces_its_goods() -> None:
     run = kept_in_force().hear(decided("continue"), refused())
+    assert len(run.asked(AuthoriseInvoice)) == 1, "that the PO is void is known from fulfilment.stopped"
     void = {"order_id": "order-1", "po_id": "po-a", "po_number": "PC-a", "order_po_ids": (), "supplier_id": "farol"}
     cancelled = {"cause": "order_cancelled", "cancelled_at": b.NOW}
     run.hear(PurchaseOrderCancelled.model_validate(void | cancelled))
@@ -195,6 +196,7 @@ def test_order_that_goes_on_is_billed_anew_for_what_replaces_its_goods() -> None
     first, second = run.asked(AuthoriseInvoice)
     assert first.invoice_id != second.invoice_id
     assert second.document.number == first.document.number + 1
+    assert [invoice.po_ids for invoice in run.now.invoices] == [("po-a",), ("po-b",)]
 
 
 def test_decision_where_nothing_is_to_be_decided_is_refused_saying_why() -> None:

@@ -152,6 +152,16 @@ def test_order_that_grew_at_the_channel_asks_for_items_and_total() -> None:
     assert (change.items and change.items[0].quantity, str(change.total)) == (3, "160.00")
 
 
+def test_what_was_given_before_something_newer_and_comes_after_it_changes_nothing() -> None:
+    (old,) = fetched(read_order(HUB_ORDER | UNPAID, "magalu", "store-1")).events
+    (new,) = fetched(read_order(HUB_ORDER | MOVED, "magalu", "store-1")).events
+    assert isinstance(old, ChannelOrderGiven)
+    assert isinstance(new, ChannelOrderGiven)
+    new = new.model_copy(update={"given_at": b.NOW + timedelta(seconds=1)})
+    first = giving.on_order_given(None, new, context(new))
+    assert not giving.on_order_given(first.state, old, context(old)).events
+
+
 def test_what_cannot_be_changed_is_said_as_it_is_once_for_a_person_to_see() -> None:
     _, second, third = told(UNPAID, UNPAID | {"fulfilled": True}, UNPAID | {"fulfilled": True})
     assert (types(second), third) == (["OrderPlaced"], [])

@@ -305,3 +305,14 @@ def test_goods_in_trouble_that_the_store_gives_up_are_cancelled_as_lost(by: str,
     assert started.cause == cause
     order, published = b.told(b.fulfilment_stopped("po-1"), b.billing_stopped(), order=order)
     assert b.moves(published) == [("delivery_problem", "cancelled")]
+
+
+def test_goods_lost_after_their_supplier_said_too_late_are_given_up_all_the_same() -> None:
+    order, _ = b.told(*IN_TROUBLE, b.cancel_refused(), b.wish())
+    order, published = b.told(b.wish(requested_by="store", requested_at=b.hours(41)), order=order)
+    [started] = [event for event in published if isinstance(event, OrderCancellationStarted)]
+    assert started.cause == "lost"
+    _, again = b.told(b.cancel_refused(refused_at=b.hours(42)), order=order)
+    assert codes(again) == ["supplier_too_late"], "it was delivered after all"
+    order, published = b.told(b.fulfilment_stopped("po-1"), b.billing_stopped(), order=order)
+    assert b.moves(published) == [("delivery_problem", "cancelled")]

@@ -417,3 +417,20 @@ def test_goods_that_are_delivered_on_their_way_to_being_given_up_refuse_the_canc
     assert not of(say(one, given_up()), FulfilmentStopped), "norte has not answered"
     events = say(one, b.carrier_reported(at=b.NOW + timedelta(hours=1)))
     assert [event.detail for event in of(events, PurchaseOrderCancelRefused)] == ["it was delivered after all"]
+
+
+def test_goods_that_were_given_up_once_stay_so_in_the_next_attempt() -> None:
+    """The first one was refused by the supplier of the other PO."""
+    one = World(b.sourcing(b.offer_changed("farol", "A"), b.offer_changed("norte", "B")))
+    one.handle(Said("ready", order()))
+    settle(one)
+    say(one, b.shipped())
+    say(one, b.carrier_reported(status="problem"))
+    say(one, given_up())
+    norte = answered(accepted=False, number="PC2").model_copy(update={"supplier_id": "norte"})
+    say(one, norte)
+    say(one, cancellation_refused())
+    events = say(one, started(70))
+    events += say(one, norte.model_copy(update={"accepted": True}))
+    assert len(of(events, FulfilmentStopped)) == 1
+    assert not of(events, PurchaseOrderCancelRefused)

@@ -7,7 +7,7 @@ cannot be cancelled: the customer and the channel are refused at once and the go
 wants it all the same, or the window ends on the way, a person decides (`order.cancellation_decided`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
 from schemas.model import Message
@@ -79,8 +79,8 @@ def _answer(order: Order, placed: OrderPlaced, terms: Terms, now: datetime) -> t
                 order, refused = _refusal(order, placed, problems, now)
                 events += refused
             else:
-                cause: CancellationCause = "lost" if any(_lost(order, wish.event)) else "requested"
-                order, started = start(order, cause, wish.event.reason, now)
+                lost = frozenset(_lost(order, wish.event))
+                order, started = start(_without_refusals(order, lost), _cause(lost), wish.event.reason, now)
                 events += started
         answered = tuple(Wish(event=w.event, answered=w.answered or w is wish) for w in order.wishes)
         order = order.model_copy(update={"wishes": answered})
@@ -92,10 +92,10 @@ def _problems(order: Order, terms: Terms, wish: OrderCancellationRequested, now:
     if order.completed_at is not None:
         yield Problem(code="completed", detail=f"the order was completed at {order.completed_at.isoformat()}")
         return
-    yield from supplier_refusals(order)
+    lost = frozenset(_lost(order, wish))
+    yield from supplier_refusals(_without_refusals(order, lost))
     if wish.requested_by not in BY_STORE:
         yield from _beyond_their_window(order, now)
-    lost = set(_lost(order, wish))
     limit, code = LIMITS[terms.cancellation]
     for po_id, po in sorted(order.purchase_orders.items()):
         status = of_po(order, po_id, po)
@@ -107,6 +107,16 @@ def _lost(order: Order, wish: OrderCancellationRequested) -> Iterator[str]:
     """The POs whose goods met with trouble on their way, where the store itself gives them up."""
     if wish.requested_by in BY_STORE:
         yield from (id for id, po in order.open_purchase_orders.items() if of_po(order, id, po) == "delivery_problem")
+
+
+def _without_refusals(order: Order, lost: Collection[str]) -> Order:
+    """What their suppliers said before the goods were lost ("too late") says nothing of them any more."""
+    said = {po_id: refusal for po_id, refusal in order.cancel_refusals.items() if po_id not in lost}
+    return order.model_copy(update={"cancel_refusals": said})
+
+
+def _cause(lost: Collection[str]) -> CancellationCause:
+    return "lost" if lost else "requested"
 
 
 def _beyond_their_window(order: Order, now: datetime) -> Iterator[Problem]:

@@ -1,13 +1,13 @@
 """The cases of the mixed scenario. Each makes one order for a place in the run; they take turns."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from deploy.local.mixed import changes, refusals, rubbish, stops
 from deploy.local.mixed.expected import Expected, cancelled, completed
 from deploy.local.mixed.sale import Place, approvals, expiries, placed, queued
-from deploy.local.mixed.script import Cue, Script, nothing
+from deploy.local.mixed.script import Cue, Script, nothing, told
 from deploy.local.mixed.stores import HASTY, QUEUED
 from deploy.local.mixed.suppliers import SECOND, Product, offer, unknown, unstocked
 from deploy.local.world_data import PARTS
@@ -47,13 +47,20 @@ def leaves_early(case: str, place: Place) -> Script:
 def lost(case: str, place: Place) -> Script:
     order = placed(place, {"PER-1": 1})
     through = ("shipped", "delivery_problem", "delivered")
-    cue = Cue(_MOVED, nothing, {"status": "delivery_problem"}, visit=_found)
+    cue = Cue(_MOVED, nothing, {"status": "delivery_problem"}, visit=told("found"))
     return Script(case, order.order_id, completed(1, {"delivery problem": 1}, through=through), [order], cues=[cue])
 
 
-def _found(moved: Mapping[str, Any]) -> str:
-    [po] = moved["purchase_orders"]
-    return f"/suppliers/{po['supplier_id']}/purchase-orders/{po['po_number']}/found"
+def one_of_two_lost(case: str, place: Place) -> Script:
+    """It is found and delivered while the other is under way."""
+    order = placed(place, {"VOL-PER": 1})
+    cues = [
+        Cue(_MOVED, nothing, {"status": "delivery_problem"}, visit=told("found")),
+        Cue(_MOVED, nothing, {"status": "shipped"}, times=2, visit=told("found")),
+    ]
+    more = {"parcel": 2, "parcel delivered": 2, "mail shipped": 2, "delivery problem": 1}
+    through = ("shipped", "delivery_problem", "shipped", "delivered")
+    return Script(case, order.order_id, completed(1, more, through=through), [order], cues=cues)
 
 
 def by_mail(case: str, place: Place) -> Script:
@@ -80,6 +87,25 @@ def _comes(case: str, place: Place, product: Product, fact: str, status: str, na
 
     expected = completed(1, {name: 1}, through=("payment_confirmed", status, "ready_to_order", "delivered"))
     return Script(case, order.order_id, expected, [order], _offers(product), [Cue(fact, then)])
+
+
+def all_lacks_in_turn(case: str, place: Place) -> Script:
+    """First nobody sells it, then who does has none, then nobody sells it there any more, then somebody has it."""
+    product = unknown(f"COT-{place.number:06d}", place.number)
+    order = placed(place, {}, own=product)
+
+    def offered(now: datetime, stock: int, ufs: tuple[str, ...] = ()) -> Sequence[Message]:
+        return [offer(SECOND, product, stock=stock, since=now).model_copy(update={"ufs": ufs})]
+
+    elsewhere = ("AC" if order.ship_to.uf != "AC" else "RR",)
+    cues = [
+        Cue("sourcing.quote_needed.v1", lambda now: offered(now, 0)),
+        Cue("sourcing.out_of_stock.v1", lambda now: offered(now, 10, elsewhere)),
+        Cue("sourcing.quote_needed.v1", lambda now: offered(now, 10), {"order_id": order.order_id}, times=2),
+    ]
+    through = ("quote_pending", "out_of_stock", "quote_pending", "ready_to_order", "delivered")
+    end = completed(1, {"quote needed": 2, "out of stock": 1}, through=through)
+    return Script(case, order.order_id, end, [order], cues=cues)
 
 
 def no_stock(case: str, place: Place) -> Script:

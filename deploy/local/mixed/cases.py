@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
-from deploy.local.mixed import changes, refusals, rubbish, stops
+from deploy.local.mixed import changes, divergences, refusals, rubbish, stops
 from deploy.local.mixed.expected import Expected, cancelled, completed
 from deploy.local.mixed.sale import Place, approvals, expiries, placed, queued
 from deploy.local.mixed.script import Cue, Script, nothing, told
@@ -249,6 +249,7 @@ CASES: dict[str, Case] = {
     "cancelled at another moment": stops.at_some_moment,
     "leaves before its R": leaves_early,
     "lost for a while": lost,
+    "NF diverges, corrected": divergences.corrected,
     "500 lines": five_hundred_lines,
     "fulfilled elsewhere": fulfilled_elsewhere,
     "offer with a negative price": rubbish.negative_offer,

@@ -250,6 +250,7 @@ CASES: dict[str, Case] = {
     "leaves before its R": leaves_early,
     "lost for a while": lost,
     "NF diverges, corrected": divergences.corrected,
+    "NF diverges, corrected in parts": divergences.in_parts,
     "500 lines": five_hundred_lines,
     "fulfilled elsewhere": fulfilled_elsewhere,
     "offer with a negative price": rubbish.negative_offer,

@@ -251,6 +251,7 @@ CASES: dict[str, Case] = {
     "lost for a while": lost,
     "NF diverges, corrected": divergences.corrected,
     "NF diverges, corrected in parts": divergences.in_parts,
+    "NF diverges, cancelled": stops.divergent,
     "500 lines": five_hundred_lines,
     "fulfilled elsewhere": fulfilled_elsewhere,
     "offer with a negative price": rubbish.negative_offer,

@@ -254,6 +254,7 @@ CASES: dict[str, Case] = {
     "NF diverges, cancelled": stops.divergent,
     "NF diverges, PO refused, nobody else has it": refusals.for_all("invoice_divergent", "DIV-1"),
     "NF diverges, PO refused, bought prepaid": refusals.then_prepaid("invoice_divergent", "DIV-PRE"),
+    "NF diverges, PO refused, nobody else sells it": refusals.withdrawn("invoice_divergent", "DIV"),
     "500 lines": five_hundred_lines,
     "fulfilled elsewhere": fulfilled_elsewhere,
     "offer with a negative price": rubbish.negative_offer,

@@ -261,6 +261,7 @@ CASES: dict[str, Case] = {
     "PO refused, nobody else has it": refusals.for_all("po_dispatched", "CAN-SENT"),
     "PO refused, bought prepaid": refusals.then_prepaid("po_dispatched", "ENV-PRE"),
     "PO refused, nobody else sells it": refusals.withdrawn("po_dispatched", "ENV"),
+    "cancelled after the PO is confirmed": stops.acknowledged,
     "500 lines": five_hundred_lines,
     "fulfilled elsewhere": fulfilled_elsewhere,
     "offer with a negative price": rubbish.negative_offer,

@@ -263,6 +263,7 @@ CASES: dict[str, Case] = {
     "PO refused, nobody else sells it": refusals.withdrawn("po_dispatched", "ENV"),
     "cancelled after the PO is confirmed": stops.acknowledged,
     "cancelled while R waits for its taxes": stops.unbilled,
+    "cancelled after S1 is issued": stops.packed,
     "500 lines": five_hundred_lines,
     "fulfilled elsewhere": fulfilled_elsewhere,
     "offer with a negative price": rubbish.negative_offer,

@@ -264,6 +264,7 @@ CASES: dict[str, Case] = {
     "cancelled after the PO is confirmed": stops.acknowledged,
     "cancelled while R waits for its taxes": stops.unbilled,
     "cancelled after S1 is issued": stops.packed,
+    "lost, and given up": stops.given_up,
     "500 lines": five_hundred_lines,
     "fulfilled elsewhere": fulfilled_elsewhere,
     "offer with a negative price": rubbish.negative_offer,

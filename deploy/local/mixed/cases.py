@@ -265,6 +265,7 @@ CASES: dict[str, Case] = {
     "cancelled while R waits for its taxes": stops.unbilled,
     "cancelled after S1 is issued": stops.packed,
     "lost, and given up": stops.given_up,
+    "one of two parcels lost for a while": one_of_two_lost,
     "500 lines": five_hundred_lines,
     "fulfilled elsewhere": fulfilled_elsewhere,
     "offer with a negative price": rubbish.negative_offer,

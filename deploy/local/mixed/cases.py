@@ -266,6 +266,7 @@ CASES: dict[str, Case] = {
     "cancelled after S1 is issued": stops.packed,
     "lost, and given up": stops.given_up,
     "one of two parcels lost for a while": one_of_two_lost,
+    "no supplier, no stock, no supplier": all_lacks_in_turn,
     "500 lines": five_hundred_lines,
     "fulfilled elsewhere": fulfilled_elsewhere,
     "offer with a negative price": rubbish.negative_offer,

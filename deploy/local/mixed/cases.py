@@ -267,6 +267,7 @@ CASES: dict[str, Case] = {
     "lost, and given up": stops.given_up,
     "one of two parcels lost for a while": one_of_two_lost,
     "no supplier, no stock, no supplier": all_lacks_in_turn,
+    "prepaid, the bank refuses, nobody else has it": refusals.bank_refuses_for_all,
     "500 lines": five_hundred_lines,
     "fulfilled elsewhere": fulfilled_elsewhere,
     "offer with a negative price": rubbish.negative_offer,

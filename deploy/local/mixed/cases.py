@@ -268,6 +268,7 @@ CASES: dict[str, Case] = {
     "one of two parcels lost for a while": one_of_two_lost,
     "no supplier, no stock, no supplier": all_lacks_in_turn,
     "prepaid, the bank refuses, nobody else has it": refusals.bank_refuses_for_all,
+    "NF instead of a confirmation": refusals.unconfirmed,
     "500 lines": five_hundred_lines,
     "fulfilled elsewhere": fulfilled_elsewhere,
     "offer with a negative price": rubbish.negative_offer,

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from asyncpg import Connection
 
@@ -25,6 +26,11 @@ async def load_message_count(con: Connection) -> int:
 async def load_handled(con: Connection) -> dict[str, int]:
     """How many events each service's inbox has seen."""
     return {s: int(await con.fetchval(f"select count(distinct ref) from {s}.inbox")) for s in CONSUMERS}
+
+
+async def has_handled(con: Connection, service: str, ref: UUID) -> bool:
+    """Whether a service has handled the event of this reference."""
+    return bool(await con.fetchval(f"select exists (select from {service}.inbox where ref = $1)", ref))
 
 
 async def load_open_work(con: Connection) -> dict[str, int]:

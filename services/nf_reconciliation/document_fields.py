@@ -31,7 +31,7 @@ class Line(Model):
 
     number: int
     sku: str
-    gtin: str | None
+    gtin: str | None = None
     description: str
     ncm: str
     cfop: str
@@ -47,11 +47,11 @@ class Line(Model):
     """indTot: whether its total is part of the document's vProd."""
     taxable_unit: str
     taxable_quantity: Decimal
-    po_number: str | None
+    po_number: str | None = None
     """xPed"""
-    po_line: int | None
+    po_line: int | None = None
     """nItemPed"""
-    origin: str | None
+    origin: str | None = None
     """orig: table A of the ICMS CST."""
 
 
@@ -77,7 +77,7 @@ class Duplicata(Model):
     """An instalment of the document's bill."""
 
     number: str
-    due: date | None
+    due: date | None = None
     amount: Decimal
 
 
@@ -117,6 +117,6 @@ class Document(Model):
     lines: tuple[Line, ...]
     totals: Totals
     duplicatas: tuple[Duplicata, ...]
-    protocol: AuthorityProtocol | None
+    protocol: AuthorityProtocol | None = None
     sha256: str
     """Of the bytes as received: the same XML twice is one NF, other bytes under the same key an alarm."""

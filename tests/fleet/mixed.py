@@ -13,6 +13,7 @@ from deploy.local.demo import Meanwhile, Progress, Summary, run
 from deploy.local.fleet import Fleet
 from deploy.local.stack import STACKS
 from schemas.catalogue import GATEWAY, SERVICES
+from tests.fleet.moves import Move, unseen
 from tests.integration.worker.bench import until
 
 VICTIMS = (*SERVICES, GATEWAY)
@@ -52,6 +53,7 @@ def main(
     folder: Annotated[Path, typer.Option(help="Of the servers and their logs.")] = STACKS / "mixed",
 ) -> None:
     """Play the mixed scenario several times; each order must end exactly as expected."""
+    seen: set[Move] = set()
     for number in range(runs + kills):
         killed = number >= runs
         summary, wrong = asyncio.run(play(orders, seed + number, folder, kills=killed))
@@ -59,9 +61,12 @@ def main(
             f"seed {seed + number}, {orders} orders{', every service killed once' if killed else ''}: "
             f"{'FAILED' if wrong else 'exact'} in {summary.seconds:.0f} s, {summary.messages:,} messages"
         )
+        seen |= summary.moves
         if wrong:
             typer.echo("\n".join(f"  {line}" for line in wrong), err=True)
             raise typer.Exit(1)
+    left = sorted(f"{before} → {after}" for before, after in unseen(seen))
+    typer.echo(f"moves of the status table that no order made: {', '.join(left) or 'none'}")
 
 
 if __name__ == "__main__":

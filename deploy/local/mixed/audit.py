@@ -66,6 +66,8 @@ class MixedAudit:
     problems: list[str] = field(default_factory=list)
     completed: int = 0
     """Orders that had to complete."""
+    moves: set[tuple[str, str]] = field(default_factory=set)
+    """From which status to which orders really went."""
     claims: Decimal = Decimal("0.00")
     """What must be claimed back from suppliers: advances of POs that are void."""
 
@@ -124,6 +126,9 @@ def audit(
     found = Found(facts, effects, letters)
     result = MixedAudit(claims=_claims(facts))
     rows: dict[str, Row] = {}
+    result.moves = {
+        (c["previous"], c["status"]) for id in found.changes for c in found.changes[id] if c.get("previous")
+    }
     for script in scripts:
         row = rows.setdefault(
             script.case, Row(script.case, expected=_said(script.expected.end, script.expected.counts))

@@ -1,13 +1,13 @@
 """The cases of the mixed scenario. Each makes one order for a place in the run; they take turns."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
-from deploy.local.mixed import changes, refusals, rubbish, stops
+from deploy.local.mixed import changes, divergences, refusals, rubbish, stops
 from deploy.local.mixed.expected import Expected, cancelled, completed
 from deploy.local.mixed.sale import Place, approvals, expiries, placed, queued
-from deploy.local.mixed.script import Cue, Script, nothing
+from deploy.local.mixed.script import Cue, Script, nothing, told
 from deploy.local.mixed.stores import HASTY, QUEUED
 from deploy.local.mixed.suppliers import SECOND, Product, offer, unknown, unstocked
 from deploy.local.world_data import PARTS
@@ -47,13 +47,20 @@ def leaves_early(case: str, place: Place) -> Script:
 def lost(case: str, place: Place) -> Script:
     order = placed(place, {"PER-1": 1})
     through = ("shipped", "delivery_problem", "delivered")
-    cue = Cue(_MOVED, nothing, {"status": "delivery_problem"}, visit=_found)
+    cue = Cue(_MOVED, nothing, {"status": "delivery_problem"}, visit=told("found"))
     return Script(case, order.order_id, completed(1, {"delivery problem": 1}, through=through), [order], cues=[cue])
 
 
-def _found(moved: Mapping[str, Any]) -> str:
-    [po] = moved["purchase_orders"]
-    return f"/suppliers/{po['supplier_id']}/purchase-orders/{po['po_number']}/found"
+def one_of_two_lost(case: str, place: Place) -> Script:
+    """It is found and delivered while the other is under way."""
+    order = placed(place, {"VOL-PER": 1})
+    cues = [
+        Cue(_MOVED, nothing, {"status": "delivery_problem"}, visit=told("found")),
+        Cue(_MOVED, nothing, {"status": "shipped"}, times=2, visit=told("found")),
+    ]
+    more = {"parcel": 2, "parcel delivered": 2, "mail shipped": 2, "delivery problem": 1}
+    through = ("shipped", "delivery_problem", "shipped", "delivered")
+    return Script(case, order.order_id, completed(1, more, through=through), [order], cues=cues)
 
 
 def by_mail(case: str, place: Place) -> Script:
@@ -80,6 +87,25 @@ def _comes(case: str, place: Place, product: Product, fact: str, status: str, na
 
     expected = completed(1, {name: 1}, through=("payment_confirmed", status, "ready_to_order", "delivered"))
     return Script(case, order.order_id, expected, [order], _offers(product), [Cue(fact, then)])
+
+
+def all_lacks_in_turn(case: str, place: Place) -> Script:
+    """First nobody sells it, then who does has none, then nobody sells it there any more, then somebody has it."""
+    product = unknown(f"COT-{place.number:06d}", place.number)
+    order = placed(place, {}, own=product)
+
+    def offered(now: datetime, stock: int, ufs: tuple[str, ...] = ()) -> Sequence[Message]:
+        return [offer(SECOND, product, stock=stock, since=now).model_copy(update={"ufs": ufs})]
+
+    elsewhere = ("AC" if order.ship_to.uf != "AC" else "RR",)
+    cues = [
+        Cue("sourcing.quote_needed.v1", lambda now: offered(now, 0)),
+        Cue("sourcing.out_of_stock.v1", lambda now: offered(now, 10, elsewhere)),
+        Cue("sourcing.quote_needed.v1", lambda now: offered(now, 10), {"order_id": order.order_id}, times=2),
+    ]
+    through = ("quote_pending", "out_of_stock", "quote_pending", "ready_to_order", "delivered")
+    end = completed(1, {"quote needed": 2, "out of stock": 1}, through=through)
+    return Script(case, order.order_id, end, [order], cues=cues)
 
 
 def no_stock(case: str, place: Place) -> Script:
@@ -223,6 +249,26 @@ CASES: dict[str, Case] = {
     "cancelled at another moment": stops.at_some_moment,
     "leaves before its R": leaves_early,
     "lost for a while": lost,
+    "NF diverges, corrected": divergences.corrected,
+    "NF diverges, corrected in parts": divergences.in_parts,
+    "NF diverges, cancelled": stops.divergent,
+    "NF diverges, PO refused, nobody else has it": refusals.for_all("invoice_divergent", "DIV-1"),
+    "NF diverges, PO refused, bought prepaid": refusals.then_prepaid("invoice_divergent", "DIV-PRE"),
+    "NF diverges, PO refused, nobody else sells it": refusals.withdrawn("invoice_divergent", "DIV"),
+    "PO confirmed and refused, nobody else has it": refusals.for_all("po_acknowledged", "CONF-1"),
+    "PO confirmed and refused, bought prepaid": refusals.then_prepaid("po_acknowledged", "CONF-PRE"),
+    "PO confirmed and refused, nobody else sells it": refusals.withdrawn("po_acknowledged", "CONF"),
+    "PO refused, nobody else has it": refusals.for_all("po_dispatched", "CAN-SENT"),
+    "PO refused, bought prepaid": refusals.then_prepaid("po_dispatched", "ENV-PRE"),
+    "PO refused, nobody else sells it": refusals.withdrawn("po_dispatched", "ENV"),
+    "cancelled after the PO is confirmed": stops.acknowledged,
+    "cancelled while R waits for its taxes": stops.unbilled,
+    "cancelled after S1 is issued": stops.packed,
+    "lost, and given up": stops.given_up,
+    "one of two parcels lost for a while": one_of_two_lost,
+    "no supplier, no stock, no supplier": all_lacks_in_turn,
+    "prepaid, the bank refuses, nobody else has it": refusals.bank_refuses_for_all,
+    "NF instead of a confirmation": refusals.unconfirmed,
     "500 lines": five_hundred_lines,
     "fulfilled elsewhere": fulfilled_elsewhere,
     "offer with a negative price": rubbish.negative_offer,

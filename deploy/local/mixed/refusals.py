@@ -1,11 +1,21 @@
 """Cases of suppliers that do not deliver, and of those that want their money first."""
 
-from deploy.local.mixed.expected import completed
-from deploy.local.mixed.sale import Place, placed
-from deploy.local.mixed.script import Script
-from deploy.local.mixed.stores import HASTY, STRICT
+from collections.abc import Callable
+from datetime import datetime
 
+from deploy.local.mixed.expected import cancelled, completed
+from deploy.local.mixed.sale import Place, placed
+from deploy.local.mixed.script import Cue, Script, nothing, told
+from deploy.local.mixed.stores import HASTY, STRICT
+from deploy.local.mixed.suppliers import CHOOSY, SECOND, awaited, offer
+from schemas.supplier import OfferChanged
+
+_MOVED = "order.status_changed.v1"
 _REROUTED = ("po_dispatched", "delivered")
+_ONCE = {"PO refused": 1, "PO rerouted": 1}
+_BEFORE = {"po_dispatched": {}, "po_acknowledged": {"PO confirmed": 1}, "invoice_divergent": {"S2 diverged": 1}}
+_BEFORE["invoice_divergent"] |= _BEFORE["po_acknowledged"]
+"""What was there before a PO is refused in that status of its order."""
 
 
 def order(case: str, place: Place) -> Script:
@@ -98,3 +108,75 @@ def labelled(case: str, place: Place) -> Script:
     goods = placed(place, {"REC-ALL": 1, "VIDRO-1": 1}, market=True)
     more = {"PO": 2, "PO refused": 1, "PO rerouted": 1}
     return Script(case, goods.order_id, completed(1, more, through=_REROUTED), [goods])
+
+
+def bank_refuses_for_all(case: str, place: Place) -> Script:
+    """Nobody else has it, and the hasty store gives up."""
+    goods = placed(place, {"PRE-ONLY": 1}, store=HASTY)
+    more = dict.fromkeys(("PO", "PO cancelled", "PO rerouted", "payment refused", "out of stock"), 1)
+    end = cancelled(more, through=("supplier_payment_pending", "out_of_stock", "cancelled"))
+    return Script(case, goods.order_id, end, [goods])
+
+
+def for_all(status: str, sku: str) -> Callable[[str, Place], Script]:
+    """Refused when the order is in that status; nobody else has it, and the hasty store gives up."""
+
+    def case_of(case: str, place: Place) -> Script:
+        goods = placed(place, {sku: 1}, store=HASTY)
+        more = {"PO": 1, "out of stock": 1, **_ONCE, **_BEFORE[status]}
+        end = cancelled(more, through=(status, "out_of_stock", "cancelled"))
+        return Script(case, goods.order_id, end, [goods], cues=[_refusal(status)])
+
+    return case_of
+
+
+def then_prepaid(status: str, sku: str) -> Callable[[str, Place], Script]:
+    """Refused when the order is in that status; who has it besides wants its money first."""
+
+    def case_of(case: str, place: Place) -> Script:
+        goods = placed(place, {sku: 1})
+        end = completed(1, _twice(status), through=(status, "supplier_payment_pending", *_REROUTED))
+        return Script(case, goods.order_id, end, [goods], cues=[_refusal(status)])
+
+    return case_of
+
+
+def withdrawn(status: str, kind: str) -> Callable[[str, Place], Script]:
+    """Refused in that status, when nobody sells it any more; then somebody does."""
+
+    def case_of(case: str, place: Place) -> Script:
+        product = awaited(place.number, kind)
+        goods = placed(place, {}, own=product)
+
+        def withdraw(now: datetime) -> list[OfferChanged]:
+            return [offer(CHOOSY, product, since=now, active=False)]
+
+        def sell(now: datetime) -> list[OfferChanged]:
+            return [offer(SECOND, product, stock=10, since=now)]
+
+        cues = [
+            Cue(_MOVED, withdraw, {"status": status}, visit=told("refusal")),
+            Cue("sourcing.quote_needed.v1", sell),
+        ]
+        more = {"quote needed": 1, **_twice(status)}
+        end = completed(1, more, through=(status, "quote_pending", "ready_to_order", *_REROUTED))
+        return Script(case, goods.order_id, end, [goods], [offer(CHOOSY, product)], cues)
+
+    return case_of
+
+
+def unconfirmed(case: str, place: Place) -> Script:
+    """Its NF is all that the supplier says."""
+    goods = placed(place, {"NF-SO": 1})
+    through = ("po_dispatched", "supplier_invoice_received", "delivered")
+    return Script(case, goods.order_id, completed(1, {"PO confirmed": 0}, through=through), [goods])
+
+
+def _refusal(status: str) -> Cue:
+    return Cue(_MOVED, nothing, {"status": status}, visit=told("refusal"))
+
+
+def _twice(status: str) -> dict[str, int]:
+    """Bought again after it was refused in that status."""
+    before = _BEFORE[status]
+    return {"PO": 2, **_ONCE, **before, "PO confirmed": 1 + before.get("PO confirmed", 0)}

@@ -24,7 +24,17 @@ class Cue:
     having: Mapping[str, str] = field(default_factory=dict)
     times: int = 1
     visit: Callable[[Mapping[str, Any]], str] | None = None
-    """Beside that, a page of the sandbox that is posted to, by what the fact says."""
+    """Beside that, a page of the sandbox that is posted to, by what the fact says: once all have handled `then`."""
+
+
+def told(page: str) -> Callable[[Mapping[str, Any]], str]:
+    """Where the supplier of the one PO that an order has is told something, by `order.status_changed`."""
+
+    def visit(moved: Mapping[str, Any]) -> str:
+        [po] = moved["purchase_orders"]
+        return f"/suppliers/{po['supplier_id']}/purchase-orders/{po['po_number']}/{page}"
+
+    return visit
 
 
 @dataclass(frozen=True, slots=True)

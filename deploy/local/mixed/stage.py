@@ -17,6 +17,7 @@ from deploy.local.mixed import stores
 from deploy.local.mixed.script import Cue, Rubbish, Script
 from deploy.local.partners.sandbox import signature
 from schemas import envelope
+from schemas.catalogue import by_type
 from schemas.model import Message
 from shared.broker.outgoing import Outgoing
 from shared.broker.publisher import Publisher
@@ -24,6 +25,7 @@ from shared.broker.topology import INBOUND
 
 AT_ONCE = 40
 """Orders under way: few enough that deadlines of seconds are missed only by those that are to miss them."""
+SOURCE = "/upstream/demo"
 _REFUND_ORDERED = "refund.ordered.v1"
 
 
@@ -38,12 +40,15 @@ class Stage:
         self._cues: dict[str, list[Cue]] = {s.key: list(s.cues) for s in scripts}
         self._seen: set[int] = set()
         self._counted: dict[tuple[str, str, tuple[tuple[str, str], ...]], int] = defaultdict(int)
+        self._visits: list[tuple[list[Outgoing], str]] = []
+        """Pages to visit, each once all have handled what was said before."""
         self._types = sorted({cue.type for s in scripts for cue in s.cues} | {_REFUND_ORDERED})
 
     @property
     def waiting_cues(self) -> list[str]:
         """What was never said, because its cue did not come."""
-        return [f"{key}: never saw {cue.type}" for key, cues in self._cues.items() for cue in cues]
+        silent = [f"{key}: never saw {cue.type}" for key, cues in self._cues.items() for cue in cues]
+        return silent + [f"never visited {page}" for _, page in self._visits]
 
     async def play(self) -> None:
         """Until cancelled: the last cue may come late."""
@@ -55,6 +60,7 @@ class Stage:
                     await self._begin(script, session)
                     left.pop(0)
                 await self._answer_cues(session)
+                await self._visit(session)
                 await asyncio.sleep(0.2)
 
     async def is_over(self, con: Connection) -> bool:
@@ -75,9 +81,10 @@ class Stage:
                 answer.raise_for_status()
         await self._say(script.messages, script.copies)
 
-    async def _say(self, messages: Sequence[Message], copies: int = 1) -> None:
+    async def _say(self, messages: Sequence[Message], copies: int = 1) -> list[Outgoing]:
         events = [_event(message) for message in messages]
         await self._publisher.publish([event for event in events for _ in range(copies)])
+        return events
 
     async def _answer_cues(self, session: aiohttp.ClientSession) -> None:
         newest = max(self._seen, default=0)
@@ -96,10 +103,24 @@ class Stage:
         self._counted[name] += 1
         if self._counted[name] == cue.times:
             self._cues[order_id].remove(cue)
-            await self._say(cue.then(datetime.now(UTC)))
+            events = await self._say(cue.then(datetime.now(UTC)))
             if cue.visit is not None:
-                async with session.post(f"{self._fleet.sandbox_url}{cue.visit(data)}") as answer:
-                    answer.raise_for_status()
+                self._visits.append((events, cue.visit(data)))
+
+    async def _visit(self, session: aiohttp.ClientSession) -> None:
+        due = [visit for visit in self._visits if await self._are_handled(visit[0])]
+        for visit in due:
+            async with session.post(f"{self._fleet.sandbox_url}{visit[1]}") as answer:
+                answer.raise_for_status()
+            self._visits.remove(visit)
+
+    async def _are_handled(self, events: Sequence[Outgoing]) -> bool:
+        pairs = [
+            (service, envelope.reference(SOURCE, event.message_id))
+            for event in events
+            for service in by_type()[event.routing_key].consumers
+        ]
+        return all([await store.has_handled(self._con, service, ref) for service, ref in pairs])
 
     async def _report_refund(self, data: dict[str, Any], session: aiohttp.ClientSession) -> None:
         """A marketplace pays back what it took; the seller's ERP learns it from the statement of account."""
@@ -131,7 +152,7 @@ def _is_meant(cue: Cue, type: str, data: dict[str, Any]) -> bool:
 
 def _event(message: Message) -> Outgoing:
     id = str(uuid4())
-    body = envelope.encode(message, id=id, source="/upstream/demo", time=datetime.now(UTC))
+    body = envelope.encode(message, id=id, source=SOURCE, time=datetime.now(UTC))
     return Outgoing(INBOUND, message.TYPE, envelope.EVENT, body, id)
 
 
@@ -140,7 +161,7 @@ def _rubbish(said: Rubbish) -> Outgoing:
     body = {
         "specversion": "1.0",
         "id": id,
-        "source": "/upstream/demo",
+        "source": SOURCE,
         "type": said.type,
         "subject": said.subject,
         "time": datetime.now(UTC).isoformat(),

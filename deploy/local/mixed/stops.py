@@ -3,15 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Literal
 
 from deploy.local.mixed.expected import NOTHING_MORE, Expected, cancelled, completed
 from deploy.local.mixed.sale import Place, approvals, placed
 from deploy.local.mixed.script import Cue, Script
-from deploy.local.mixed.stores import STRICT
+from deploy.local.mixed.stores import STRICT, untaxed
 from deploy.local.mixed.suppliers import unknown
-from schemas.order import OrderCancellationRequested, OrderPlaced
+from schemas.order import OrderCancellationDecided, OrderCancellationRequested, OrderPlaced
 
 _MOVED = "order.status_changed.v1"
+Wisher = Literal["customer", "store"]
 _MOMENTS = (
     "order.accepted.v1",
     "order.ready.v1",
@@ -23,6 +25,12 @@ _MOMENTS = (
     "invoice.handed_over.v1",
     "remittance_nf.matched.v1",
 )
+
+
+_BILLED = dict.fromkeys(
+    ("PO", "PO confirmed", "PO cancelled", "S2", "R", "R handed over", "R cancelled", "mail invoiced", "supplier paid",
+     "cancellation"), 1)  # fmt: skip
+"""Of a PO that is cancelled after its R."""
 
 
 def unpaid(case: str, place: Place) -> Script:
@@ -62,10 +70,60 @@ def sent(case: str, place: Place) -> Script:
 def invoiced(case: str, place: Place) -> Script:
     """R is cancelled at SEFAZ; the supplier's NF was paid."""
     order = placed(place, {"CAN-R": 1})
-    once = ("PO", "PO confirmed", "PO cancelled", "S2", "R", "R handed over", "R cancelled")
-    more = dict.fromkeys((*once, "mail invoiced", "supplier paid", "cancellation"), 1)
-    end = cancelled(more, through=("po_dispatched", "invoiced", "cancelled"))
+    end = cancelled(_BILLED, through=("po_dispatched", "invoiced", "cancelled"))
     return _stopped(case, order, end, "invoice.handed_over.v1")
+
+
+def acknowledged(case: str, place: Place) -> Script:
+    order = placed(place, {"CONF-1": 1})
+    more = dict.fromkeys(("PO", "PO confirmed", "PO cancelled", "cancellation"), 1)
+    end = cancelled(more, through=("po_acknowledged", "cancelled"))
+    return _stopped(case, order, end, _MOVED, status="po_acknowledged")
+
+
+def divergent(case: str, place: Place) -> Script:
+    """The wrong NF is never owed."""
+    order = placed(place, {"DIV-1": 1})
+    more = dict.fromkeys(("PO", "PO confirmed", "PO cancelled", "S2 diverged", "cancellation"), 1)
+    end = cancelled(more, through=("supplier_invoice_received", "invoice_divergent", "cancelled"))
+    return _stopped(case, order, end, _MOVED, status="invoice_divergent")
+
+
+def unbilled(case: str, place: Place) -> Script:
+    """R waits for the taxes of its store; the NF that matched is not paid any more."""
+    store = untaxed(f"nova-{place.seed}-{place.number:06d}")
+    order = placed(place, {"VIDRO-1": 1}, store=store.store_id)
+    more = dict.fromkeys(("PO", "PO confirmed", "PO cancelled", "S2", "cancellation"), 1)
+    end = cancelled(more, through=("supplier_invoice_received", "awaiting_invoice", "cancelled"))
+    return replace(_stopped(case, order, end, _MOVED, status="awaiting_invoice"), reference=[store])
+
+
+def packed(case: str, place: Place) -> Script:
+    """S1 is there; the parcel has not left."""
+    order = placed(place, {"CAN-S1": 1})
+    end = cancelled({**_BILLED, "S1": 1}, through=("invoiced", "awaiting_shipment", "cancelled"))
+    return _stopped(case, order, end, _MOVED, status="awaiting_shipment")
+
+
+def given_up(case: str, place: Place) -> Script:
+    """The parcel is lost, and the store gives it up: nobody is asked. R stays, until an entry NF undoes it."""
+    order = placed(place, {"PER-1": 1})
+    more = {
+        **_BILLED,
+        **dict.fromkeys(("S1", "parcel", "mail shipped", "delivery problem"), 1),
+        "cancellation": 0,
+        "R cancelled": 0,
+        "billing stopped": 2,
+    }
+    end = cancelled(more, through=("shipped", "delivery_problem", "cancelled"))
+    script = _stopped(case, order, end, _MOVED, by="store", status="delivery_problem")
+    return replace(script, cues=[*script.cues, Cue("billing.stopped.v1", lambda now: [_returned(order, now)])])
+
+
+def _returned(order: OrderPlaced, now: datetime) -> OrderCancellationDecided:
+    return OrderCancellationDecided(
+        order_id=order.order_id, decision="returned", decided_by="financeiro", reason="extraviado", decided_at=now
+    )
 
 
 def too_late(case: str, place: Place) -> Script:
@@ -137,14 +195,21 @@ def _refused(pos: int = 1, more: Mapping[str, int] = NOTHING_MORE) -> Expected:
     return completed(pos, asked | {**more})
 
 
-def _stopped(case: str, order: OrderPlaced, expected: Expected, fact: str, *, times: int = 1, **having: str) -> Script:
-    """The customer wants it cancelled once that is seen."""
+def _stopped(
+    case: str,
+    order: OrderPlaced,
+    expected: Expected,
+    fact: str,
+    *,
+    times: int = 1,
+    by: Wisher = "customer",
+    **having: str,
+) -> Script:
+    """Somebody wants it cancelled once that is seen."""
 
     def wish(now: datetime) -> list[OrderCancellationRequested]:
         return [
-            OrderCancellationRequested(
-                order_id=order.order_id, requested_by="customer", reason="desistência", requested_at=now
-            )
+            OrderCancellationRequested(order_id=order.order_id, requested_by=by, reason="desistência", requested_at=now)
         ]
 
     return Script(case, order.order_id, expected, [order], cues=[Cue(fact, wish, having, times)])

@@ -21,6 +21,18 @@ HASTY_DEADLINES = Deadlines(
 )
 
 
+def untaxed(store_id: str) -> StoreChanged:
+    """A store of one order alone, whose tax profile nobody has told yet: R cannot be written."""
+    return StoreChanged(
+        valid_from=SINCE,
+        store_id=store_id,
+        name="Estrada Boa Nova",
+        seller=SELLER,
+        mail_sender="pedidos@nova.example.com",
+        return_window_days=0,
+    )
+
+
 def stores() -> list[StoreChanged]:
     common = {"valid_from": SINCE, "seller": SELLER, "return_window_days": 0}
     return [

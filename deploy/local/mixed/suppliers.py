@@ -4,7 +4,7 @@ Products of the mixed scenario are apart from those of the happy one, so that ea
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
@@ -91,6 +91,16 @@ class Product:
     offered_by: tuple[str, ...]
     manner: Manner = AS_ORDERED
     stock: int = STOCK
+    kind: str = ""
+    """Of a product of one order alone: which of `KINDS` is its manner."""
+
+
+KINDS: Mapping[str, Manner] = {
+    "ENV": Manner(pauses_before="confirmation"),
+    "CONF": Manner(pauses_before="sale_nf"),
+    "DIV": Manner(bills="too_much"),
+}
+"""How its first choice treats a product of one order alone, by the end of its supplier's SKU."""
 
 
 def _product(
@@ -123,6 +133,18 @@ PRODUCTS: Mapping[str, Product] = {
         _product("PRE-UNIT", "Cabo, falta um", 18, [PREPAID, SECOND], Manner(refuses="unit")),
         _product("CED-1", "Tapete", 19, [CHOOSY], Manner(leaves_early=True)),
         _product("PER-1", "Capa de banco", 20, [CHOOSY], Manner(is_lost_for_a_while=True)),
+        _product("DIV-1", "Amortecedor, faturado a maior", 22, [CHOOSY], Manner(bills="too_much")),
+        _product("DIV-2", "Mola, nota sem protocolo", 23, [CHOOSY], Manner(bills="without_protocol")),
+        _product("DIV-PRE", "Coxim, faturado a maior", 24, [CHOOSY, PREPAID], Manner(bills="too_much")),
+        _product("ENV-PRE", "Bandeja, recusada depois", 25, [CHOOSY, PREPAID], Manner(pauses_before="confirmation")),
+        _product("CONF-1", "Pivô", 26, [CHOOSY], Manner(pauses_before="sale_nf")),
+        _product("CONF-PRE", "Terminal de direção", 27, [CHOOSY, PREPAID], Manner(pauses_before="sale_nf")),
+        _product("PRE-ONLY", "Buzina", 28, [BROKE]),
+        _product("NF-SO", "Retrovisor, nunca confirmado", 29, [CHOOSY], Manner(confirms=False)),
+        _product("CAN-S1", "Calota", 30, [CHOOSY], Manner(pauses_before="parcel")),
+        _product(
+            "VOL-PER", "Kit de freio, um volume perdido", 31, [CHOOSY], Manner(parcels=2, is_lost_for_a_while=True)
+        ),
         _product("COR-1", "Manual do proprietário", 14, [BY_MAIL]),
     )
 }
@@ -138,21 +160,31 @@ def unknown(sku: str, number: int) -> Product:
     return _product(sku, "Peça sem fornecedor", 1000 + number % 90_000, [])
 
 
-def offer(supplier_id: str, product: Product, *, stock: int | None = None, since: datetime = SINCE) -> OfferChanged:
+def awaited(number: int, kind: str) -> Product:
+    """A product of its own for one order, that its only supplier treats as `KINDS` says."""
+    product = _product(f"RET-{number:06d}", "Peça retirada", 1000 + number % 90_000, [CHOOSY])
+    return replace(product, kind=kind)
+
+
+def offer(
+    supplier_id: str, product: Product, *, stock: int | None = None, since: datetime = SINCE, active: bool = True
+) -> OfferChanged:
     part = product.part
-    markup = SECOND_MARKUP if supplier_id == SECOND else 0
+    is_first = supplier_id in product.offered_by[:1]
+    markup = 0 if is_first else SECOND_MARKUP
     return OfferChanged(
         valid_from=since,
         offer_id=f"{supplier_id}:{part.sku}",
         supplier_id=supplier_id,
         sku=part.sku,
-        supplier_sku=supplier_sku(supplier_id, part),
+        supplier_sku=supplier_sku(supplier_id, part) + (f"-{product.kind}" if product.kind and is_first else ""),
         gtin=gtin(part),
         name=part.name,
         ncm=part.ncm,
         cost=(part.cost * (100 + markup) / 100).quantize(Decimal("0.0001"), ROUND_HALF_UP),
         stock=product.stock if stock is None else stock,
         lead_time_days=2,
+        active=active,
     )
 
 
@@ -189,6 +221,11 @@ def manners(supplier_id: str) -> dict[str, Manner]:
         for product in PRODUCTS.values()
         if product.offered_by[0] == supplier_id and product.manner != AS_ORDERED
     }
+
+
+def manner_of(known: Mapping[str, Manner], sku: str) -> Manner:
+    """By a supplier's own SKU, of a product of one order alone too."""
+    return known.get(sku, KINDS.get(sku.rpartition("-")[2], AS_ORDERED))
 
 
 def every_supplier() -> list[SupplierFacts]:

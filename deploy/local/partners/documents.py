@@ -3,7 +3,7 @@ the customer), signed, authorised by the sandbox's SEFAZ, ready to post.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -71,6 +71,17 @@ class CitedInvoice:
     access_key: str
     issued_on: date
     issuer: Company
+
+
+def dearer(line: SoldLine) -> SoldLine:
+    """At a tenth more than was ordered."""
+    return replace(line, unit_price=(line.unit_price * Decimal("1.1")).quantize(Decimal("0.0001")))
+
+
+def without_protocol(nfe_proc: bytes) -> bytes:
+    """The NF-e in it as its issuer signed it, which is worth nothing yet."""
+    start, end = nfe_proc.index(b"<NFe"), nfe_proc.index(b"</NFe>")
+    return nfe_proc[start : end + len(b"</NFe>")]
 
 
 class RejectedBySefaz(Exception):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Step = Literal["confirmation", "sale_nf", "remittance_nf"]
+Step = Literal["confirmation", "sale_nf", "remittance_nf", "parcel"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,12 @@ class Manner:
     wakes: bool = False
     """Though silent, it confirms and invoices when it is told that the PO is cancelled."""
     pauses_before: Step | None = None
-    """Waits there until it is asked to cancel the PO."""
+    """Waits there until it is asked to cancel the PO, or told to refuse it."""
+    confirms: bool = True
+    """Otherwise its NF is all that it says of a PO."""
+    bills: Literal["as_ordered", "too_much", "without_protocol"] = "as_ordered"
+    """`too_much`: dearer than ordered; `without_protocol`: line by line, and the first as SEFAZ never saw it. Then it
+    waits until it is told to correct that (and again, before it bills the other lines)."""
     cancels: Literal["yes", "too_late", "ships"] = "yes"
     """What it says then; `ships`: the parcel leaves at once, and then it says that it is too late."""
     delays: bool = False
@@ -26,7 +31,7 @@ class Manner:
     leaves_early: bool = False
     """The goods leave before R is there."""
     is_lost_for_a_while: bool = False
-    """The carrier reports a problem, and delivers once the parcel is found again."""
+    """The carrier reports a problem, and delivers once the parcel is found again; each further one when told so."""
 
 
 AS_ORDERED = Manner()

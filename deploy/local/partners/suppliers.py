@@ -10,9 +10,11 @@ the manners of the ordered products say (`manners.py`).
 | POST /{supplier}/purchase-orders/{number}/invoice      | 202, 400, 401, 404, 409, 422 | `invoice`          |
 | GET  /{supplier}/purchase-orders/{number}              | 200, 404                     |                    |
 | POST /{supplier}/purchase-orders/{number}/found        | 200, 404; sandbox only       |                    |
+| POST /{supplier}/purchase-orders/{number}/refusal      | 200, 404; sandbox only       |                    |
+| POST /{supplier}/purchase-orders/{number}/correction   | 200, 404; sandbox only       |                    |
 
-What it does by itself has the effects `sale_nf`, `remittance_nf` and `shipment`. The partner of an effect is the
-supplier's id, its key the PO number (of a shipment: the tracking code).
+What it does by itself has the effects `sale_nf` (also `first_nf` and `wrong_nf`), `remittance_nf` and `shipment`. The
+partner of an effect is the supplier's id, its key the PO number (of a shipment: the tracking code).
 All other POSTs must be signed like a callback, under the supplier's own secret. What comes again does nothing twice;
 another PO under a known number, or another R for a PO than the one that it replaces, is answered 409. All is in memory:
 after a restart of the process a supplier knows no PO (404 for an invoice) and does not finish what it had begun.
@@ -24,7 +26,7 @@ import hmac
 import itertools
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from functools import partial
@@ -33,17 +35,20 @@ from typing import Any, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from deploy.local.mixed.suppliers import by_mail, every_supplier, manners
+from deploy.local.mixed.suppliers import by_mail, every_supplier, manner_of, manners
 from deploy.local.partners import supplier_mail
 from deploy.local.partners.certificate import Certificate, self_signed
 from deploy.local.partners.documents import (
     CitedInvoice,
     Customer,
     Issuing,
+    SoldLine,
+    dearer,
     remittance_nf,
     supplier_sale_nf,
+    without_protocol,
 )
-from deploy.local.partners.manners import AS_ORDERED, Manner, Step
+from deploy.local.partners.manners import Manner, Step
 from deploy.local.partners.sandbox import Sandbox, signature
 from deploy.local.partners.supplier_orders import (
     CancellationWish,
@@ -116,6 +121,21 @@ class Supplier:
         deal.found.set()
         return web.json_response(_received(deal))
 
+    async def refuse(self, request: web.Request) -> web.Response:
+        """It finds, wherever it pauses, that it cannot deliver."""
+        deal = self._deal(request)
+        deal.cancelled = True
+        deal.asked.set()
+        deal.answered.set()
+        self.sandbox.later(self._refuse_all(deal))
+        return web.json_response(_received(deal))
+
+    async def correct(self, request: web.Request) -> web.Response:
+        """It is told that its NF is wrong."""
+        deal = self._deal(request)
+        deal.corrected.set()
+        return web.json_response(_received(deal))
+
     async def show(self, request: web.Request) -> web.Response:
         deal = self._deal(request)
         return web.json_response({"number": deal.order.number, "done": deal.done})
@@ -162,7 +182,7 @@ class Supplier:
         return _received(deal)
 
     def _manners_of(self, order: SupplierOrder) -> dict[str, Manner]:
-        return {line.supplier_sku: self.manners.get(line.supplier_sku, AS_ORDERED) for line in order.lines}
+        return {line.supplier_sku: manner_of(self.manners, line.supplier_sku) for line in order.lines}
 
     def _asked_before(self, deal: Deal) -> bool:
         """What a customer wanted cancelled, and then gets after all, is not waited with again."""
@@ -185,18 +205,36 @@ class Supplier:
         now = datetime.now(UTC)
         expected = now + timedelta(days=self.facts.lead_time_days)
         data = {"confirmed_at": now.isoformat(), "expected_ship_at": expected.isoformat()}
-        await self._report(deal, "supplier.po_confirmed", data)
+        if all(manner.confirms for manner in deal.manners.values()):
+            await self._report(deal, "supplier.po_confirmed", data)
         if any(manner.delays for manner in deal.manners.values()):
             await self._delay(deal)
         if any(manner.leaves_early for manner in deal.manners.values()):
             await self._ship(deal, _own_label(self.id, deal.order.number, 0))
         await asyncio.sleep(self.sandbox.pace)
         if await self._may(deal, "sale_nf"):
-            await self._post_nf(deal, "sale_nf", self._sale_nf(deal))
+            await self._bill(deal)
+
+    async def _bill(self, deal: Deal) -> None:
+        """S2; a wrong one first, where that is its manner, and the right one when it is told to correct it."""
+        bills = {manner.bills for manner in deal.manners.values()}
+        if "too_much" in bills:
+            await self._post_nf(deal, "wrong_nf", self._sale_nf(deal, [dearer(line) for line in deal.sold()]))
+            await _corrected(deal)
+        if "without_protocol" not in bills:
+            await self._post_nf(deal, "sale_nf", self._sale_nf(deal, deal.sold()))
+            return
+        first, *others = deal.sold()
+        authorised = self._sale_nf(deal, [first])
+        await self._post_nf(deal, "wrong_nf", without_protocol(authorised))
+        await _corrected(deal)
+        await self._post_nf(deal, "first_nf", authorised)
+        await _corrected(deal)
+        await self._post_nf(deal, "sale_nf", self._sale_nf(deal, others))
 
     async def _may(self, deal: Deal, step: Step) -> bool:
         """Waits where the manner of its goods says so. False: the PO was cancelled meanwhile."""
-        if any(manner.pauses_before == step for manner in deal.manners.values()):
+        if _pauses(deal, step):
             await deal.asked.wait()
             await deal.answered.wait()
         return not deal.cancelled
@@ -245,8 +283,10 @@ class Supplier:
             return
         if not await self._may(deal, "remittance_nf"):
             return
-        deal.leaves = True
+        deal.leaves = not _pauses(deal, "parcel")
         await self._post_nf(deal, "remittance_nf", self._remittance_nf(deal))
+        if not await self._may(deal, "parcel"):
+            return
         await asyncio.sleep(self.sandbox.pace)
         assert deal.invoice is not None
         label, parcels = deal.invoice.label, max(manner.parcels for manner in deal.manners.values())
@@ -277,8 +317,11 @@ class Supplier:
 
     async def _deliver(self, deal: Deal, label: ShippingLabel) -> None:
         if any(manner.is_lost_for_a_while for manner in deal.manners.values()):
-            await self._carry(label, "problem", "endereço não encontrado")
+            if "problem" not in deal.done:
+                await self._carry(label, "problem", "endereço não encontrado")
+                deal.done.append("problem")
             await deal.found.wait()
+            deal.found.clear()
         await self._carry(label, "delivered")
         deal.done.append("delivered")
 
@@ -305,11 +348,11 @@ class Supplier:
         await self.sandbox.call_back(f"/v1/suppliers/{self.id}/events", self.id, body)
         deal.done.append(step)
 
-    def _sale_nf(self, deal: Deal) -> bytes:
-        """S2 of what it delivers, owed as a whole after the supplier's term."""
+    def _sale_nf(self, deal: Deal, lines: Sequence[SoldLine]) -> bytes:
+        """S2 of these lines, owed as a whole after the supplier's term."""
         issuing = self._issuing()
         due = issuing.issued_at.date() + timedelta(days=self.facts.terms_days)
-        order, lines = deal.order, deal.sold()
+        order = deal.order
         total = sum((cents(line.quantity * line.unit_price) for line in lines), Decimal("0.00"))
         return supplier_sale_nf(
             issuing,
@@ -372,6 +415,8 @@ def _supplier_app(supplier: Supplier) -> web.Application:
             web.post("/purchase-orders/{number}/invoice", supplier.take_invoice),
             web.get("/purchase-orders/{number}", supplier.show),
             web.post("/purchase-orders/{number}/found", supplier.find),
+            web.post("/purchase-orders/{number}/refusal", supplier.refuse),
+            web.post("/purchase-orders/{number}/correction", supplier.correct),
         ]
     )
     return app
@@ -389,6 +434,16 @@ def _refused(deal: Deal) -> list[OrderedLine]:
             case "unit":
                 refused.append(line.model_copy(update={"quantity": 1}))
     return refused
+
+
+def _pauses(deal: Deal, step: Step) -> bool:
+    return any(manner.pauses_before == step for manner in deal.manners.values())
+
+
+async def _corrected(deal: Deal) -> None:
+    """Until it is told so once more."""
+    await deal.corrected.wait()
+    deal.corrected.clear()
 
 
 def _received(deal: Deal) -> dict[str, str]:

@@ -52,6 +52,10 @@ def test_order_that_went_well_is_exact() -> None:
     assert (found.rows[0].orders, found.rows[0].exact) == (1, 1)
 
 
+def test_moves_of_the_orders_are_collected() -> None:
+    assert audited(*whole()).moves == {*zip(LINE, LINE[1:], strict=False)}
+
+
 @pytest.mark.parametrize("place", range(len(whole()[0])))
 def test_any_fact_that_is_missing_is_seen(place: int) -> None:
     facts, effects = whole()

@@ -201,7 +201,8 @@ def test_payable_that_a_person_paid_whole_although_goods_do_not_come_is_a_claim(
     run = Run().hear(b.order_ready(erp_order_number=None), b.only_po(), b.nf_of_only_po(), refused(left))
     run.hear(*(b.payment_reported(run.now.payables[0].payable_id, outcome) for outcome in said))
     balance = run.balance()
-    assert (balance.payments, str(balance.claims), balance.held, balance.wrong) == (Decimal("160.00"), claim, 0, ())
+    assert (balance.payments, str(balance.claims), balance.held) == (Decimal("160.00"), claim, Decimal(0))
+    assert balance.wrong == ()
     assert all(row.amount for row in run.rows if isinstance(row, Movement)), "the ledger takes no 0.00"
 
 

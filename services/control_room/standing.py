@@ -285,14 +285,21 @@ def _issued(facts: Facts, po_id: Any) -> datetime | None:
 
 
 def _rejected(facts: Facts) -> tuple[datetime, Data] | None:
-    refused, issued = facts.last("invoice.refused"), facts.at("invoice.issued")
-    return refused if refused is not None and (issued is None or issued < refused[0]) else None
+    refused, over = facts.last("invoice.refused"), [facts.at("invoice.issued"), _undone_at(facts)]
+    return refused if refused is not None and all(at is None or at < refused[0] for at in over) else None
+
+
+def _undone_at(facts: Facts) -> datetime | None:
+    """When R's in force were last taken back by a person's decision."""
+    return max((at for at, data in facts.all("billing.stopped") if data.get("decision")), default=None)
 
 
 def _with_unsettled(sentence: str, facts: Facts, status: str | None) -> str:
     """With the R in force that bills goods which do not come, wherever the order stands otherwise."""
     cancelled = {data.get("invoice_id") for _, data in facts.all("invoice.cancelled")}
     told = [fact for fact in facts.all("invoice.refused") if "bills_void_goods" in _problems(fact)]
+    undone = _undone_at(facts)
+    told = [fact for fact in told if undone is None or fact[0] > undone]
     left = [fact for fact in told if fact[1].get("invoice_id") not in cancelled]
     if status in _ENDED or not left or "bills_void_goods" in sentence:
         return sentence

@@ -102,6 +102,14 @@ def test_what_went_otherwise_is_said(lines: list[Told], part: str) -> None:
     assert part in standing(lines, NAMES, NOW).sentence
 
 
+def test_invoice_that_a_person_took_back_is_not_to_be_settled_any_more() -> None:
+    told_of = told("invoice.refused", 1, invoice_id="i", problems=[{"code": "bills_void_goods"}])
+    undone = told("billing.stopped", 2, decision="continue", invoices_in_force=[])
+    for lines in (GIVEN, MATCHED):
+        assert "settle" in standing([*lines, told_of], NAMES, NOW).sentence
+        assert "settle" not in standing([*lines, told_of, undone], NAMES, NOW).sentence
+
+
 def test_of_several_pos_the_least_advanced_says_it_and_void_ones_are_left_out() -> None:
     other, void = PO | {"po_id": "po-2", "po_number": "1043"}, PO | {"po_id": "po-3", "po_number": "1044"}
     lines = [*SHIPPED, told("purchase_order.created", **other), told("purchase_order.sent", **other),

@@ -12,7 +12,7 @@ from typing import Any
 from schemas.purchase_order import Candidate
 from schemas.store import Criterion
 from schemas.supplier import OfferChanged, SupplierChanged
-from services.po_dispatch.routing import Routing, Source, route
+from services.po_dispatch.routing import SHOWN_CANDIDATES, Routing, Source, route
 from services.po_dispatch.routing.sources import Barred
 from services.po_dispatch.state import OrderLine
 
@@ -98,8 +98,10 @@ def _measure(source: Source, criterion: Criterion) -> Any:
 
 
 def _explained(line: OrderLine, found: Sequence[Portion], able: Sequence[Source]) -> Iterator[Candidate]:
+    """All portions, then others, `SHOWN_CANDIDATES` together where the portions are fewer."""
     pieces = {source.offer.offer_id: portion.quantity for portion, source in found}
-    for source in able:
+    others = [source for source in able if source.offer.offer_id not in pieces]
+    for source in [*(source for _, source in found), *others[: max(0, SHOWN_CANDIDATES - len(found))]]:
         taken = pieces.get(source.offer.offer_id, 0)
         some = f"split: {taken} of {line.quantity}, no supplier has them all"
         yield Candidate(

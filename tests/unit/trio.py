@@ -1,4 +1,5 @@
-"""order_intake, po_dispatch and billing in one memory, with partners that answer: one order, messages in any order.
+"""order_intake, po_dispatch and billing in one memory, with partners that answer: one order, messages in any order,
+some kinds of them after nearly everything else.
 
 Each service decides by its own table. What must wait waits among the others; what is refused is a dead letter. A
 supplier that got a PO confirms it, invoices it, refuses it, agrees to cancel it or does not, loses its parcel, as the
@@ -70,6 +71,11 @@ def _table(subscriptions: Any, aggregate: Any) -> dict[Any, Any]:
 TABLES = {name: _table(*main) for name, main in MAINS.items()}
 
 
+def _kind(what: Any) -> Any:
+    """What its decision is found by."""
+    return what.name if isinstance(what, ReminderDue) else type(getattr(what, "request", what))
+
+
 @dataclass(eq=False)
 class Spoken:
     """Somebody will say this; what it is, and when, is known when it is said."""
@@ -98,6 +104,8 @@ class Trio:
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
         self.lag = self.random.choice((0.0, 0.5, 0.9))
+        kinds = [(service, kind) for service, table in TABLES.items() for kind in table]
+        self.held_up = self.random.sample(kinds, self.random.choice((0, 1, 2)))
         per = self.random.choice(("po", "order"))
         splits = self.random.random() < 0.3
         late = self.random.choice((None, timedelta(days=3)))
@@ -170,7 +178,9 @@ class Trio:
     def run(self) -> "Trio":
         """Until nothing is left to handle and no deadline of a PO is open."""
         while self.steps < 3000:
-            if not any(self._step() for _ in range(3 * len(self.waiting) + 1)) and not self._pass_time():
+            if any(self._step() for _ in range(3 * len(self.waiting) + 1)):
+                continue
+            if not any(self._take(one) for one in list(self.waiting)) and not self._pass_time():
                 break
         return self
 
@@ -179,10 +189,12 @@ class Trio:
         if not self.waiting:
             return False
         self.steps += 1
-        slow = [one for one in self.waiting if isinstance(one[2], Spoken) or self.random.random() < self.lag]
+        slow = [one for one in self.waiting if self._is_slow(one[0], one[2]) or self.random.random() < self.lag]
         self.now += timedelta(milliseconds=self.random.choice((0, 1, 50)))
         quick = [one for one in self.waiting if one not in slow]
-        one = self.random.choice(quick if quick and self.random.random() < 0.98 else self.waiting)
+        return self._take(self.random.choice(quick if quick and self.random.random() < 0.98 else self.waiting))
+
+    def _take(self, one: tuple[str, str, Any]) -> bool:
         self.waiting.remove(one)
         service, id, what = one
         if isinstance(what, Spoken):
@@ -196,8 +208,11 @@ class Trio:
         self.waiting.append(one)
         return False
 
+    def _is_slow(self, service: str, what: Any) -> bool:
+        return isinstance(what, Spoken) or (service, _kind(what)) in self.held_up
+
     def _handle(self, service: str, id: str, what: Any) -> bool:
-        key = what.name if isinstance(what, ReminderDue) else type(getattr(what, "request", what))
+        key = _kind(what)
         cause = Cause(id, "test", "test.v1", "order-1", self.now, uuid5(NAMESPACE_URL, id))
         context = Context(self.now, cause, self.references[service], self.numbers, "order-1")
         outcome = TABLES[service][key](self.states.get(service), what, context)

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from deploy.local.mixed.expected import NOTHING_MORE, Expected, cancelled, completed
 from deploy.local.mixed.sale import Place, approvals, placed
-from deploy.local.mixed.script import Cue, Script
+from deploy.local.mixed.script import Cue, Script, nothing
 from deploy.local.mixed.stores import STRICT, untaxed
 from deploy.local.mixed.suppliers import unknown
 from schemas.order import OrderCancellationDecided, OrderCancellationRequested, OrderPlaced
@@ -106,8 +106,11 @@ def packed(case: str, place: Place) -> Script:
 
 
 def given_up(case: str, place: Place) -> Script:
-    """The parcel is lost, and the store gives it up: nobody is asked. R stays, until an entry NF undoes it."""
-    order = placed(place, {"PER-1": 1})
+    """The parcel is lost, and the store gives it up: nobody is asked. R stays, until an entry NF undoes it.
+
+    Lost when S1 has matched: of a PO that is cancelled first it would diverge.
+    """
+    order = placed(place, {"PER-2": 1})
     more = {
         **_BILLED,
         **dict.fromkeys(("S1", "parcel", "mail shipped", "delivery problem"), 1),
@@ -117,7 +120,13 @@ def given_up(case: str, place: Place) -> Script:
     }
     end = cancelled(more, through=("shipped", "delivery_problem", "cancelled"))
     script = _stopped(case, order, end, _MOVED, by="store", status="delivery_problem")
-    return replace(script, cues=[*script.cues, Cue("billing.stopped.v1", lambda now: [_returned(order, now)])])
+    lose = Cue("remittance_nf.matched.v1", nothing, visit=_loss)
+    decide = Cue("billing.stopped.v1", lambda now: [_returned(order, now)])
+    return replace(script, cues=[lose, *script.cues, decide])
+
+
+def _loss(matched: Mapping[str, Any]) -> str:
+    return f"/suppliers/{matched['supplier_id']}/purchase-orders/{matched['po_number']}/loss"
 
 
 def _returned(order: OrderPlaced, now: datetime) -> OrderCancellationDecided:

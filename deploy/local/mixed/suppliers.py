@@ -145,6 +145,7 @@ PRODUCTS: Mapping[str, Product] = {
         _product(
             "VOL-PER", "Kit de freio, um volume perdido", 31, [CHOOSY], Manner(parcels=2, is_lost_for_a_while=True)
         ),
+        _product("PER-2", "Volante", 32, [CHOOSY], Manner(is_lost=True)),
         _product("COR-1", "Manual do proprietário", 14, [BY_MAIL]),
     )
 }

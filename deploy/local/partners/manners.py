@@ -30,6 +30,8 @@ class Manner:
     parcels: int = 1
     leaves_early: bool = False
     """The goods leave before R is there."""
+    is_lost: bool = False
+    """The carrier loses the parcel when it is told so, and never finds it."""
     is_lost_for_a_while: bool = False
     """The carrier reports a problem, and delivers once the parcel is found again; each further one when told so."""
 

@@ -104,6 +104,8 @@ class Deal:
     """It has decided about that."""
     found: asyncio.Event = field(default_factory=asyncio.Event)
     """The parcel, which was lost."""
+    lost: asyncio.Event = field(default_factory=asyncio.Event)
+    """The parcel, for good."""
     corrected: asyncio.Event = field(default_factory=asyncio.Event)
     """It was told that its NF is wrong."""
     cancelled: bool = False

@@ -10,6 +10,7 @@ the manners of the ordered products say (`manners.py`).
 | POST /{supplier}/purchase-orders/{number}/invoice      | 202, 400, 401, 404, 409, 422 | `invoice`          |
 | GET  /{supplier}/purchase-orders/{number}              | 200, 404                     |                    |
 | POST /{supplier}/purchase-orders/{number}/found        | 200, 404; sandbox only       |                    |
+| POST /{supplier}/purchase-orders/{number}/loss         | 200, 404; sandbox only       |                    |
 | POST /{supplier}/purchase-orders/{number}/refusal      | 200, 404; sandbox only       |                    |
 | POST /{supplier}/purchase-orders/{number}/correction   | 200, 404; sandbox only       |                    |
 
@@ -119,6 +120,12 @@ class Supplier:
         """The carrier finds the parcel again, and delivers it."""
         deal = self._deal(request)
         deal.found.set()
+        return web.json_response(_received(deal))
+
+    async def lose(self, request: web.Request) -> web.Response:
+        """The carrier loses the parcel."""
+        deal = self._deal(request)
+        deal.lost.set()
         return web.json_response(_received(deal))
 
     async def refuse(self, request: web.Request) -> web.Response:
@@ -316,6 +323,10 @@ class Supplier:
         await self._report(deal, "supplier.shipped", known, f"supplier.shipped-{label.tracking_code}")
 
     async def _deliver(self, deal: Deal, label: ShippingLabel) -> None:
+        if any(manner.is_lost for manner in deal.manners.values()):
+            await deal.lost.wait()
+            await self._carry(label, "problem", "extraviado")
+            return
         if any(manner.is_lost_for_a_while for manner in deal.manners.values()):
             if "problem" not in deal.done:
                 await self._carry(label, "problem", "endereço não encontrado")
@@ -415,6 +426,7 @@ def _supplier_app(supplier: Supplier) -> web.Application:
             web.post("/purchase-orders/{number}/invoice", supplier.take_invoice),
             web.get("/purchase-orders/{number}", supplier.show),
             web.post("/purchase-orders/{number}/found", supplier.find),
+            web.post("/purchase-orders/{number}/loss", supplier.lose),
             web.post("/purchase-orders/{number}/refusal", supplier.refuse),
             web.post("/purchase-orders/{number}/correction", supplier.correct),
         ]

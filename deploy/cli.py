@@ -30,15 +30,12 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 
 def main() -> None:
-    """The console script."""
+    """The console script. Commands print; what they log goes to stderr, and only if it went wrong."""
+    if sys.argv[1:2] not in [[name] for name, _, _ in LOOKING]:
+        from shared import logs
+
+        logs.configure("fleet", "error", "text", sys.stderr)
     app(prog_name="fleet")
-
-
-def log_errors() -> None:
-    """Commands print; what they log goes to stderr, and only if it went wrong."""
-    from shared import logs
-
-    logs.configure("fleet", "error", "text", sys.stderr)
 
 
 def _version(wanted: bool) -> None:
@@ -65,7 +62,6 @@ def run_service(service: Annotated[str, typer.Argument(help="Name of the service
     """Run one service in this process, until SIGTERM."""
     if service not in (known := runnable()):
         fail(f"there is no service {service!r}; there are {', '.join(known)}")
-    log_errors()
     import_module(f"services.{service}.__main__").main()
 
 
@@ -74,9 +70,7 @@ def runnable() -> list[str]:
     return sorted(path.parent.name for root in services.__path__ for path in Path(root).glob("*/__main__.py"))
 
 
-for _name, _target, _help in COMMANDS:
-    mount(app, _name, _target, _help, log_errors)
-for _name, _target, _help in LOOKING:
+for _name, _target, _help in (*COMMANDS, *LOOKING):
     mount(app, _name, _target, _help)
 
 if __name__ == "__main__":

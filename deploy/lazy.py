@@ -1,6 +1,5 @@
 """Commands that are imported when they are called, so that `fleet --help` does not load the whole fleet."""
 
-from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -17,13 +16,11 @@ PASS_ON = {
 }
 
 
-def mount(app: typer.Typer, name: str, target: str, help: str, first: Callable[[], None] | None = None) -> None:
-    """Adds the function or the Typer app at `module:attribute` as a command of `app`; `first` is done before it."""
+def mount(app: typer.Typer, name: str, target: str, help: str) -> None:
+    """Adds the function or the Typer app at `module:attribute` as a command of `app`."""
 
     @app.command(name, help=help, context_settings=PASS_ON)
     def call(context: typer.Context) -> None:
-        if first is not None:
-            first()
         command = get_command(_as_app(load(target)))
         command.main(args=list(context.args), prog_name=f"fleet {name}")
 

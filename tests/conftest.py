@@ -11,7 +11,7 @@ Nothing is started for tests that ask for none of them. Tests that kill or stop 
 (`deploy.local.stack.running(tmp_path)`) instead of `stack`, which others use at the same time.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
@@ -20,6 +20,7 @@ from uuid import uuid4
 import aiohttp
 import asyncpg
 import pytest
+import structlog
 
 from deploy.local.stack import STACKS, Addresses, Stack, running
 
@@ -34,6 +35,14 @@ class VirtualHost:
     name: str
     amqp_url: str
     management_url: str
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """A command that a test runs in this process logs to the stream of that test, which is closed after it."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="session")

@@ -22,12 +22,15 @@ SETTINGS = {
     "unix_socket_directories": "",  # a socket's path may hold only 107 characters
     "fsync": "on",
     "max_connections": "200",
-    "shared_buffers": "256MB",
     "log_min_messages": "warning",
 }
 ENVIRONMENT = {"PATH": os.defpath, "LANG": "C.UTF-8", "TZ": "UTC"}
 START_PATIENCE = 60.0  # seconds; recovery after a crash may take a while
 STOP_PATIENCE = 30.0
+MEMORY_FOR_BUFFERS = 1 / 16
+"""Of the machine's, and at most SHARED_BUFFERS: several stacks run side by side. A server with a machine of its own
+takes a quarter (PostgreSQL's manual, 20.4.1)."""
+SHARED_BUFFERS = 1 << 30  # bytes
 
 
 class PostgresRecord(BaseModel):
@@ -122,9 +125,14 @@ class Postgres:
 
     def launch(self) -> None:
         (self.data / "postmaster.pid").unlink(missing_ok=True)  # a dead server's; its id may be another process's now
-        settings = [f"--{name}={value}" for name, value in {**SETTINGS, "port": str(self.record.port)}.items()]
+        settings = [f"--{name}={value}" for name, value in {**SETTINGS, **self.own_settings()}.items()]
         process = spawn([*self.command("postgres"), "-D", str(self.data), *settings], ENVIRONMENT, self.log)
         self.remember(process=process)
+
+    def own_settings(self) -> dict[str, str]:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        buffers = min(SHARED_BUFFERS, int(memory * MEMORY_FOR_BUFFERS))
+        return {"port": str(self.record.port), "shared_buffers": f"{buffers >> 20}MB"}
 
     def command(self, program: str) -> list[str]:
         binary = binaries() / program

@@ -1,4 +1,5 @@
-"""A short run of the chaos suite: one fault of each kind. `make chaos` runs all of them, with two replicas each."""
+"""A short run of the chaos suite: a SIGKILL at each step of the cycle, each way of breaking a connection, and most of
+what servers and partners can do. `make chaos` runs all of them, with two replicas each."""
 
 import os
 from pathlib import Path
@@ -12,18 +13,26 @@ from tests.chaos.series import repeat
 
 FOLDER: Path = STACKS / "test-chaos"
 SHORT = (
+    "kill-gateway-received",
     "kill-gateway-confirmed",
     "kill-order_intake-committed",
     "kill-po_dispatch-saved",
+    "kill-po_dispatch-answered",
     "kill-nf_reconciliation-decoded",
     "kill-billing-called",
+    "kill-billing-decided",
     "kill-channel_sync-published",
     "kill-control_room-committed",
+    "broker-kill",
     "broker-reset",
-    "database-half-open",
     "database-kill",
+    "database-half-open",
+    "gateway-away",
+    "partners-slow",
     "partners-error",
+    "partners-too-many",
     "partners-late",
+    "partners-lost-answer",
     "partners-duplicate-callback",
 )
 pytestmark = pytest.mark.timeout(500)

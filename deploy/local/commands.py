@@ -14,11 +14,12 @@ from rich.text import Text
 
 from deploy.console import fail, out, show_json
 from deploy.local import stack
-from deploy.local.demo import Progress, Scenario, Summary, run
+from deploy.local.demo import Progress, Scenario, run
 from deploy.local.fleet import NotReady
 from deploy.local.health import ServerFailed
 from deploy.local.package import RabbitMQMissing
 from deploy.local.settings import WrongSettings
+from deploy.local.summary import Summary
 
 _LABELS = {
     "orders": "orders placed",

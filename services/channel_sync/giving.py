@@ -3,12 +3,16 @@
 A queue gives an order whole, again until it is confirmed, and again when it changed there. The first time it is placed;
 what is otherwise later is asked for as a change, which order_intake makes or refuses; it is cancelled once, however
 often the channel says so. Payments are told each time: order_intake knows them by their ids. What was given earlier and
-comes later than something newer changes nothing.
+comes later than something newer changes nothing. Nor does what the channel has from us: that an order of which parcels
+left is fulfilled, that one which we cancelled is cancelled.
 """
 
 import hashlib
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
 
 from schemas.channel import ChannelOrderGiven
 from schemas.decision import Context, Decision
@@ -18,14 +22,15 @@ from services.channel_sync.state import ChannelOrder, Given
 
 CHANGEABLE = ("customer", "ship_to", "items", "freight", "discount", "total")
 PAYMENTS = "payments"
+FULFILMENT = "fulfilment"
 
 
 def on_order_given(order: ChannelOrder | None, event: ChannelOrderGiven, ctx: Context[None]) -> Decision[ChannelOrder]:
     known = order or ChannelOrder(order_id=event.order_id)
     before = known.given or Given(fields={})
     is_old = before.at is not None and event.given_at < before.at
-    said = [event.placed] if known.given is None else [] if is_old else list(_otherwise(before, event))
-    wish = None if before.cancelled else event.cancelled
+    said = [event.placed] if known.given is None else [] if is_old else list(_otherwise(known, before, event))
+    wish = None if before.cancelled or known.cancellation == "done" else event.cancelled
     given = Given(
         fields=before.fields if is_old else digests(event.placed),
         at=before.at if is_old else event.given_at,
@@ -36,10 +41,9 @@ def on_order_given(order: ChannelOrder | None, event: ChannelOrderGiven, ctx: Co
     return Decision(known.model_copy(update={"given": given}), events=events)
 
 
-def _otherwise(before: Given, event: ChannelOrderGiven) -> Iterator[Message]:
+def _otherwise(order: ChannelOrder, before: Given, event: ChannelOrderGiven) -> Iterator[Message]:
     """What cannot be changed is said as it is: order_intake refuses it, where a person sees it."""
-    now = digests(event.placed)
-    other = [name for name in now if now[name] != before.fields.get(name)]
+    other = [name for name in _changed(before, event.placed) if name != FULFILMENT or not _is_ours(order, event)]
     if any(name not in CHANGEABLE for name in other):
         yield event.placed
     elif other:
@@ -51,9 +55,41 @@ def _otherwise(before: Given, event: ChannelOrderGiven) -> Iterator[Message]:
         )
 
 
+def _changed(before: Given, placed: OrderPlaced) -> list[str]:
+    """A field that a later release added is no change of the order: nobody compared it before."""
+    return [name for name, now in digests(placed).items() if before.fields.get(name, now) != now]
+
+
+def _is_ours(order: ChannelOrder, event: ChannelOrderGiven) -> bool:
+    """Whether the channel calls it fulfilled because of us: it heard of our parcels, or its own logistics have them.
+
+    Of several parcels the first is enough, since hubs differ in which one makes an order fulfilled.
+    """
+    parcels = order.shipments or order.label or order.marketplace_delivered_at
+    return event.placed.fulfilment == "fulfilled" and bool(parcels)
+
+
 def digests(placed: OrderPlaced) -> dict[str, str]:
-    """By field; the payments, which are told apart, are left out."""
-    fields = placed.model_dump(mode="json", exclude={PAYMENTS})
-    return {
-        name: hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest() for name, said in fields.items()
-    }
+    """By field; the payments, which are told apart, are left out.
+
+    They are compared with those of earlier releases: what is left to its default counts as not said, so that an
+    optional field added anywhere changes none. Equal amounts and instants are the same however they are written.
+    """
+    said = placed.model_dump(exclude_defaults=True)
+    names = [name for name in type(placed).model_fields if name != PAYMENTS]
+    return {name: hashlib.sha256(_written(said.get(name)).encode()).hexdigest() for name in names}
+
+
+def _written(said: Any) -> str:
+    return json.dumps(said, sort_keys=True, default=_plain)
+
+
+def _plain(value: Any) -> str:
+    """Of what JSON does not know, which is amounts and instants. TypeError: anything else."""
+    match value:
+        case Decimal():
+            return format(value.normalize(), "f")
+        case datetime():
+            return value.astimezone(UTC).isoformat()
+        case _:
+            raise TypeError(f"no canonical form of a {type(value).__name__}")

@@ -9,9 +9,9 @@ import aiohttp
 import asyncpg
 from asyncpg import Connection
 
-from deploy.local.demo import Summary, summarise
 from deploy.local.fleet import Fleet
 from deploy.local.partners import hub, mercado_livre
+from deploy.local.summary import Summary, summarise
 from deploy.local.world_data import SUPPLIERS
 from schemas.catalogue import SERVICES
 from schemas.runtime import DeadLetterBatchRequested

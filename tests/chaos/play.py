@@ -10,7 +10,7 @@ from random import Random
 from time import monotonic
 from typing import Any
 
-from deploy.local.demo import Summary
+from deploy.local.summary import Summary
 from tests.chaos import ledger
 from tests.chaos.faults import FAULTS, Fault
 from tests.chaos.field import Field, prepared

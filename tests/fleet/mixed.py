@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from deploy.local.demo import Meanwhile, Progress, Summary, run
+from deploy.local.demo import Meanwhile, Progress, run
 from deploy.local.fleet import Fleet
 from deploy.local.stack import STACKS
+from deploy.local.summary import Summary
 from schemas.catalogue import GATEWAY, SERVICES
 from tests.fleet.moves import Move, unseen
 from tests.integration.worker.bench import until

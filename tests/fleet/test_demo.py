@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.demo import Progress, Summary, run
+from deploy.local.demo import Progress, run
 from deploy.local.fleet import Fleet
 from deploy.local.stack import STACKS
+from deploy.local.summary import Summary
 from schemas.catalogue import GATEWAY, SERVICES
 from tests.integration.worker.bench import until
 

@@ -11,14 +11,11 @@ import zlib
 from collections.abc import Iterator
 from email.message import EmailMessage
 from functools import partial
-from typing import TYPE_CHECKING
 
+from deploy.local.partners.supplier import Supplier
 from deploy.local.partners.supplier_orders import HandedOverInvoice, OrderedLine, Recipient, SupplierOrder
 from deploy.local.world_data import CITIES, SELLER
 from schemas.values import Address
-
-if TYPE_CHECKING:
-    from deploy.local.partners.suppliers import Supplier
 
 _ORDER, _CANCEL, _REMIND, _INVOICE = (
     re.compile(pattern)
@@ -39,7 +36,7 @@ class Unreadable(Exception):
     """A mail from the buyer that its supplier cannot make sense of."""
 
 
-def read(supplier: "Supplier", mail: EmailMessage) -> None:
+def read(supplier: Supplier, mail: EmailMessage) -> None:
     """Does what the mail asks for, once per Message-ID. Raises Unreadable."""
     subject, key = str(mail["Subject"]), str(mail["Message-ID"])
     if found := _ORDER.fullmatch(subject):
@@ -55,7 +52,7 @@ def read(supplier: "Supplier", mail: EmailMessage) -> None:
     raise Unreadable(subject)
 
 
-def _done(supplier: "Supplier", operation: str, number: str, mail: EmailMessage) -> dict[str, str]:
+def _done(supplier: Supplier, operation: str, number: str, mail: EmailMessage) -> dict[str, str]:
     if (deal := supplier.deals.get(number)) is None:
         raise Unreadable(f"{mail['Subject']}: no PO {number}")
     match operation:

@@ -17,6 +17,7 @@ from services.channel_sync.requests import OrderFetched
 from shared.partner.errors import Rejected
 
 _METHODS = {"pix", "boleto", "credit_card", "debit_card", "marketplace"}
+_GONE = {"shipped", "delivered"}
 
 
 def read_order(said: Any, channel_id: str, store_id: str) -> OrderFetched:
@@ -58,7 +59,7 @@ def _placed(said: Mapping[str, Any], id: str, channel_id: str, store_id: str) ->
             "shipment_id": said.get("shipmentId"),
             "label_by": "channel" if said.get("labelByChannel") else "us",
         },
-        "fulfilment": "fulfilled" if said.get("fulfilled") else "unfulfilled",
+        "fulfilment": "fulfilled" if _is_fulfilled(said) else "unfulfilled",
     }
 
 
@@ -107,6 +108,14 @@ def _approved(said: Mapping[str, Any], id: str) -> list[dict[str, Any]]:
         for p in _payments(said)
         if p.get("approvedAt")
     ]
+
+
+def _is_fulfilled(said: Mapping[str, Any]) -> bool:
+    """By its flag or its status: what left already is not bought again. TypeError: the flag is neither."""
+    flag = said.get("fulfilled")
+    if not isinstance(flag, bool | None):
+        raise TypeError(f"fulfilled is {str(flag)[:20]!r}, neither true nor false")
+    return bool(flag) or said.get("status") in _GONE
 
 
 def _is_cancelled(said: Mapping[str, Any]) -> bool:

@@ -270,22 +270,18 @@ async def test_replay_of_an_exhausted_call_makes_it_again_as_a_new_generation(be
     assert [r["generation"] for r in await bench.rows("select generation from partner_call_done")] == [3]
 
 
-async def test_replay_of_a_call_that_was_uncertain_at_last_asks_first_and_does_it_not_twice(
-    bench: Bench, partner: Partner
+@pytest.mark.parametrize(
+    ("act", "window"),
+    [
+        pytest.param(status(500), 0.0, id="window over"),
+        pytest.param(ok("a\0b"), 60.0, id="answer could not be stored"),
+    ],
+)
+async def test_replay_of_a_call_that_may_have_had_its_effect_asks_first_and_does_it_not_twice(
+    bench: Bench, partner: Partner, act: Act, window: float
 ) -> None:
-    partner.acts["pay"] += [status(500), ok("done before")]
-    async with bench.working(calling(partner, Policy(uncertain="query"), window=0.0)):
-        await bench.publish(ask("pay"))
-        await until(lambda: len(bench.dead) == 1 and told_now(bench, "pay exhausted"))
-        occurrence = bench.dead[0]["data"]["occurrence"]
-        await bench.command(DeadLetterReplayRequested(occurrence=occurrence, replay_id=uuid4().hex, service=NAME))
-        await until(lambda: told(bench, "pay exhausted", "pay=done before"))
-    assert [s.asked for s in partner.seen] == [False, True]
-
-
-async def test_replay_of_a_call_whose_answer_could_not_be_stored_asks_first(bench: Bench, partner: Partner) -> None:
-    partner.acts["pay"] += [ok("a\0b"), ok("done before")]
-    async with bench.working(calling(partner, Policy(uncertain="query"))):
+    partner.acts["pay"] += [act, ok("done before")]
+    async with bench.working(calling(partner, Policy(uncertain="query"), window=window)):
         await bench.publish(ask("pay"))
         await until(lambda: len(bench.dead) == 1 and told_now(bench, "pay exhausted"))
         occurrence = bench.dead[0]["data"]["occurrence"]

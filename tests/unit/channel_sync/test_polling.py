@@ -9,15 +9,14 @@ import pytest
 from schemas.channel import ChannelOrderGiven, ChannelPollDue, ChannelSyncRequested
 from schemas.decision import Answered, Cause, Context, Decision, Exhausted, NotYet, Numbers
 from schemas.envelope import reference
-from schemas.model import Message
-from schemas.order import OrderChangeRequested, OrderPlaced, OrderRefused
+from schemas.order import OrderPlaced, OrderRefused
 from schemas.payment import PaymentApproved
 from schemas.timeline import Timeline
 from schemas.values import Problem
-from services.channel_sync import giving, polling
+from services.channel_sync import polling
 from services.channel_sync.partners.hub_order import read_order
 from services.channel_sync.requests import ConfirmOrder, FetchOrder, OrderConfirmed, OrderFetched
-from services.channel_sync.state import ChannelOrder, Queue
+from services.channel_sync.state import Queue
 from shared.partner.errors import Rejected
 from tests.unit.channel_sync import builders as b
 
@@ -108,73 +107,6 @@ def test_order_says_the_same_before_and_after_it_was_paid() -> None:
     assert (len(before.approved), len(after.approved)) == (0, 1)
 
 
-def told(*contents: dict[str, Any]) -> list[list[Message]]:
-    """What is told of an order that the queue gave so, one after the other."""
-    order: ChannelOrder | None = None
-    events: list[list[Message]] = []
-    for content in contents:
-        (given,) = fetched(read_order(HUB_ORDER | content, "magalu", "store-1")).events
-        assert isinstance(given, ChannelOrderGiven)
-        decision = giving.on_order_given(order, given, context(given))
-        order = decision.state
-        events.append(list(decision.events))
-    return events
-
-
-def types(events: list[Message]) -> list[str]:
-    return [type(event).__name__ for event in events]
-
-
-def test_order_is_placed_once_however_often_it_is_given() -> None:
-    first, second = told({}, {})
-    assert types(first) == ["OrderPlaced", "PaymentApproved"]
-    assert types(second) == ["PaymentApproved"]
-
-
-UNPAID = {"payments": [{"id": "p-1", "method": "pix", "value": "110.00"}]}
-MOVED = UNPAID | {"shippingAddress": HUB_ORDER["shippingAddress"] | {"street": "Rua B"}}
-MORE = UNPAID | {"items": [HUB_ORDER["items"][0] | {"qty": 3}], "total": "160.00"}
-
-
-def test_order_that_changed_at_the_channel_is_a_change_of_what_is_otherwise() -> None:
-    _, (change,), (back,), again = told(UNPAID, MOVED, UNPAID, UNPAID)
-    assert isinstance(change, OrderChangeRequested)
-    assert isinstance(back, OrderChangeRequested)
-    assert change.model_fields_set - {"order_id", "change_id", "requested_at"} == {"ship_to"}
-    assert change.ship_to is not None
-    assert (change.ship_to.street, change.change_id, back.change_id) == ("Rua B", "channel-1", "channel-2")
-    assert again == []
-
-
-def test_order_that_grew_at_the_channel_asks_for_items_and_total() -> None:
-    _, (change,) = told(UNPAID, MORE)
-    assert isinstance(change, OrderChangeRequested)
-    assert (change.items and change.items[0].quantity, str(change.total)) == (3, "160.00")
-
-
-def test_what_was_given_before_something_newer_and_comes_after_it_changes_nothing() -> None:
-    (old,) = fetched(read_order(HUB_ORDER | UNPAID, "magalu", "store-1")).events
-    (new,) = fetched(read_order(HUB_ORDER | MOVED, "magalu", "store-1")).events
-    assert isinstance(old, ChannelOrderGiven)
-    assert isinstance(new, ChannelOrderGiven)
-    new = new.model_copy(update={"given_at": b.NOW + timedelta(seconds=1)})
-    first = giving.on_order_given(None, new, context(new))
-    assert not giving.on_order_given(first.state, old, context(old)).events
-
-
-def test_what_cannot_be_changed_is_said_as_it_is_once_for_a_person_to_see() -> None:
-    _, second, third = told(UNPAID, UNPAID | {"fulfilled": True}, UNPAID | {"fulfilled": True})
-    assert (types(second), third) == (["OrderPlaced"], [])
-
-
-def test_order_that_the_channel_cancelled_asks_for_its_cancellation_once_however_often_it_is_given() -> None:
-    gone = {"status": "cancelled"}
-    placed, first, second = told({}, gone, gone)
-    assert types(placed) == ["OrderPlaced", "PaymentApproved"]
-    assert types(first) == ["PaymentApproved", "OrderCancellationRequested"]
-    assert types(second) == ["PaymentApproved"]
-
-
 @pytest.mark.parametrize(
     ("change", "where"),
     [
@@ -182,6 +114,7 @@ def test_order_that_the_channel_cancelled_asks_for_its_cancellation_once_however
         pytest.param({"total": "1.00"}, "", id="total does not add up"),
         pytest.param({"customer": None}, "", id="no customer"),
         pytest.param({"shippingAddress": HUB_ORDER["shippingAddress"] | {"state": "XX"}}, "ship_to/uf", id="no state"),
+        pytest.param({"fulfilled": "false"}, "", id="fulfilled or not"),
     ],
 )
 def test_order_that_cannot_be_read_is_refused_once_and_not_confirmed(change: dict[str, Any], where: str) -> None:

@@ -8,7 +8,7 @@ from pydantic import Field
 from schemas.model import Dated, Message, Model
 from schemas.order import OrderCancellationRequested, OrderPlaced
 from schemas.payment import PaymentApproved
-from schemas.values import Base64, Cnpj, Email, Id, Span, Text, Time, Url
+from schemas.values import Base64, Cnpj, Email, Id, Problem, Span, Text, Time, Url
 
 Fact = Literal["invoice", "shipment", "delivered", "cancelled"]
 
@@ -94,6 +94,22 @@ class ChannelOrderGiven(Message):
     """As it is there now, whatever it was before."""
     approved: tuple[PaymentApproved, ...] = ()
     cancelled: OrderCancellationRequested | None = None
+    given_at: Time
+
+
+class ChannelOrderUnreadable(Message):
+    """channel_sync to itself: a queue gave this order in a way that makes none; told once for each way."""
+
+    TYPE = "channel.order_unreadable.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    store_id: Id
+    channel_id: Id
+    channel_order_code: Id
+    problems: Annotated[tuple[Problem, ...], Field(min_length=1)]
+    cancelled: OrderCancellationRequested | None = None
+    """That it is cancelled there can be read all the same."""
     given_at: Time
 
 

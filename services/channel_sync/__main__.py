@@ -5,6 +5,7 @@ from schemas.channel import (
     ChannelChanged,
     ChannelOrderGiven,
     ChannelOrderReported,
+    ChannelOrderUnreadable,
     ChannelPollDue,
     ChannelSyncRequested,
 )
@@ -88,6 +89,7 @@ SUBSCRIPTIONS: Subscriptions = (
     Subscription(RefundFailed, ORDER, endings.on_noted),
     Subscription(ChannelSyncRequested, STORE, polling.on_sync_requested, load=store.load_polled),
     Subscription(ChannelOrderGiven, ORDER, giving.on_order_given),
+    Subscription(ChannelOrderUnreadable, ORDER, giving.on_order_unreadable),
     Subscription(ChannelPollDue, QUEUE, polling.on_poll_due, load=store.load_channels),
     Timer(polling.POLL, QUEUE, polling.on_poll_due, load=store.load_channels),
     Answer(

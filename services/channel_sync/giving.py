@@ -5,6 +5,8 @@ what is otherwise later is asked for as a change, which order_intake makes or re
 often the channel says so. Payments are told each time: order_intake knows them by their ids. What was given earlier and
 comes later than something newer changes nothing. Nor does what the channel has from us: that an order of which parcels
 left is fulfilled, that one which we cancelled is cancelled.
+What cannot be read is refused with the reasons, once for each set of them: the order, where it was never taken, or else
+what was wanted otherwise of it. That it is cancelled is asked for all the same.
 """
 
 import hashlib
@@ -14,15 +16,16 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from schemas.channel import ChannelOrderGiven
-from schemas.decision import Context, Decision
+from schemas.channel import ChannelOrderGiven, ChannelOrderUnreadable
+from schemas.decision import Context, Decision, unchanged
 from schemas.model import Message
-from schemas.order import OrderChangeRequested, OrderPlaced
+from schemas.order import OrderChangeRefused, OrderChangeRequested, OrderPlaced, OrderRefused
 from services.channel_sync.state import ChannelOrder, Given
 
 CHANGEABLE = ("customer", "ship_to", "items", "freight", "discount", "total")
 PAYMENTS = "payments"
 FULFILMENT = "fulfilment"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def on_order_given(order: ChannelOrder | None, event: ChannelOrderGiven, ctx: Context[None]) -> Decision[ChannelOrder]:
@@ -30,7 +33,7 @@ def on_order_given(order: ChannelOrder | None, event: ChannelOrderGiven, ctx: Co
     before = known.given or Given(fields={})
     is_old = before.at is not None and event.given_at < before.at
     said = [event.placed] if known.given is None else [] if is_old else list(_otherwise(known, before, event))
-    wish = None if before.cancelled or known.cancellation == "done" else event.cancelled
+    wish = None if _is_cancelled(known, before) else event.cancelled
     given = Given(
         fields=before.fields if is_old else digests(event.placed),
         at=before.at if is_old else event.given_at,
@@ -38,7 +41,58 @@ def on_order_given(order: ChannelOrder | None, event: ChannelOrderGiven, ctx: Co
         cancelled=before.cancelled or wish is not None,
     )
     events = [*said, *event.approved, *([wish] if wish else [])]
-    return Decision(known.model_copy(update={"given": given}), events=events)
+    return Decision(known.model_copy(update={"given": given, "unreadable": ""}), events=events)
+
+
+def on_order_unreadable(
+    order: ChannelOrder | None, event: ChannelOrderUnreadable, ctx: Context[None]
+) -> Decision[ChannelOrder]:
+    known = order or ChannelOrder(order_id=event.order_id)
+    before = known.given
+    if before is not None and before.at is not None and event.given_at < before.at:
+        return unchanged(known)
+    digest = _digest([problem.model_dump() for problem in event.problems])
+    is_new = digest != known.unreadable
+    if before is None:
+        refused = [_not_taken(event)] if is_new else []
+        return Decision(known.model_copy(update={"unreadable": digest}), events=refused)
+    wish = None if _is_cancelled(known, before) else event.cancelled
+    told: list[Message] = [_not_changed(before, event)] if is_new else []
+    given = before.model_copy(
+        update={"changes": before.changes + is_new, "cancelled": before.cancelled or wish is not None}
+    )
+    kept = known.model_copy(update={"unreadable": digest, "given": given})
+    return Decision(kept, events=[*told, *([wish] if wish else [])])
+
+
+def _not_taken(event: ChannelOrderUnreadable) -> OrderRefused:
+    return OrderRefused(
+        order_id=event.order_id,
+        store_id=event.store_id,
+        channel_id=event.channel_id,
+        channel_order_code=event.channel_order_code,
+        reasons=event.problems,
+    )
+
+
+def _not_changed(before: Given, event: ChannelOrderUnreadable) -> OrderChangeRefused:
+    return OrderChangeRefused(
+        order_id=event.order_id,
+        store_id=event.store_id,
+        channel_id=event.channel_id,
+        change_id=_change_id(before),
+        reasons=event.problems,
+        refused_at=event.given_at,
+    )
+
+
+def _change_id(before: Given) -> str:
+    return f"channel-{before.changes + 1}"
+
+
+def _is_cancelled(order: ChannelOrder, before: Given) -> bool:
+    """Whether its cancellation was asked for, or is done."""
+    return before.cancelled or order.cancellation == "done"
 
 
 def _otherwise(order: ChannelOrder, before: Given, event: ChannelOrderGiven) -> Iterator[Message]:
@@ -49,7 +103,7 @@ def _otherwise(order: ChannelOrder, before: Given, event: ChannelOrderGiven) -> 
     elif other:
         yield OrderChangeRequested(
             order_id=event.order_id,
-            change_id=f"channel-{before.changes + 1}",
+            change_id=_change_id(before),
             requested_at=event.given_at,
             **{name: getattr(event.placed, name) for name in other},
         )
@@ -77,11 +131,11 @@ def digests(placed: OrderPlaced) -> dict[str, str]:
     """
     said = placed.model_dump(exclude_defaults=True)
     names = [name for name in type(placed).model_fields if name != PAYMENTS]
-    return {name: hashlib.sha256(_written(said.get(name)).encode()).hexdigest() for name in names}
+    return {name: _digest(said.get(name)) for name in names}
 
 
-def _written(said: Any) -> str:
-    return json.dumps(said, sort_keys=True, default=_plain)
+def _digest(said: Any) -> str:
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=_plain).encode()).hexdigest()
 
 
 def _plain(value: Any) -> str:
@@ -90,6 +144,6 @@ def _plain(value: Any) -> str:
         case Decimal():
             return format(value.normalize(), "f")
         case datetime():
-            return value.astimezone(UTC).isoformat()
+            return str(value - EPOCH)
         case _:
             raise TypeError(f"no canonical form of a {type(value).__name__}")

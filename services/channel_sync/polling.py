@@ -3,15 +3,21 @@
 So an order is lost nowhere: a queue gives it again until it is confirmed (within five minutes), and it is confirmed by
 a call of the same transaction that tells it (`channel.order_given`). Given twice it is told twice: `giving` knows what
 is new. One call at a time: its answer leads to the next, and an empty queue to a pause. An order that
-cannot be read is refused with the reasons, once, and stays in the queue: nobody is held up, and nothing is lost.
+cannot be read is told too (`channel.order_unreadable`), stays in the queue, and is passed over: nobody is held up, and
+nothing is lost.
 """
 
 import hashlib
 from datetime import timedelta
 
-from schemas.channel import ChannelChanged, ChannelOrderGiven, ChannelPollDue, ChannelSyncRequested
+from schemas.channel import (
+    ChannelChanged,
+    ChannelOrderGiven,
+    ChannelOrderUnreadable,
+    ChannelPollDue,
+    ChannelSyncRequested,
+)
 from schemas.decision import Answered, Call, Context, Decision, Exhausted, Outcome, Reminder, later, unchanged
-from schemas.order import OrderRefused
 from schemas.runtime import ReminderDue
 from schemas.store import StoreChanged
 from schemas.timeline import Timeline, keep
@@ -19,7 +25,7 @@ from services.channel_sync.requests import Access, ConfirmOrder, FetchOrder, Ord
 from services.channel_sync.state import Queue
 
 POLL = "poll"
-REMEMBERED = 100
+MOST_PASSED = 100
 Channel = Timeline[ChannelChanged]
 Ctx = Context[Channel | None]
 
@@ -61,7 +67,7 @@ def on_fetched(queue: Queue | None, event: Answered[FetchOrder, OrderFetched], c
     if fetched.code is None:
         return _rested(queue, ctx)
     if fetched.placed is None:
-        return _unreadable(queue, event, ctx)
+        return _passed_over(queue, fetched.code, event, ctx)
     given = ChannelOrderGiven(
         order_id=fetched.placed.order_id,
         channel_id=queue.channel_id,
@@ -92,7 +98,7 @@ def on_queue_unreachable(
 def _rested(queue: Queue, ctx: Ctx) -> Decision[Queue]:
     channel = ctx.reference.current(ctx.now) if ctx.reference else None
     pause = timedelta(0) if queue.again or channel is None else channel.poll_every
-    rested = queue.model_copy(update={"asked": False, "again": False})
+    rested = queue.model_copy(update={"asked": False, "again": False, "passed": ()})
     return Decision(rested, reminders=[Reminder(POLL, ctx.now + pause)])
 
 
@@ -103,23 +109,21 @@ def _later_version(queue: Queue, ctx: Ctx) -> Decision[Queue]:
     return Decision(queue, reminders=[Reminder(POLL, min(starts))] if starts else [])
 
 
-def _unreadable(queue: Queue, event: Answered[FetchOrder, OrderFetched], ctx: Ctx) -> Decision[Queue]:
-    """Told once for each content; the queue gives it again until somebody mends it there."""
-    code, problems = event.answer.code or "", event.answer.problems
-    digest = hashlib.sha256(repr(problems).encode()).hexdigest()[:16]
-    if queue.unreadable.get(code) == digest:
+def _passed_over(queue: Queue, code: str, event: Answered[FetchOrder, OrderFetched], ctx: Ctx) -> Decision[Queue]:
+    """The next one is asked for at once. Whoever gets the same again knows that there is no other."""
+    if code in queue.passed or len(queue.passed) == MOST_PASSED:
         return _rested(queue, ctx)
-    remembered = {**{k: v for k, v in queue.unreadable.items() if k != code}, code: digest}
-    newest = dict(list(remembered.items())[-REMEMBERED:])
-    refused = OrderRefused(
+    unreadable = ChannelOrderUnreadable(
         order_id=order_id(queue.channel_id, code),
         store_id=event.request.store_id,
         channel_id=queue.channel_id,
         channel_order_code=code,
-        reasons=problems,
+        problems=event.answer.problems,
+        cancelled=event.answer.cancelled,
+        given_at=event.answered_at,
     )
-    rested = _rested(queue.model_copy(update={"unreadable": newest, "again": True}), ctx)
-    return Decision(rested.state, events=[refused], reminders=rested.reminders)
+    passed = queue.model_copy(update={"asked": False, "passed": (*queue.passed, code)})
+    return Decision(passed, events=[unreadable, ChannelPollDue(channel_id=queue.channel_id)])
 
 
 def order_id(channel_id: str, code: str) -> str:

@@ -135,6 +135,8 @@ class ChannelOrder(Model):
     order_id: Id
     given: Given | None = None
     """None where no queue gave it."""
+    unreadable: str = ""
+    """A digest of why its queue's order cannot be read; empty where it can."""
     sale: Sale | None = None
     refused: tuple[Id, ...] = ()
     """Codes of the reasons why the order was not taken."""
@@ -202,8 +204,8 @@ class Queue(Model):
     """A call is under way: its answer, or that there is none, leads to the next."""
     again: bool = False
     """Somebody wants it asked once more when the call that is under way ends."""
-    unreadable: Mapping[str, str] = {}
-    """By order code: what was said of each order that could not be read, as its digest."""
+    passed: tuple[Id, ...] = ()
+    """Codes of the orders that could not be read and were passed over since it was last left alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from shared.service import serve
 from shared.settings import Runtime
 from tests.conftest import PASSWORD, VirtualHost
 from tests.integration.sandbox.serving import SECRETS, Partners, partners_at_work
+from tests.integration.sandbox.test_hub import TOKEN
 from tests.integration.worker.bench import collect, event, until
 from tests.unit.channel_sync import builders as b
 from tests.unit.channel_sync.test_polling import HUB_ORDER
@@ -68,6 +69,7 @@ async def fleet(vhost: VirtualHost, database: str) -> AsyncIterator[Fleet]:
         heard = await channel.declare_queue("", exclusive=True)
         await heard.bind("fleet.events", "#")
         await heard.bind("fleet.inbound", "order.placed.v2")
+        await heard.bind("fleet.inbound", "payment.approved.v1")
         await heard.consume(collect(fleet.facts), no_ack=True)
         letters = await channel.get_queue(f"{NAME}.dead", ensure=False)
         await letters.consume(collect(fleet.dead), no_ack=True)
@@ -184,5 +186,29 @@ async def test_orders_of_a_queue_are_placed_once_each_and_a_bad_one_holds_nobody
     assert fleet.dead == []
 
 
+async def test_order_that_the_hub_gives_again_after_we_delivered_it_is_taken_without_a_word(fleet: Fleet) -> None:
+    queue = f"{fleet.partners.url}/hub/queue/orders"
+    await fleet.partners.session.post(queue, json=HUB_ORDER)
+    polled = b.channel_changed(api_url=f"{fleet.partners.url}/hub", polls=True, store_id="store-1", poll_every="PT1S")
+    await fleet.say(polled, b.store_changed(), source="fleet.inbound")
+    await until(lambda: placed(fleet), why=f"{fleet.facts} {fleet.dead}")
+    ours: dict[str, Any] = {"order_id": "magalu-MAG-7"}
+    sale = b.accepted(**ours, channel_order_code="MAG-7")
+    await fleet.say(sale, b.invoiced(**ours), b.dispatched(**ours), b.delivered(**ours))
+    await until(lambda: ("delivered", "po-1") in fleet.said("channel.updated.v1"), why=f"{fleet.facts} {fleet.dead}")
+    await fleet.partners.session.post(queue, json={"code": "MAG-7"})
+    assert (await fleet.partners.get("/hub/orders/MAG-7", **TOKEN))["status"] == "delivered"
+    await fleet.partners.session.post(queue, json=HUB_ORDER | {"code": "MAG-8"})
+    await fleet.say(ChannelSyncRequested(store_id="store-1", requested_at=b.NOW), source="fleet.inbound")
+    await until(lambda: "magalu-MAG-8" in placed(fleet), why=f"{fleet.facts} {fleet.dead}")
+    assert placed(fleet) == ["magalu-MAG-7", "magalu-MAG-8"]
+    assert told_of("payment.approved.v1", fleet).count("magalu-MAG-7") == 2, "it was given twice"
+    assert fleet.dead == []
+
+
 def placed(fleet: Fleet) -> list[str]:
-    return [f["data"]["order_id"] for f in fleet.facts if f["type"] == "order.placed.v2"]
+    return told_of("order.placed.v2", fleet)
+
+
+def told_of(type_: str, fleet: Fleet) -> list[str]:
+    return [f["data"]["order_id"] for f in fleet.facts if f["type"] == type_]

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from schemas.channel import ChannelOrderGiven, Label
+from schemas.channel import ChannelOrderGiven, ChannelOrderUnreadable, Label
 from schemas.decision import Decision
 from schemas.model import Message
-from schemas.order import OrderChangeRequested, OrderPlaced
-from schemas.values import Address
+from schemas.order import OrderChangeRefused, OrderChangeRequested, OrderPlaced, OrderRefused
+from schemas.values import Address, Problem
 from services.channel_sync import decide as channel_sync
 from services.channel_sync import giving
 from services.channel_sync.partners.hub_order import read_order
@@ -141,6 +141,69 @@ def test_order_that_we_cancelled_and_the_channel_calls_cancelled_asks_for_nothin
     assert not decide(known(UNPAID, cancellation="done"), given(UNPAID | {"status": "cancelled"})).events
 
 
+SPOILT = Problem(code="missing", where="items/0/qty")
+GONE = {"status": "cancelled"}
+
+
+def unreadable(content: dict[str, Any], *problems: Problem, seconds: float = 0) -> ChannelOrderUnreadable:
+    fetched = read_order(HUB_ORDER | {"total": "1.00"} | content, "magalu", "store-1")
+    return ChannelOrderUnreadable(
+        order_id="magalu-MAG-7",
+        store_id="store-1",
+        channel_id="magalu",
+        channel_order_code="MAG-7",
+        problems=problems or fetched.problems,
+        cancelled=fetched.cancelled,
+        given_at=b.NOW + timedelta(seconds=seconds),
+    )
+
+
+def hear(order: ChannelOrder | None, *events: ChannelOrderUnreadable) -> list[list[Message]]:
+    """What is told of each in turn."""
+    told = []
+    for event in events:
+        decision = giving.on_order_unreadable(order, event, b.context(event))
+        order = decision.state
+        told.append(list(decision.events))
+    return told
+
+
+def test_order_that_was_never_taken_and_cannot_be_read_is_refused_once_for_each_set_of_reasons() -> None:
+    first, again, otherwise = hear(None, unreadable({}), unreadable({}), unreadable({}, SPOILT))
+    assert (types(first), again, types(otherwise)) == (["OrderRefused"], [], ["OrderRefused"])
+    assert isinstance(first[0], OrderRefused)
+    assert (first[0].channel_order_code, first[0].reasons) == ("MAG-7", unreadable({}).problems)
+
+
+def test_order_that_was_taken_and_cannot_be_read_now_stays_and_its_change_is_refused_once() -> None:
+    first, again, otherwise = hear(known(UNPAID), unreadable({}), unreadable({}), unreadable({}, SPOILT))
+    assert (types(first), again, types(otherwise)) == (["OrderChangeRefused"], [], ["OrderChangeRefused"])
+    ids = [refused.change_id for refused in (*first, *otherwise) if isinstance(refused, OrderChangeRefused)]
+    assert ids == ["channel-1", "channel-2"]
+
+
+def test_order_that_was_taken_and_is_cancelled_asks_for_it_once_though_it_cannot_be_read_any_more() -> None:
+    first, again = hear(known(UNPAID), unreadable(GONE), unreadable(GONE))
+    assert (types(first), again) == (["OrderChangeRefused", "OrderCancellationRequested"], [])
+
+
+def test_order_that_was_never_taken_and_is_cancelled_and_unreadable_asks_for_nothing() -> None:
+    (told,) = hear(None, unreadable(GONE))
+    assert types(told) == ["OrderRefused"]
+
+
+def test_order_that_can_be_read_again_is_taken_and_refused_anew_where_it_is_spoilt_again() -> None:
+    spoilt = giving.on_order_unreadable(known(UNPAID), unreadable({}), b.context()).state
+    mended = decide(spoilt, given(UNPAID))
+    assert not mended.events
+    (told,) = hear(mended.state, unreadable({}))
+    assert types(told) == ["OrderChangeRefused"]
+
+
+def test_unreadable_order_that_is_older_than_what_was_read_says_nothing() -> None:
+    assert hear(decide(None, given(UNPAID, seconds=1)).state, unreadable(GONE)) == [[]]
+
+
 class AddressToCome(Address):
     landmark: str = ""
 
@@ -187,7 +250,7 @@ KEPT = {
     "store_id": "b5df3e8b",
     "channel_id": "2bf1fa7f",
     "channel_order_code": "d94f8a74",
-    "placed_at": "23f4b095",
+    "placed_at": "952e9f1b",
     "customer": "9e5c097f",
     "ship_to": "8d933b53",
     "items": "4a3a378a",

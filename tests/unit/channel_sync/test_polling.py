@@ -6,13 +6,12 @@ from uuid import uuid5
 
 import pytest
 
-from schemas.channel import ChannelOrderGiven, ChannelPollDue, ChannelSyncRequested
+from schemas.channel import ChannelOrderGiven, ChannelOrderUnreadable, ChannelPollDue, ChannelSyncRequested
 from schemas.decision import Answered, Cause, Context, Decision, Exhausted, NotYet, Numbers
 from schemas.envelope import reference
-from schemas.order import OrderPlaced, OrderRefused
+from schemas.order import OrderPlaced
 from schemas.payment import PaymentApproved
 from schemas.timeline import Timeline
-from schemas.values import Problem
 from services.channel_sync import polling
 from services.channel_sync.partners.hub_order import read_order
 from services.channel_sync.requests import ConfirmOrder, FetchOrder, OrderConfirmed, OrderFetched
@@ -111,34 +110,121 @@ def test_order_says_the_same_before_and_after_it_was_paid() -> None:
     ("change", "where"),
     [
         pytest.param({"items": []}, "items", id="no items"),
+        pytest.param({"items": HUB_ORDER["items"] * 501}, "items", id="501 items"),
+        pytest.param({"items": [1]}, "items/0", id="an item that is none"),
+        pytest.param({"items": [{"sku": "S1"}]}, "items/0/qty", id="half an item"),
+        pytest.param({"items": [HUB_ORDER["items"][0] | {"qty": 10**400}]}, "items/0/quantity", id="too many"),
         pytest.param({"total": "1.00"}, "", id="total does not add up"),
-        pytest.param({"customer": None}, "", id="no customer"),
+        pytest.param({"total": 110.0}, "total", id="total as a float"),
+        pytest.param({"customer": None}, "customer", id="no customer"),
+        pytest.param({"customer": HUB_ORDER["customer"] | {"name": "J\ud800"}}, "customer/name", id="half a character"),
         pytest.param({"shippingAddress": HUB_ORDER["shippingAddress"] | {"state": "XX"}}, "ship_to/uf", id="no state"),
-        pytest.param({"fulfilled": "false"}, "", id="fulfilled or not"),
+        pytest.param(
+            {"shippingAddress": HUB_ORDER["shippingAddress"] | {"complement": "a\0"}},
+            "shippingAddress/complement",
+            id="NUL",
+        ),
+        pytest.param({"placedAt": "2026"}, "placedAt", id="a number for a time"),
+        pytest.param({"placedAt": "2026-11-20T11:00:00"}, "placed_at", id="a time somewhere"),
+        pytest.param({"fulfilled": "false"}, "fulfilled", id="fulfilled or not"),
+        pytest.param({"labelByChannel": "no"}, "labelByChannel", id="whose label"),
+        pytest.param({"status": ["approved"]}, "status", id="several statuses"),
+        pytest.param({"payments": [None]}, "payments/0", id="a payment that is none"),
+        pytest.param({"payments": [{"id": "p-1", "value": "-1.00"}]}, "payments/0/amount", id="negative payment"),
     ],
 )
-def test_order_that_cannot_be_read_is_refused_once_and_not_confirmed(change: dict[str, Any], where: str) -> None:
-    answer = read_order(HUB_ORDER | change, "magalu", "store-1")
-    decision = fetched(answer)
-    (refused,) = decision.events
-    assert isinstance(refused, OrderRefused)
-    assert refused.channel_order_code == "MAG-7"
-    assert where in [problem.where for problem in refused.reasons] or not where
+def test_order_that_cannot_be_read_is_told_with_the_reasons_not_confirmed_and_passed_over(
+    change: dict[str, Any], where: str
+) -> None:
+    decision = fetched(read_order(HUB_ORDER | change, "magalu", "store-1"))
+    unreadable, due = decision.events
+    assert isinstance(unreadable, ChannelOrderUnreadable)
+    assert (unreadable.order_id, unreadable.channel_order_code) == ("magalu-MAG-7", "MAG-7")
+    assert where in [problem.where for problem in unreadable.problems]
+    assert due == DUE
     assert not decision.calls
-    assert decision.reminders[0].due == b.NOW
-    again = fetched(answer, decision.state)
+
+
+BAD = {"total": "1.00"}
+
+
+def test_queue_is_left_alone_where_it_gives_the_same_unreadable_order_again_at_once() -> None:
+    bad = read_order(HUB_ORDER | BAD, "magalu", "store-1")
+    again = fetched(bad, fetched(bad).state)
     assert not again.events
-    assert again.reminders[0].due > b.NOW
+    assert [r.due for r in again.reminders] == [b.NOW + timedelta(seconds=30)]
+
+
+def test_orders_that_nobody_mends_do_not_keep_the_queue_from_giving_others() -> None:
+    """Each comes back after five minutes: with a pause after each, ten of them would be all that it ever gives."""
+    queue: Queue | None = None
+    for n in range(20):
+        passed = fetched(read_order(HUB_ORDER | BAD | {"code": f"BAD-{n}"}, "magalu", "store-1"), queue)
+        assert not passed.reminders
+        queue = passed.state
+    assert fetched(read_order(HUB_ORDER, "magalu", "store-1"), queue).calls
+    told_again = fetched(read_order(HUB_ORDER | BAD | {"code": "BAD-0"}, "magalu", "store-1"), empty(queue)).events
+    assert isinstance(told_again[0], ChannelOrderUnreadable)
+
+
+def test_queue_of_unreadable_orders_alone_is_left_alone_at_last() -> None:
+    queue = Queue(channel_id="magalu", passed=tuple(f"BAD-{n}" for n in range(polling.MOST_PASSED)))
+    assert fetched(read_order(HUB_ORDER | BAD, "magalu", "store-1"), queue).reminders
+
+
+def empty(queue: Queue | None) -> Queue | None:
+    """The queue after it gave nothing."""
+    return fetched(OrderFetched(), queue).state
 
 
 def test_order_that_was_mended_at_the_channel_is_taken() -> None:
-    refused = fetched(read_order(HUB_ORDER | {"total": "1.00"}, "magalu", "store-1"))
-    assert fetched(read_order(HUB_ORDER, "magalu", "store-1"), refused.state).calls
+    told = fetched(read_order(HUB_ORDER | BAD, "magalu", "store-1"))
+    assert fetched(read_order(HUB_ORDER, "magalu", "store-1"), told.state).calls
 
 
-def test_something_that_is_no_order_at_all_is_rejected() -> None:
+@pytest.mark.parametrize("code", ["", " x", "x" * 65, "a\0b", "a\ud800", "..", 5, ["MAG-7"]], ids=ascii)
+def test_order_whose_code_names_nothing_is_told_under_a_name_of_our_own(code: Any) -> None:
+    """Its confirmation, and all that the hub is told of an order, goes to a path with the code."""
+    first, second = (read_order(HUB_ORDER | {"code": code}, "magalu", "store-1") for _ in range(2))
+    assert first == second
+    assert first.code is not None
+    assert first.code.startswith("?")
+    assert [(p.code, p.found) for p in first.problems] == [("unusable_code", ascii(code)[:200])]
+    assert OrderFetched.model_validate_json(first.model_dump_json()) == first
+    assert isinstance(fetched(first).events[0], ChannelOrderUnreadable)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"cancelReason": "comprou\nerrado\0"}, "comprou errado"),
+        ({"cancelReason": "x" * 1000}, "x" * 250),
+        ({"cancelReason": 5, "cancelledAt": "yesterday"}, "cancelled by the channel"),
+        ({"items": [], "total": "0.00"}, "cancelled by the channel"),
+    ],
+    ids=["lines", "long", "no words", "nothing left of it"],
+)
+def test_cancellation_is_read_whatever_else_cannot_be(said: dict[str, Any], reason: str) -> None:
+    cancelled = read_order(HUB_ORDER | {"status": "cancelled"} | said, "magalu", "store-1").cancelled
+    assert cancelled is not None
+    assert (cancelled.order_id, cancelled.reason) == ("magalu-MAG-7", reason)
+
+
+@pytest.mark.parametrize("said", [["?"], None, {"error": "maintenance"}, "MAG-7"])
+def test_something_that_is_no_order_at_all_is_rejected(said: Any) -> None:
     with pytest.raises(Rejected, match="no order"):
-        read_order(["?"], "magalu", "store-1")
+        read_order(said, "magalu", "store-1")
+
+
+FREE = {"shippingCost": "0.00", "total": "100.00"}
+
+
+def test_what_a_hub_leaves_empty_is_as_if_it_were_not_there() -> None:
+    nothing = dict.fromkeys(("shippingCost", "discount", "payments", "logistics", "shipmentId", "fulfilled"))
+    item = HUB_ORDER["items"][0] | {"discount": None, "ean": None}
+    placed = read_order(HUB_ORDER | FREE | nothing | {"items": [item]}, "magalu", "store-1").placed
+    assert placed is not None
+    assert placed == read_order(HUB_ORDER | {"payments": []} | FREE, "magalu", "store-1").placed
 
 
 def test_queue_that_is_not_reached_is_asked_again_after_its_pause() -> None:
@@ -176,7 +262,3 @@ def test_long_codes_make_ids_that_fit_and_stay_apart() -> None:
     ids = {polling.order_id("magalu", "x" * 64), polling.order_id("magalu", "x" * 63)}
     assert len(ids) == 2
     assert all(len(id) <= 64 for id in ids)
-
-
-def test_problems_are_kept_as_they_were_said() -> None:
-    assert isinstance(read_order(HUB_ORDER | {"items": [1]}, "magalu", "s").problems[0], Problem)

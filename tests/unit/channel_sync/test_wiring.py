@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from schemas.catalogue import CATALOGUE
-from schemas.channel import ChannelOrderGiven, ChannelPollDue
+from schemas.channel import ChannelOrderGiven, ChannelOrderUnreadable, ChannelPollDue
 from services.channel_sync.__main__ import SUBSCRIPTIONS, service
 from services.channel_sync.settings import Settings
 from shared.settings import read
@@ -18,7 +18,7 @@ def settings() -> Settings:
 
 
 def test_table_takes_exactly_what_the_catalogue_sends() -> None:
-    own = {ChannelOrderGiven.TYPE, ChannelPollDue.TYPE}
+    own = {ChannelOrderGiven.TYPE, ChannelOrderUnreadable.TYPE, ChannelPollDue.TYPE}
     sent = {e.type for e in CATALOGUE if "channel_sync" in e.consumers and e.kind != "command" and e.upcast is None}
     taken = [s.message.TYPE for s in SUBSCRIPTIONS if isinstance(s, Subscription) and s.message.TYPE not in own]
     assert sorted(taken) == sorted(sent)

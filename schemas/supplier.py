@@ -25,6 +25,9 @@ from schemas.values import (
     Url,
 )
 
+Weight = Annotated[int, Field(ge=0, le=10**8)]
+"""In grams."""
+
 
 class Terms(Model):
     """When the supplier is paid: `on_s2` + days, in advance, or on delivery."""
@@ -88,7 +91,7 @@ class OfferChanged(Dated):
     lead_time_days: Annotated[int, Field(ge=0, le=365)] = 1
     ufs: tuple[Uf, ...] = ()
     """States it delivers to; empty: all."""
-    weight_g: Annotated[int, Field(ge=0, le=10**8)] = 0
+    weight_g: Weight = 0
     """Of one unit, packed, in grams; 0 where nobody knows."""
     active: bool = True
 
@@ -203,11 +206,21 @@ class ShippingRuleChanged(Dated):
     """Ranges, both ends within."""
     skus: tuple[Id, ...] = ()
     """Fits where one of the PO's lines is among them."""
-    weight_g: tuple[int, int | None] = (0, None)
-    """From, and below."""
+    weight_g: tuple[Weight, Weight | None] = (0, None)
+    """From, and below. Goods of unknown weight fit only where neither is bounded."""
     value: tuple[Amount, Amount | None] = (Decimal("0.00"), None)
     """The goods' price to the customer, BRL: from, and below."""
     active: bool = True
+
+    @model_validator(mode="after")
+    def _fits_something(self) -> Self:
+        for name, (least, below) in (("weight_g", self.weight_g), ("value", self.value)):
+            if below is not None and below <= least:
+                raise ValueError(f"{name} fits nothing: from {least} and below {below}")
+        for first, last in self.postal_codes:
+            if first > last:
+                raise ValueError(f"postal_codes fits nothing: {first} to {last}")
+        return self
 
 
 class PackagingChanged(Dated):

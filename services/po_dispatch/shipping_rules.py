@@ -1,7 +1,8 @@
 """PURE. How a PO's goods travel: of the store's rules that fit, the lowest position wins, and says why.
 
-Weight is that of the lines at their offers' weights, value the goods' price to the customer. Where the channel's
-logistics carry the parcel no rule is asked.
+Weight is that of the lines at their offers' weights, value the goods' price to the customer. Goods whose weight nobody
+knows fit no rule that is bounded by weight: they may be too heavy for it. Where the channel's logistics carry the
+parcel no rule is asked.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ from schemas.supplier import ShippingRuleChanged
 from schemas.values import Address
 
 SHOWN_RULES = 5
+ANY_WEIGHT = (0, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ def _sku(rule: ShippingRuleChanged, goods: Goods) -> str | None:
 
 
 def _weight(rule: ShippingRuleChanged, goods: Goods) -> str | None:
+    if not goods.weight_g:
+        return None if rule.weight_g == ANY_WEIGHT else "weight unknown, and it is bounded by weight"
     return _range(f"weight {goods.weight_g} g", goods.weight_g, *rule.weight_g)
 
 

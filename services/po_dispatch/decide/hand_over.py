@@ -75,8 +75,9 @@ def _unbilled(po: PurchaseOrder, access_key: str) -> PurchaseOrder:
     noted = po.model_copy(update={"cancelled_invoices": (*po.cancelled_invoices, access_key)})
     if po.invoice_key != access_key:
         return noted
+    late = tuple(what for what in po.late if what != "dispatch")  # of this R: the next one has a deadline of its own
     return noted.model_copy(
-        update={"invoice_key": None, "invoiced_at": None, "handing_over": False, "handed_over_at": None}
+        update={"invoice_key": None, "invoiced_at": None, "handing_over": False, "handed_over_at": None, "late": late}
     )
 
 

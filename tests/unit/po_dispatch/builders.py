@@ -192,10 +192,14 @@ def sent(fulfilment: Fulfilment, number: str = "PC1") -> Answered[SendPurchaseOr
     return Answered("call-2", request, PurchaseOrderReceived(number=number), NOW)
 
 
-def handed_over(fulfilment: Fulfilment, number: str = "PC1") -> Answered[HandOverInvoice, InvoiceReceived]:
+def handed_over(
+    fulfilment: Fulfilment, number: str = "PC1", invoice_key: str = ""
+) -> Answered[HandOverInvoice, InvoiceReceived]:
     po = fulfilment.po_numbered(number)
     assert po is not None
-    request = HandOverInvoice(po_id=po.po_id, number=number, supplier=po.supplier, invoice_key=key(), xml="PHg+")
+    request = HandOverInvoice(
+        po_id=po.po_id, number=number, supplier=po.supplier, invoice_key=invoice_key or key(), xml="PHg+"
+    )
     return Answered("call-3", request, InvoiceReceived(number=number), NOW)
 
 

@@ -2,8 +2,9 @@
 
 from schemas.billing import InvoiceCancelled
 from schemas.decision import NotYet, Refused
-from schemas.purchase_order import InvoiceHandedOver
-from services.po_dispatch.decide import gate, hand_over, shipping
+from schemas.purchase_order import InvoiceHandedOver, PurchaseOrderLate
+from schemas.runtime import ReminderDue
+from services.po_dispatch.decide import deadlines, gate, hand_over, reminders, shipping
 from services.po_dispatch.state import Fulfilment, HandOverInvoice
 from tests.unit.po_dispatch import builders as b
 
@@ -121,6 +122,25 @@ def test_last_missing_document_after_the_parcel_left_forgets_the_gate() -> None:
     assert matched.forget == (gate.GATE,)
     again = b.decided(hand_over.on_remittance_nf_matched(matched.state, b.remittance_nf_matched(left), b.context()))
     assert (again.state, again.forget) == (matched.state, ())
+
+
+def test_second_invoice_has_a_deadline_of_its_own_and_is_late_again() -> None:
+    known = b.created()
+    late: list[PurchaseOrderLate] = []
+    for number in (1, 2):
+        issued = b.invoice_issued(known, "PC1", access_key=b.key(number))
+        known = b.state(hand_over.on_invoice_issued(known, issued, b.context()))
+        known = b.state(hand_over.on_handed_over(known, b.handed_over(known, invoice_key=b.key(number)), b.context()))
+        [due] = [one for one in deadlines.pending(known) if one.what == "dispatch"]
+        fired = ReminderDue(name=reminders.DEADLINE, key="O-1", due=due.due)
+        over = deadlines.on_deadline_due(known, fired, b.context(now=due.due))
+        late += [e for e in over.events if isinstance(e, PurchaseOrderLate) and e.what == "dispatch"]
+        cancelled = InvoiceCancelled(
+            order_id="O-1", store_id="shop", channel_id="shop", invoice_id=f"r-{number}", po_ids=issued.po_ids,
+            access_key=issued.access_key, protocol="135260000000002", cancelled_at=b.NOW,
+        )  # fmt: skip
+        known = b.state(hand_over.on_invoice_cancelled(b.state(over), cancelled, b.context()))
+    assert len(late) == 2
 
 
 def test_invoice_that_comes_after_its_cancellation_and_after_the_next_one_is_not_waited_with() -> None:

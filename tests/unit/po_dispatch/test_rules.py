@@ -1,10 +1,12 @@
 """Routing criteria, shipping rules, packaging and waking: data that decides, and says so."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from schemas.purchase_order import PurchaseOrderCreated
 from schemas.supplier import PackagingChanged, ShippingRuleChanged
@@ -76,6 +78,33 @@ def test_rule_that_does_not_fit_says_why(fields: dict[str, Any], why: str) -> No
     method, reason = method_of([rule(**fields)], GOODS)
     assert method is None
     assert reason.endswith(f"Passed over: r: {why}")
+
+
+def test_unknown_weight_fits_only_rules_that_are_not_bounded_by_weight() -> None:
+    unknown = replace(GOODS, weight_g=0)
+    rules = [rule("envelope", 1, weight_g=(0, 300)), rule("heavy", 2, weight_g=(1, None)), rule("any", 3)]
+    method, reason = method_of(rules, unknown)
+    assert method == "ANY"
+    assert "envelope: weight unknown, and it is bounded by weight; heavy: weight unknown" in reason
+    assert method_of(rules[:2], unknown)[0] is None
+    assert method_of(rules, replace(GOODS, weight_g=299))[0] == "ENVELOPE"
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"weight_g": (5000, 100)}, "weight_g fits nothing: from 5000 and below 100"),
+        ({"weight_g": (100, 100)}, "weight_g fits nothing"),
+        ({"weight_g": (-5, 300)}, "greater than or equal to 0"),
+        ({"weight_g": (0, -1)}, "greater than or equal to 0"),
+        ({"value": (Decimal("9.00"), Decimal("1.00"))}, "value fits nothing: from 9.00 and below 1.00"),
+        ({"value": (Decimal("-1.00"), None)}, "cannot be negative"),
+        ({"postal_codes": (("99999999", "00000000"),)}, "postal_codes fits nothing: 99999999 to 00000000"),
+    ],
+)
+def test_rule_that_fits_nothing_is_refused_and_says_why(fields: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        rule(**fields)
 
 
 def test_method_packaging_and_card_are_told_and_sent_with_the_po() -> None:

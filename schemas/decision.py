@@ -8,7 +8,7 @@ A decision that raises is a bug: a dead letter, and later events of its key wait
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID, uuid5
 
 from schemas.model import Message, Model
@@ -111,8 +111,7 @@ def unchanged(state: S | None) -> Decision[S]:
     return Decision(state)
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(NamedTuple):
     """The envelope of the event that is being decided."""
 
     id: str
@@ -139,8 +138,7 @@ class Numbers:
         return number
 
 
-@dataclass(frozen=True, slots=True)
-class Context(Generic[R]):
+class Context(NamedTuple, Generic[R]):
     """What a decision may know beside state and event. `reference` is what the subscription loaded for it."""
 
     now: datetime

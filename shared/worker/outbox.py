@@ -31,7 +31,8 @@ def exchange_of(message: Message, service: str) -> str:
             return EVENTS
         case "dead_letter":
             return DEAD
-    target: Any = getattr(message, "service", None) or (entry.consumers[0] if len(entry.consumers) == 1 else service)
+    named: Any = message.service if "service" in type(message).__pydantic_fields__ else None  # type: ignore[attr-defined]
+    target: Any = named or (entry.consumers[0] if len(entry.consumers) == 1 else service)
     return f"fleet.to.{target}"
 
 

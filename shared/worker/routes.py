@@ -40,8 +40,20 @@ class Routes:
             for s in service.subscriptions
             if isinstance(s, Subscription)
         }
-        self._answers = {a.request.__name__: a for a in service.subscriptions if isinstance(a, Answer)}
-        self._timers = {t.name: t for t in service.subscriptions if isinstance(t, Timer)}
+        self._answers = {
+            a.request.__name__: (
+                a,
+                Route(a.aggregate, a.decide, None, a.load, a.series),
+                Route(a.aggregate, a.exhausted or _nothing, None, a.load, a.series),
+            )
+            for a in service.subscriptions
+            if isinstance(a, Answer)
+        }
+        self._timers = {
+            t.name: Route(t.aggregate, t.decide, None, t.load, t.series)
+            for t in service.subscriptions
+            if isinstance(t, Timer)
+        }
 
     def assign(self, item: Incoming) -> None:
         """Sets route, key (unless it must be looked up) and, for answers, the typed data."""
@@ -70,27 +82,25 @@ class Routes:
             item.key = qualified(s.aggregate, s.key(item.data) if s.key is not None else item.data.subject)
 
     def _assign_timer(self, item: Incoming, name: str, key: str) -> None:
-        timer = self._timers.get(name)
-        if timer is None:
+        route = self._timers.get(name)
+        if route is None:
             item.fault = Fault("unknown_type", f"this release has no reminder {name!r}", may_pass=True)
             return
-        item.route = Route(timer.aggregate, timer.decide, None, timer.load, timer.series)
-        item.key = qualified(timer.aggregate, key)
+        item.route = route
+        item.key = qualified(route.aggregate, key)
 
     def _assign_answer(self, item: Incoming, said: CallAnswered | CallExhausted) -> None:
-        answer = self._answers.get(said.operation)
-        if answer is None:
+        found = self._answers.get(said.operation)
+        if found is None:
             item.fault = Fault("unknown_type", f"this release makes no call {said.operation!r}", may_pass=True)
             return
+        answer, answered, exhausted = found
         request = answer.request.model_validate(said.request, extra="ignore")
-        decide = answer.decide
         if isinstance(said, CallAnswered):
             reply = answer.answer.model_validate(said.answer, extra="ignore")
-            item.data = Answered(said.call_id, request, reply, said.answered_at)
+            item.data, item.route = Answered(said.call_id, request, reply, said.answered_at), answered
         else:
-            item.data = Exhausted(said.call_id, request, said.error, said.exhausted_at)
-            decide = answer.exhausted or _nothing
-        item.route = Route(answer.aggregate, decide, None, answer.load, answer.series)
+            item.data, item.route = Exhausted(said.call_id, request, said.error, said.exhausted_at), exhausted
         item.key = qualified(answer.aggregate, said.key)
         item.closes_call = (UUID(said.call_id), said.generation)
 

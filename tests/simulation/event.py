@@ -76,6 +76,8 @@ class Saying(Outbox):
 
     def packs(self) -> tuple[Pack, ...]:
         """As the real one packs: by route, at most 64 a pack."""
+        if not self.events:
+            return ()
         if self.wire:
             return tuple(Pack(o.exchange, o.routing_key, (), o.body, o.content_type) for o in self.packed())
         routed: dict[tuple[str, str], list[Event]] = {}

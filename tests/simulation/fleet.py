@@ -1,5 +1,6 @@
 """The five consumers as their own composition roots make them."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from services.order_intake import __main__ as order_intake
 from services.order_intake.settings import Settings as IntakeSettings
 from services.po_dispatch import __main__ as po_dispatch
 from services.po_dispatch.settings import Settings as DispatchSettings
+from shared.worker.routes import Routes
 from shared.worker.subscription import Service
 from tests.simulation import documents
 from tests.simulation.scenario import BASE_URL
@@ -40,6 +42,20 @@ def fleet() -> tuple[Service, ...]:
             channel_sync.service(ChannelSettings(smtp_url="smtp://mail.example.com", secrets={})),
         )
     return tuple(replace(s, subscriptions=tuple(_with_known_keys(one) for one in s.subscriptions)) for s in services)
+
+
+def routes_of(services: tuple[Service, ...]) -> Mapping[str, Routes]:
+    """By service; those of the whole fleet are made once for all worlds."""
+    return _fleet_routes() if services is fleet() else _routes(services)
+
+
+@cache
+def _fleet_routes() -> Mapping[str, Routes]:
+    return _routes(fleet())
+
+
+def _routes(services: tuple[Service, ...]) -> Mapping[str, Routes]:
+    return {service.name: Routes(service) for service in services}
 
 
 def _with_known_keys(subscription: Any) -> Any:

@@ -16,6 +16,7 @@ from services.billing.ledger import Movement
 from services.billing.requests import (
     AuthoriseInvoice,
 )
+from services.billing.state import Bill
 from services.order_intake.decide.status import RANK
 from services.order_intake.state import Order
 from shared.worker.incoming import Incoming
@@ -67,19 +68,24 @@ class Invariants:
             for row in result.decision.rows if result.decision is not None else ():
                 self._row(row)
         for key in sorted(transaction.fold.changed):
-            self._state(key, transaction.before.get(key), transaction.fold.states[key])
+            match transaction.fold.states[key]:
+                case Order() as order:
+                    self._state(key, transaction.before.get(key), order)
+                case Bill() as bill:
+                    self._billed(bill)
         for call in transaction.calls:
             if isinstance(call.request, AuthoriseInvoice):
                 self._numbered(call.request)
         self.hear(transaction.outbox.events)
-        self._billed(transaction)
         self._said_again(service, transaction)
 
     def _said_again(self, service: str, transaction: Transaction) -> None:
         """Every eighth event: decided again, whatever its batch did since, nothing follows and nothing changes."""
         for result in transaction.results:
-            self._decided += result.status == "handled"
-            if result.status != "handled" or self._decided % AGAIN or result.item.key is None:
+            if result.status != "handled":
+                continue
+            self._decided += 1
+            if self._decided % AGAIN or result.item.key is None:
                 continue
             fold, item = transaction.fold, result.item
             state = fold.states.get(item.key)
@@ -104,8 +110,8 @@ class Invariants:
             if known.model_copy(update={"at": row.at}) != row:
                 raise Violated(f"movement {row.movement_id} is {known} and {row}")
 
-    def _state(self, key: str, before: Any, after: Any) -> None:
-        if not isinstance(after, Order) or before is None or before.status is None:
+    def _state(self, key: str, before: Order | None, after: Order) -> None:
+        if before is None or before.status is None:
             return
         if after.status is None or RANK[after.status] < RANK[before.status]:
             raise Violated(f"{key} goes back from {before.status} to {after.status}")
@@ -121,13 +127,12 @@ class Invariants:
         self.numbers[series] = document.number
         self.keys.add(document.access_key)
 
-    def _billed(self, transaction: Transaction) -> None:
+    def _billed(self, bill: Bill) -> None:
         """No PO has two R."""
-        for key in sorted(key for key in transaction.fold.changed if key.startswith("bill:")):
-            for invoice in getattr(transaction.fold.states[key], "invoices", ()):
-                for po_id in invoice.po_ids:
-                    if self.invoices.setdefault(po_id, invoice.access_key) != invoice.access_key:
-                        raise Violated(f"PO {po_id} has R {self.invoices[po_id]} and {invoice.access_key}")
+        for invoice in bill.invoices:
+            for po_id in invoice.po_ids:
+                if self.invoices.setdefault(po_id, invoice.access_key) != invoice.access_key:
+                    raise Violated(f"PO {po_id} has R {self.invoices[po_id]} and {invoice.access_key}")
 
     def hear(self, events: Iterable[Event]) -> None:
         for event in events:

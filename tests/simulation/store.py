@@ -92,8 +92,7 @@ class Store:
         return True
 
     def unlock(self, holder: object) -> None:
-        held = [key for key, other in self.locks.items() if other is holder]
-        for key in held:
+        for key in [key for key, other in self.locks.items() if other is holder]:
             del self.locks[key]
         if self.wanted:
             self.wanted = False
@@ -104,6 +103,8 @@ class Store:
 
     def held(self) -> dict[str, UUID]:
         """The keys that dead letters hold."""
+        if not self.kept:
+            return {}
         dead = ((row.kept.key, ref) for ref, row in self.kept.items() if row.kept.status == "dead")
         return {key: ref for key, ref in dead if key}
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
 
+from schemas.decision import Decision
 from shared.settings import Runtime
 from shared.worker import deadletter
 from shared.worker.fold import Fold, Result, messages
@@ -47,22 +48,24 @@ class Transaction:
 
     def keys(self) -> list[str]:
         """As the real one locks: also the events of which another replica may know another key or none."""
+        first = self.items[0]
+        if len(self.items) == 1 and first.key is not None and not _may_be_of_another_key(first):
+            return [first.key]
         keys = {i.key for i in self.items if i.key is not None}
-        if len(keys) == 1 == len(self.items) and not _may_be_of_another_key(self.items[0]):
-            return [*keys]
         return sorted(keys | {f"event:{i.ref}" for i in self.items if _may_be_of_another_key(i)})
 
     def decide(self) -> None:
         """Under the keys' locks. Raises RolledBack where another transaction has a number series."""
         self._drop_known()
         decidable = [i for i in self.items if i.fault is None and i.key is not None]
-        self.before = {i.key: self._loaded(i) for i in decidable if i.key is not None}
+        for item in decidable:
+            self.before[item.key or ""] = self._loaded(item)
         states = {key: state for key, state in self.before.items() if state is not None}
         self.fold = Fold(self.store.service, self.now, LADDER, states, self.store.held())
         self.results = self.fold.results
         self._load_first(decidable)
         for item in self.items:
-            if item.fault is None and item.route is not None and item.key is not None:
+            if item.fault is None and item.key is not None and item.route.load is not None:
                 self._load_late(item)
             self.fold.add(item)
         self._say()
@@ -73,7 +76,8 @@ class Transaction:
         for item in decidable:
             if item.key not in seen:
                 seen.add(item.key)
-                self._load_reference(item, self.store.tables)
+                if item.route.load is not None:
+                    self._load_reference(item, self.store.tables)
 
     def _drop_known(self) -> None:
         wanted: dict[int, Incoming] = {}
@@ -93,7 +97,7 @@ class Transaction:
 
     def _load_late(self, item: Incoming) -> None:
         """What an event loads must show what an earlier one of its key did in this batch."""
-        if item.route.load is not None and id(item) not in self.fold.references:
+        if id(item) not in self.fold.references:
             self._load_reference(item, self._seen_from_inside())
 
     def _seen_from_inside(self) -> Mapping[str, Mapping[str, Any]]:
@@ -104,8 +108,6 @@ class Transaction:
         return tables
 
     def _load_reference(self, item: Incoming, tables: Mapping[str, Mapping[str, Any]]) -> None:
-        if item.route.load is None:
-            return
         reference = LOAD[item.route.load](tables, plain(item.key or ""), item.data)
         self.fold.references[id(item)] = reference
         if item.route.series is not None:
@@ -127,10 +129,12 @@ class Transaction:
         service = self.store.service
         self.outbox.add_all(messages(self.results))
         for result in self.results:
-            if result.decision is not None:
-                for n, call in enumerate(result.decision.calls):
+            decision = result.decision
+            if decision is not None:
+                for n, call in enumerate(decision.calls):
                     self.calls.append(self._call(call, uuid5(result.item.ref, f"{service}/call/{n}"), result.item))
-                self._remind(result)
+                if decision.forget or decision.reminders:
+                    self._remind(result.item, decision)
             if result.status == "dead":
                 deadletter.record(self.outbox, service, "simulated", result, self.now)
         self.packs = self.outbox.packs()
@@ -141,10 +145,7 @@ class Transaction:
         correlation = cause.correlation or cause.id
         return CallRow(id, call.partner, call.lane or key, key, call.request, self.now, correlation, due)
 
-    def _remind(self, result: Result) -> None:
-        item, decision = result.item, result.decision
-        if decision is None or not (decision.forget or decision.reminders):
-            return
+    def _remind(self, item: Incoming, decision: Decision[Any]) -> None:
         table, key = item.route.aggregate.table if item.route else "", plain(item.key or "")
         for name in decision.forget:
             self.reminders[table, key, name] = None

@@ -16,12 +16,11 @@ from schemas import catalogue
 from schemas.model import Message
 from schemas.supplier import OfferChanged, SupplierChanged
 from shared.partner.operation import Policy
-from shared.worker.routes import Routes
 from shared.worker.subscription import Service
 from tests.simulation import ending, scenario
 from tests.simulation.broker import Broker, Waiting
 from tests.simulation.event import Event, Pack, inbound
-from tests.simulation.fleet import fleet
+from tests.simulation.fleet import fleet, routes_of
 from tests.simulation.invariants import Invariants, Violated
 from tests.simulation.partners import Partners
 from tests.simulation.replica import SWEEP_SECONDS, Replica
@@ -82,7 +81,7 @@ class World:
         self._most_steps = MOST_STEPS * orders
         self._next_halt = self._next_trouble or self._most_steps
         self.scheduler.quiet = self._look_into_queues
-        self.routes = {service.name: Routes(service) for service in parts.services}
+        self.routes = routes_of(parts.services)
         self._policies = {o.name: o.policy for service in parts.services for o in service.operations}
         self.stores = {s.name: parts.store(s.name, self._waker(s.name, "handling")) for s in parts.services}
         self._of: dict[str, list[Replica]] = {s.name: [] for s in parts.services}
@@ -122,10 +121,11 @@ class World:
         went_on = self.scheduler.step()
         if went_on is None:
             return False
-        if went_on is not FIRED and went_on.at is not IDLE:
-            self.digest = crc32(went_on.at.encode(), self.digest + went_on.number)
+        at = went_on.at
+        if at is not IDLE and went_on is not FIRED:
+            self.digest = crc32(at.encode(), self.digest + went_on.number)
             if self.show:
-                self.note(f"{went_on.name} {went_on.at}")
+                self.note(f"{went_on.name} {at}")
         return True
 
     def _halt(self) -> None:

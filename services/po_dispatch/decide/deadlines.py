@@ -61,28 +61,29 @@ def on_deadline_due(fulfilment: Fulfilment | None, event: ReminderDue, ctx: Cont
 
 
 def _of(po: PurchaseOrder, spans: Deadlines) -> Iterator[Deadline]:
-    if po.ordered_at is not None and not po.was_heard_of and po.status is not PoStatus.AGREED:
+    status = po.status
+    if po.ordered_at is not None and not po.was_heard_of and status is not PoStatus.AGREED:
         if po.reminded_at is None and po.sent_at is not None and po.goes_on:
             yield Deadline(po.po_id, "reminder", po.ordered_at, po.ordered_at + spans.confirmation / 2)
         yield Deadline(po.po_id, "confirmation", po.ordered_at, po.ordered_at + spans.confirmation)
     alerts: tuple[tuple[Late, datetime | None, timedelta], ...] = (
-        ("prepayment", po.created_at if po.status is PoStatus.CREATED else None, spans.prepayment),
-        ("supplier_nf", po.sent_at if _awaits_nf(po) else None, spans.supplier_nf),
+        ("prepayment", po.created_at if status is PoStatus.CREATED else None, spans.prepayment),
+        ("supplier_nf", po.sent_at if _awaits_nf(po, status) else None, spans.supplier_nf),
         ("dispatch", po.invoiced_at if po.goes_on and not po.shipments else None, spans.dispatch),
-        ("cancellation", _asked_at(po), spans.confirmation),
+        ("cancellation", _asked_at(po, status), spans.confirmation),
     )
     for what, since, span in alerts:
         if since is not None and not po.is_late(what):
             yield Deadline(po.po_id, what, since, since + span)
 
 
-def _awaits_nf(po: PurchaseOrder) -> bool:
-    return po.status in (PoStatus.SENT, PoStatus.CONFIRMED) and not po.sale_nf_keys and po.invoice_key is None
+def _awaits_nf(po: PurchaseOrder, status: PoStatus) -> bool:
+    return status in (PoStatus.SENT, PoStatus.CONFIRMED) and not po.sale_nf_keys and po.invoice_key is None
 
 
-def _asked_at(po: PurchaseOrder) -> datetime | None:
+def _asked_at(po: PurchaseOrder, status: PoStatus) -> datetime | None:
     """Of a supplier that was heard of; silence ends the others sooner."""
-    if po.status is not PoStatus.CANCELLING or po.cancellation is None or not po.was_heard_of:
+    if status is not PoStatus.CANCELLING or po.cancellation is None or not po.was_heard_of:
         return None
     return po.cancellation.asked_at
 

@@ -12,11 +12,10 @@ from schemas.purchase_order import PurchaseOrderCreated
 from schemas.supplier import PackagingChanged, ShippingRuleChanged
 from schemas.timeline import Timeline
 from services.po_dispatch.decide import sourcing, waking
-from services.po_dispatch.routing import route
 from services.po_dispatch.shipping_rules import Goods, method_of
 from services.po_dispatch.state import SendPurchaseOrder, Sourcing, WaitingOrder
 from tests.unit.po_dispatch import builders as b
-from tests.unit.po_dispatch.test_routing import chosen, line, reasons, source
+from tests.unit.po_dispatch.test_routing import chosen, line, reasons, route, source
 
 GOODS = Goods("shop", b.address(), frozenset({"A"}), 800, Decimal("60.00"))
 

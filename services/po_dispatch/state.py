@@ -178,6 +178,8 @@ class WaitingOrder:
     only: bool = True
     unconnected: bool = False
     """No offer at all was known for it."""
+    in_portions: bool = False
+    """Fewer may help it: the SKU is on several of its lines, or its store splits lines."""
 
 
 class RegisterPurchaseOrder(Request):

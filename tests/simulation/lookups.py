@@ -74,7 +74,10 @@ def waiting(tables: Tables, key: str, message: Any) -> tuple[WaitingOrder, ...]:
         if lines:
             unconnected = any(line.line in fulfilment.lines_without_offer for line in lines)
             quantity = sum(line.quantity for line in lines)
-            order = WaitingOrder(id, quantity, len(fulfilment.waiting) == 1, unconnected)
+            store = _rows(tables, "store").get(fulfilment.order.store_id)
+            splits = store is not None and any(version.split_lines for version in store.versions)
+            only, several = len(fulfilment.waiting) == 1, len(lines) > 1
+            order = WaitingOrder(id, quantity, only, unconnected, several or splits)
             found.append((fulfilment.order.placed_at, id, order))
     return tuple(order for _, _, order in sorted(found, key=lambda one: one[:2])[: po_dispatch.WOKEN_AT_ONCE])
 

@@ -112,6 +112,17 @@ def waiting(order_id: str, *lines: OrderLine, placed: int = 0) -> Fulfilment:
     )
 
 
+async def test_order_that_may_be_bought_in_portions_is_known_as_one(con: asyncpg.Connection) -> None:
+    lines = [OrderLine(line=n, sku="A", quantity=2) for n in (1, 2)]
+    await save(con, "fulfilment", one=waiting("one", *lines[:1]), two=waiting("two", *lines, placed=1))
+    offer = b.offer_changed(sku="A")
+    [found] = await store.load_waiting(con, ["1"], [offer])
+    assert [order.in_portions for order in found] == [False, True], "an offer may help one line of two"
+    await save(con, "store", shop=Timeline[StoreChanged](versions=(b.store_changed(split_lines=True),)))
+    [found] = await store.load_waiting(con, ["1"], [offer])
+    assert [order.in_portions for order in found] == [True, True], "its store splits lines"
+
+
 async def test_who_waits_for_a_sku_is_found_oldest_first(con: asyncpg.Connection) -> None:
     a, c = OrderLine(line=1, sku="A", quantity=3), OrderLine(line=2, sku="C", quantity=1)
     unconnected = waiting("young", a, placed=9).model_copy(

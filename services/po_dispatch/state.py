@@ -10,7 +10,7 @@ from schemas.decision import Request
 from schemas.model import Model
 from schemas.purchase_order import OrderLineQuantity, PoLine
 from schemas.store import Deadlines, StoreChanged
-from schemas.supplier import OfferChanged, PackagingChanged, ShippingRuleChanged, SupplierChanged
+from schemas.supplier import PackagingChanged, ShippingRuleChanged
 from schemas.timeline import Timeline
 from schemas.values import (
     AccessKey,
@@ -29,6 +29,7 @@ from schemas.values import (
     UnitPrice,
     Units,
 )
+from services.po_dispatch.catalogue import Offer, Supplier
 from services.po_dispatch.machine import PoStatus, check
 from services.po_dispatch.purchase_order import PurchaseOrder, Shipment, SupplierAccess
 
@@ -157,11 +158,13 @@ class Fulfilment(Model):
 
 @dataclass(frozen=True, slots=True)
 class Sourcing:
-    """What buying for an order needs, as `store` found it: offers of its SKUs, who makes them, rules, packaging."""
+    """What buying for an order needs, as `store` found it."""
 
     store: Timeline[StoreChanged] | None = None
-    offers: Sequence[Timeline[OfferChanged]] = ()
-    suppliers: Mapping[str, Timeline[SupplierChanged]] = field(default_factory=dict)
+    offers: Mapping[str, Sequence[Sequence[Offer]]] = field(default_factory=dict)
+    """By SKU: the versions, oldest first, of each offer that is, was or will be for it."""
+    suppliers: Mapping[str, Sequence[Supplier]] = field(default_factory=dict)
+    """By id: the versions, oldest first, of those who make them."""
     shipping_rules: Sequence[Timeline[ShippingRuleChanged]] = ()
     packaging: Timeline[PackagingChanged] | None = None
 
@@ -175,6 +178,8 @@ class WaitingOrder:
     only: bool = True
     unconnected: bool = False
     """No offer at all was known for it."""
+    in_portions: bool = False
+    """Fewer may help it: the SKU is on several of its lines, or its store splits lines."""
 
 
 class RegisterPurchaseOrder(Request):

@@ -21,10 +21,13 @@ from schemas.supplier import (
     SupplierShipped,
 )
 from schemas.timeline import Timeline
+from services.po_dispatch.catalogue import Offer, offer_versions, supplier_versions
 from services.po_dispatch.state import Sourcing, WaitingOrder
 
 WOKEN_AT_ONCE = 200
 """Waiting orders that one offer, or one supplier, can wake at most; the others are tried again by their reminders."""
+_STORE, _PACKAGING, _RULE = Timeline[StoreChanged], Timeline[PackagingChanged], Timeline[ShippingRuleChanged]
+"""Looking such a class up takes longer than reading a row with it."""
 OfPo = SupplierPoConfirmed | SupplierPoRefused | SupplierCancellationAnswered | SupplierDelayReported | SupplierShipped
 
 _BY_PO_NUMBER = """
@@ -43,8 +46,9 @@ _STORES = (
     "select s.key, s.body, p.body as packaging from store s left join packaging p on p.key = s.key "
     "where s.key = any($1)"
 )
-_OFFERS = "select body from offer where jsonb_path_query_array(body, '$.versions[*].sku') ?| $1::text[] order by key"
-"""In the words of its index. A column for the SKUs would be worked out and stored anew with every offer in bulk."""
+_OFFERS = "select body from offer where jsonb_path_query_array(body, '$.versions[*].sku') ?| $1::text[]"
+"""In the words of its index; a column for the SKUs would be worked out and stored anew with every offer in bulk. In no
+order: to have them in the order of their keys, the planner may rather look at all offers there are."""
 _SUPPLIERS = "select key, body from supplier where key = any($1)"
 _RULES = "select body from shipping_rule order by key"
 _ORDERED = """
@@ -53,12 +57,16 @@ _ORDERED = """
     from fulfilment where key = any($1) and body ? 'order'
 """
 _WAITING = """
-    select sku, key, quantity, lacks = 1 as only, unconnected
+    select sku, key, quantity, lacks = 1 as only, unconnected, in_portions
     from unnest($1::text[]) as wanted(sku)
     cross join lateral (
-        select key, lines.quantity, jsonb_array_length(body->'waiting') as lacks, lines.unconnected
+        select key, lines.quantity, jsonb_array_length(body->'waiting') as lacks, lines.unconnected,
+               lines.several or exists (
+                   select from store where store.key = fulfilment.body->'order'->>'store_id'
+                   and store.body @? '$.versions[*].split_lines ? (@ == true)'
+               ) as in_portions
         from fulfilment, lateral (
-            select sum((line->>'quantity')::int)::int as quantity,
+            select sum((line->>'quantity')::int)::int as quantity, count(*) > 1 as several,
                    bool_or(body->'lines_without_offer' @> (line->'line')) as unconnected
             from jsonb_array_elements(body->'waiting') as line where line->>'sku' = wanted.sku
         ) as lines
@@ -104,7 +112,8 @@ async def load_waiting(
     """Who waits for each offer's SKU, the oldest order first."""
     found: dict[str, list[WaitingOrder]] = defaultdict(list)
     for row in await con.fetch(_WAITING, list({m.sku for m in messages}), WOKEN_AT_ONCE):
-        found[row["sku"]].append(WaitingOrder(row["key"], row["quantity"], row["only"], row["unconnected"]))
+        sku, *order = row
+        found[sku].append(WaitingOrder(*order))
     return [tuple(found.get(m.sku, ())) for m in messages]
 
 
@@ -119,30 +128,27 @@ async def load_waiting_longest(
 async def _load(con: Connection, wanted: Sequence[tuple[str, Collection[str]]]) -> Sequence[Sourcing]:
     stores = {
         row["key"]: (
-            Timeline[StoreChanged].model_validate_json(row["body"]),
-            None if row["packaging"] is None else Timeline[PackagingChanged].model_validate_json(row["packaging"]),
+            _STORE.model_validate_json(row["body"]),
+            None if row["packaging"] is None else _PACKAGING.model_validate_json(row["packaging"]),
         )
         for row in await con.fetch(_STORES, list({store_id for store_id, _ in wanted}))
     }
-    skus = {sku for _, found in wanted for sku in found}
-    offers = [Timeline[OfferChanged].model_validate_json(row["body"]) for row in await con.fetch(_OFFERS, list(skus))]
-    makers = {version.supplier_id for offer in offers for version in offer.versions}
-    suppliers = {
-        row["key"]: Timeline[SupplierChanged].model_validate_json(row["body"])
-        for row in await con.fetch(_SUPPLIERS, list(makers))
-    }
-    rules = tuple(Timeline[ShippingRuleChanged].model_validate_json(row["body"]) for row in await con.fetch(_RULES))
-    return [_of(store_id, skus, stores, offers, suppliers, rules) for store_id, skus in wanted]
+    offers = await _load_offers(con, {sku for _, skus in wanted for sku in skus})
+    makers = {version.supplier_id for of_sku in offers.values() for versions in of_sku for version in versions}
+    suppliers = {row["key"]: supplier_versions(row["body"]) for row in await con.fetch(_SUPPLIERS, list(makers))}
+    rules = tuple(_RULE.model_validate_json(row["body"]) for row in await con.fetch(_RULES))
+    found: list[Sourcing] = []
+    for store_id, skus in wanted:
+        store, packaging = stores.get(store_id, (None, None))
+        own = {sku: offers[sku] for sku in skus}
+        found.append(Sourcing(store, own, suppliers, rules, packaging))
+    return found
 
 
-def _of(
-    store_id: str,
-    skus: Collection[str],
-    stores: Mapping[str, tuple[Timeline[StoreChanged], Timeline[PackagingChanged] | None]],
-    offers: Sequence[Timeline[OfferChanged]],
-    suppliers: Mapping[str, Timeline[SupplierChanged]],
-    rules: Sequence[Timeline[ShippingRuleChanged]],
-) -> Sourcing:
-    store, packaging = stores.get(store_id, (None, None))
-    own = tuple(offer for offer in offers if any(version.sku in skus for version in offer.versions))
-    return Sourcing(store, own, suppliers, rules, packaging)
+async def _load_offers(con: Connection, skus: Collection[str]) -> Mapping[str, Sequence[Sequence[Offer]]]:
+    """By SKU, in the order of their ids."""
+    found: dict[str, list[Sequence[Offer]]] = {sku: [] for sku in skus}
+    for versions in sorted(offer_versions(row["body"]) for row in await con.fetch(_OFFERS, list(skus))):
+        for sku in {version.sku for version in versions} & found.keys():
+            found[sku].append(versions)
+    return found

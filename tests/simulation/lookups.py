@@ -21,6 +21,7 @@ from services.order_intake import store as order_intake
 from services.po_dispatch import store as po_dispatch
 from services.po_dispatch.state import Sourcing, WaitingOrder
 from tests.simulation.documents import document_of
+from tests.sourcing_rows import offers_by_sku, suppliers_by_id
 
 Tables = Mapping[str, Mapping[str, Any]]
 """By name; rows in the order of their last update."""
@@ -55,14 +56,14 @@ def resourcing(tables: Tables, key: str, message: Any) -> Sourcing:
 
 
 def _sourcing(tables: Tables, store_id: str, skus: set[str]) -> Sourcing:
-    offers = tuple(o for _, o in sorted(_rows(tables, "offer").items()) if any(v.sku in skus for v in o.versions))
-    makers = {v.supplier_id for offer in offers for v in offer.versions}
+    timelines = [o for _, o in sorted(_rows(tables, "offer").items()) if any(v.sku in skus for v in o.versions)]
+    makers = {v.supplier_id for offer in timelines for v in offer.versions}
     known = _rows(tables, "supplier")
-    suppliers = {id: known[id] for id in sorted(makers) if id in known}
+    suppliers = suppliers_by_id({id: known[id] for id in sorted(makers) if id in known})
     rules = tuple(rule for _, rule in sorted(_rows(tables, "shipping_rule").items()))
     store = _rows(tables, "store").get(store_id)
     packaging = _rows(tables, "packaging").get(store_id) if store is not None else None
-    return Sourcing(store, offers, suppliers, rules, packaging)
+    return Sourcing(store, offers_by_sku(timelines, skus), suppliers, rules, packaging)
 
 
 def waiting(tables: Tables, key: str, message: Any) -> tuple[WaitingOrder, ...]:
@@ -73,7 +74,10 @@ def waiting(tables: Tables, key: str, message: Any) -> tuple[WaitingOrder, ...]:
         if lines:
             unconnected = any(line.line in fulfilment.lines_without_offer for line in lines)
             quantity = sum(line.quantity for line in lines)
-            order = WaitingOrder(id, quantity, len(fulfilment.waiting) == 1, unconnected)
+            store = _rows(tables, "store").get(fulfilment.order.store_id)
+            splits = store is not None and any(version.split_lines for version in store.versions)
+            only, several = len(fulfilment.waiting) == 1, len(lines) > 1
+            order = WaitingOrder(id, quantity, only, unconnected, several or splits)
             found.append((fulfilment.order.placed_at, id, order))
     return tuple(order for _, _, order in sorted(found, key=lambda one: one[:2])[: po_dispatch.WOKEN_AT_ONCE])
 

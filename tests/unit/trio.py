@@ -7,7 +7,7 @@ seed wants. What people say (wishes, decisions, late payments) is said when its 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -117,10 +117,11 @@ class Trio:
         makers = {id: Timeline[SupplierChanged](versions=(self._supplier(id, n),)) for n, id in enumerate(SUPPLIERS, 1)}
         stock = 1 if splits else 10
         skus = ("SKU-1", "SKU-2")
-        offers = d.sourcing(*(d.offer_changed(id, sku, stock=stock) for id in SUPPLIERS for sku in skus)).offers
+        sold_by = (d.offer_changed(id, sku, stock=stock) for id in SUPPLIERS for sku in skus)
+        bought = d.sourcing(*sold_by, suppliers=[maker.versions[0] for maker in makers.values()])
         bills = Reference(store, b.reference().channel, b.reference().tax_profile, makers)
         self.references = {
-            "order_intake": store, "po_dispatch": purchasing.Sourcing(store, offers, makers), "billing": bills,
+            "order_intake": store, "po_dispatch": replace(bought, store=store), "billing": bills,
         }  # fmt: skip
         self.numbers = Numbers(dict.fromkeys(series_names(bills), 501) | {"po": 1})
         ready = b.order_ready()

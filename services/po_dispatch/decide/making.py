@@ -9,7 +9,8 @@ from schemas.decision import Call, Context, Decision
 from schemas.model import Message
 from schemas.purchase_order import Candidate, PoLine, PurchaseOrderCreated
 from schemas.store import StoreChanged
-from schemas.supplier import OfferChanged, ShippingRuleChanged, SupplierChanged
+from schemas.supplier import ShippingRuleChanged
+from services.po_dispatch.catalogue import Offer, Supplier
 from services.po_dispatch.purchase_order import PurchaseOrder, SupplierAccess
 from services.po_dispatch.routing import Source
 from services.po_dispatch.shipping_rules import Goods, method_of
@@ -147,7 +148,7 @@ def has_bought(fulfilment: Fulfilment, ctx: Context[Sourcing]) -> bool:
 
 
 def _shipping(
-    order: CustomerOrder, lines: Sequence[OrderLine], offers: Sequence[OfferChanged], ctx: Context[Sourcing]
+    order: CustomerOrder, lines: Sequence[OrderLine], offers: Sequence[Offer], ctx: Context[Sourcing]
 ) -> tuple[str | None, str]:
     if order.logistics.label_by == "channel":
         return None, "the channel's logistics carry it"
@@ -163,17 +164,17 @@ def _shipping(
     return method_of(found, goods)
 
 
-def _weight(lines: Sequence[OrderLine], offers: Sequence[OfferChanged]) -> int:
+def _weight(lines: Sequence[OrderLine], offers: Sequence[Offer]) -> int:
     """0, unknown, where it is of one of them: half a weight would choose the wrong method."""
     if any(offer.weight_g == 0 for offer in offers):
         return 0
     return sum(line.quantity * offer.weight_g for line, offer in zip(lines, offers, strict=True))
 
 
-def _access(supplier: SupplierChanged, order: CustomerOrder) -> SupplierAccess:
+def _access(supplier: Supplier, order: CustomerOrder) -> SupplierAccess:
     return SupplierAccess(
         supplier_id=supplier.supplier_id,
-        cnpj=supplier.company.cnpj,
+        cnpj=supplier.cnpj,
         api_url=supplier.api_url,
         secret_ref=supplier.secret_ref,
         api=supplier.api,
@@ -182,7 +183,7 @@ def _access(supplier: SupplierChanged, order: CustomerOrder) -> SupplierAccess:
     )
 
 
-def _po_line(number: int, line: OrderLine, offer: OfferChanged) -> PoLine:
+def _po_line(number: int, line: OrderLine, offer: Offer) -> PoLine:
     return PoLine(
         line=number,
         order_line=line.line,

@@ -4,8 +4,7 @@ What is open is bought as a whole or waits as a whole: half an order that cannot
 A line of which no supplier has enough is bought in portions where the store allows it.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from schemas.decision import Context, Decision, NotYet, Outcome, later, unchanged
@@ -14,9 +13,10 @@ from schemas.order import Item, OrderReady
 from schemas.purchase_order import OutOfStock, QuoteNeeded, SourcingRetryDue
 from schemas.runtime import ReminderDue
 from schemas.store import StoreChanged
-from schemas.supplier import OfferChanged, SupplierChanged
 from services.po_dispatch.decide.making import has_bought, purchased
-from services.po_dispatch.routing import Routing, route
+from services.po_dispatch.routing import Market, Routing, route
+from services.po_dispatch.routing.options import Options, options_of
+from services.po_dispatch.routing.sources import OFFER, SUPPLIER_ID
 from services.po_dispatch.routing.splitting import split
 from services.po_dispatch.state import CustomerOrder, Fulfilment, OrderLine, Sourcing
 
@@ -50,38 +50,18 @@ def bought(fulfilment: Fulfilment, ctx: Context[Sourcing]) -> Decision[Fulfilmen
     store = _store(ctx)
     if store is None:
         return later("store.changed")
-    found, uf, barred = sources(ctx), order.ship_to.uf, _barred(fulfilment, ctx)
+    options = options_of({line.sku for line in lines}, ctx.reference, ctx.now, order.ship_to.uf, store.routing)
+    market = Market(options, order.ship_to.uf, store.routing, _barred(fulfilment, lines, options))
     one_label = order.logistics.label_by == "channel"
-    routing = route(
-        lines,
-        found,
-        uf,
-        one_shipment=one_label,
-        criteria=store.routing,
-        barred=barred,
-        only=_with_the_label(fulfilment),
-    )
+    routing = route(lines, market, one_shipment=one_label, only=_with_the_label(fulfilment))
     chosen, candidates = [(line, routing.chosen[line.line]) for line in lines if routing.chosen], routing.candidates
     if not chosen and store.split_lines and not one_label:
-        portions = split(lines, routing, found, uf, criteria=store.routing, barred=barred)
+        portions = split(lines, routing, market)
         chosen, candidates = (list(portions.bought), portions.candidates) if portions else ([], ())
     if not chosen:
         return _short(fulfilment, lines, routing, ctx)
     able = fulfilment.model_copy(update={"waiting": (), "lines_without_offer": (), "lines_without_stock": ()})
     return purchased(able, chosen, candidates, store, ctx)
-
-
-def sources(ctx: Context[Sourcing]) -> list[tuple[OfferChanged, SupplierChanged | None]]:
-    """The offers in force, with their suppliers. A thousand of them are usual, and mostly the newest version holds."""
-    now = ctx.now
-    suppliers = {id: timeline.at(now) for id, timeline in ctx.reference.suppliers.items()}
-    found: list[tuple[OfferChanged, SupplierChanged | None]] = []
-    for timeline in ctx.reference.offers:
-        newest: OfferChanged = timeline.versions[-1]
-        offer = newest if newest.valid_from <= now else timeline.at(now)
-        if offer is not None:
-            found.append((offer, suppliers.get(offer.supplier_id)))
-    return found
 
 
 def _store(ctx: Context[Sourcing]) -> StoreChanged | None:
@@ -96,22 +76,20 @@ def _with_the_label(fulfilment: Fulfilment) -> frozenset[str] | None:
     return frozenset(po.supplier.supplier_id for po in fulfilment.living)
 
 
-def _barred(fulfilment: Fulfilment, ctx: Context[Sourcing]) -> frozenset[tuple[int, str]]:
+def _barred(
+    fulfilment: Fulfilment, lines: Sequence[OrderLine], options: Mapping[str, Options]
+) -> frozenset[tuple[int, str]]:
     """Order lines and suppliers that did not deliver them and have not changed an offer for it since."""
-    if not fulfilment.bars or fulfilment.order is None:
+    bars = {(bar.order_line, bar.supplier_id): bar.since for bar in fulfilment.bars}
+    if not bars:
         return frozenset()
-    skus = {line.line: line.sku for line in fulfilment.order.lines}
-    changed: dict[tuple[str, str], datetime] = {}
-    for timeline in ctx.reference.offers:
-        if (offer := timeline.at(ctx.now)) is not None:
-            since = max(offer.valid_from, timeline.said().get(offer.valid_from, offer.valid_from))
-            made = (offer.supplier_id, offer.sku)
-            changed[made] = max(since, changed.get(made, since))
-    return frozenset(
-        (bar.order_line, bar.supplier_id)
-        for bar in fulfilment.bars
-        if changed.get((bar.supplier_id, skus[bar.order_line]), bar.since) <= bar.since
-    )
+    changed = {
+        (line.line, option[SUPPLIER_ID])
+        for line in lines
+        for option in options[line.sku].every
+        if (since := bars.get((line.line, option[SUPPLIER_ID]))) is not None and option[OFFER].changed_at > since
+    }
+    return frozenset(bars.keys() - changed)
 
 
 def _short(

@@ -1,7 +1,8 @@
 """PURE. What changed may be what an order waits for: a word to ourselves for each that it may help.
 
-Oldest first, and of those that lack nothing else no more than the stock goes for. An order that overtook its offer, or
-waits for one that holds only later, is found by its own reminder (see `reminders`).
+Oldest first, and of those that lack nothing else no more than the stock goes for. One that may be bought in portions is
+woken by any stock, as the rest may be with others. An order that overtook its offer, or waits for one that holds only
+later, is found by its own reminder (see `reminders`).
 """
 
 from collections.abc import Sequence
@@ -42,7 +43,7 @@ def _helped(waiting: Waiting, stock: int) -> list[WaitingOrder]:
     """Those whose line was connected to nobody learn that it is, stock or not."""
     helped: list[WaitingOrder] = []
     for order in waiting:
-        if order.unconnected or order.quantity <= stock:
+        if order.unconnected or order.quantity <= stock or (order.in_portions and stock > 0):
             helped.append(order)
             stock -= order.quantity if order.only and order.quantity <= stock else 0
     return helped

@@ -11,16 +11,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from schemas.purchase_order import Candidate
-from schemas.store import Criterion
-from schemas.supplier import OfferChanged, SupplierChanged
 from services.po_dispatch.routing.choice import EXACT_SETS, choose
 from services.po_dispatch.routing.criteria import DEFAULT
 from services.po_dispatch.routing.explanation import SHOWN_CANDIDATES, Comparison
-from services.po_dispatch.routing.options import options_of
-from services.po_dispatch.routing.sources import OFFER, SUPPLIER, SUPPLIER_ID, Barred, Source
+from services.po_dispatch.routing.options import Market
+from services.po_dispatch.routing.sources import OFFER, SUPPLIER, SUPPLIER_ID, Source
 from services.po_dispatch.state import OrderLine
 
-__all__ = ["DEFAULT", "EXACT_SETS", "SHOWN_CANDIDATES", "Routing", "Source", "route"]
+__all__ = ["DEFAULT", "EXACT_SETS", "SHOWN_CANDIDATES", "Market", "Routing", "Source", "route"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,32 +32,22 @@ class Routing:
 
 
 def route(
-    lines: Sequence[OrderLine],
-    sources: Sequence[tuple[OfferChanged, SupplierChanged | None]],
-    uf: str,
-    *,
-    one_shipment: bool = False,
-    criteria: Sequence[Criterion] = DEFAULT,
-    barred: Barred = frozenset(),
-    only: Collection[str] | None = None,
+    lines: Sequence[OrderLine], market: Market, *, one_shipment: bool = False, only: Collection[str] | None = None
 ) -> Routing:
     """Choose for all lines, or say which ones cannot be bought now.
 
-    `uf` is where the goods go. `barred`: by order line and supplier, who refused it. `only`: suppliers that may be
-    chosen at all, where the rest of the order is with them and there is one label.
+    `only`: suppliers that may be chosen at all, where the rest of the order is with them and there is one label.
     """
-    options = options_of({line.sku for line in lines}, sources, uf, criteria)
-    able = {line.line: options[line.sku].able(line, barred, only) for line in lines}
-    chosen = choose(lines, able, criteria, one_shipment=one_shipment)
-    unconnected = tuple(line.line for line in lines if not options[line.sku].serving)
+    able = {line.line: market.able(line, line.quantity, only) for line in lines}
+    chosen = choose(lines, able, market.criteria, one_shipment=one_shipment)
+    unconnected = tuple(line.line for line in lines if not market.options[line.sku].serving)
     if unconnected or len(chosen) < len(lines):
         missing = tuple(line.line for line in lines if line.line not in chosen and line.line not in unconnected)
         return Routing({}, (), unconnected, missing)
     shipments = len({option[SUPPLIER_ID] for option in chosen.values()})
     candidates: list[Candidate] = []
     for line in lines:
-        compared = Comparison(line, uf, barred, criteria, chosen[line.line], shipments)
-        candidates += compared.explained(options[line.sku].every)
+        candidates += Comparison(line, market, chosen[line.line], shipments).explained()
     return Routing(
         {line: Source(option[OFFER], option[SUPPLIER]) for line, option in chosen.items()}, tuple(candidates)
     )

@@ -1,14 +1,14 @@
 """PURE. Why an offer won or lost, in words: what `purchase_order.created` tells of each candidate."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from schemas.purchase_order import Candidate
 from schemas.store import Criterion
 from services.po_dispatch.routing.criteria import of_offers
-from services.po_dispatch.routing.options import preferred
-from services.po_dispatch.routing.sources import OFFER, SUPPLIER_ID, Barred, Option, objection, preference
+from services.po_dispatch.routing.options import Market, preferred
+from services.po_dispatch.routing.sources import OFFER, SUPPLIER_ID, Option, objection, preference
 from services.po_dispatch.state import OrderLine
 
 SHOWN_CANDIDATES = 10
@@ -22,19 +22,18 @@ class Comparison:
     """A line's winner, and what the others are held against."""
 
     line: OrderLine
-    uf: str
-    barred: Barred
-    criteria: Sequence[Criterion]
+    market: Market
     winner: Option
     shipments: int
 
-    def explained(self, options: Collection[Option]) -> Iterator[Candidate]:
+    def explained(self) -> Iterator[Candidate]:
         """The winner first, then the others by preference, `SHOWN_CANDIDATES` at most."""
-        compared = of_offers(self.criteria)
+        compared = of_offers(self.market.criteria)
         yield self._candidate(self.winner, True, self._won(compared))
+        options = self.market.options[self.line.sku].every
         others = (option for option in preferred(options) if option is not self.winner)
         for option in islice(others, SHOWN_CANDIDATES - 1):
-            why = objection(option, self.line, self.uf, self.barred)
+            why = objection(option, self.line, self.market.uf, self.market.barred)
             yield self._candidate(option, False, why or self._lost(option, compared))
 
     def _candidate(self, option: Option, chosen: bool, reason: str) -> Candidate:

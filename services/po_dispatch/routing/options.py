@@ -1,18 +1,16 @@
-"""PURE. An order's options, found in one look at each source: a thousand are usual."""
+"""PURE. An order's options, found in one look at each offer: a thousand are usual."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
+from datetime import datetime
 from typing import Any
 
 from schemas.store import Criterion
-from schemas.supplier import OfferChanged, SupplierChanged
+from services.po_dispatch.catalogue import Offer, Supplier, in_force
 from services.po_dispatch.routing.criteria import UNKNOWN_PRIORITY, arranged
 from services.po_dispatch.routing.sources import STOCK, SUPPLIER_ID, Barred, Option
-from services.po_dispatch.state import OrderLine
-
-_FACTS = itemgetter("sku", "active", "ufs", "stock", "supplier_id", "cost", "lead_time_days", "offer_id")
+from services.po_dispatch.state import OrderLine, Sourcing
 
 
 @dataclass(slots=True)
@@ -22,44 +20,57 @@ class Options:
     every: list[Option]
     serving: list[Option]
 
-    def able(self, line: OrderLine, barred: Barred, only: Collection[str] | None) -> list[Option]:
-        """Those that can deliver the line by themselves."""
-        quantity = line.quantity
-        found = [option for option in self.serving if option[STOCK] >= quantity]
-        if barred:
-            found = [option for option in found if (line.line, option[SUPPLIER_ID]) not in barred]
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """What can be bought at a moment, by SKU, and by which rules of the store."""
+
+    options: Mapping[str, Options]
+    uf: str
+    """Where the goods go."""
+    criteria: tuple[Criterion, ...]
+    barred: Barred = frozenset()
+    """By order line and supplier, who refused it."""
+
+    def able(self, line: OrderLine, pieces: int, only: Collection[str] | None = None) -> list[Option]:
+        """Those that can deliver so many pieces for the line. `only`: suppliers that may be chosen at all."""
+        found = [option for option in self.options[line.sku].serving if option[STOCK] >= pieces]
+        if self.barred:
+            found = [option for option in found if (line.line, option[SUPPLIER_ID]) not in self.barred]
         return found if only is None else [option for option in found if option[SUPPLIER_ID] in only]
 
 
 def options_of(
-    skus: Iterable[str],
-    sources: Sequence[tuple[OfferChanged, SupplierChanged | None]],
+    skus: Iterable[str], reference: Sourcing, now: datetime, uf: str, criteria: Sequence[Criterion]
+) -> dict[str, Options]:
+    """By SKU, of what is in force."""
+    makers = {id: in_force(versions, now) for id, versions in reference.suppliers.items()}
+    return {sku: _options(sku, reference.offers.get(sku, ()), makers, now, uf, criteria) for sku in skus}
+
+
+def _options(
+    sku: str,
+    offers: Iterable[Sequence[Offer]],
+    makers: Mapping[str, Supplier | None],
+    now: datetime,
     uf: str,
     criteria: Sequence[Criterion],
-) -> dict[str, Options]:
-    """By SKU. What a source says is read once, past the models' slow attributes."""
-    arrange = arranged(criteria)
-    found = {sku: Options([], []) for sku in skus}
-    makers: dict[str, tuple[int, bool]] = {}
-    for offer, supplier in sources:
-        sku, offer_active, ufs, stock, supplier_id, cost, days, offer_id = _FACTS(vars(offer))
-        if (options := found.get(sku)) is None:
+) -> Options:
+    found, arrange = Options([], []), arranged(criteria)
+    for versions in offers:
+        offer = in_force(versions, now) if versions[-1].valid_from > now else versions[-1]
+        if offer is None or offer.sku != sku:
             continue
-        if (maker := makers.get(supplier_id)) is None:
-            maker = makers[supplier_id] = _maker(supplier)
-        priority, active = maker
-        option: Option = (priority, cost, days, offer_id, supplier_id, stock, offer, supplier)
+        id = offer.supplier_id
+        maker = makers.get(id)
+        priority = UNKNOWN_PRIORITY if maker is None else maker.priority
+        option: Option = (priority, offer.cost, offer.lead_time_days, offer.offer_id, id, offer.stock, offer, maker)
         if arrange is not None:
             option = arrange(option)
-        options.every.append(option)
-        if active and offer_active and (not ufs or uf in ufs):
-            options.serving.append(option)
+        found.every.append(option)
+        if maker is not None and maker.active and offer.active and (not offer.ufs or uf in offer.ufs):
+            found.serving.append(option)
     return found
-
-
-def _maker(supplier: SupplierChanged | None) -> tuple[int, bool]:
-    """Its priority, and whether it delivers anything at all."""
-    return (UNKNOWN_PRIORITY, False) if supplier is None else (supplier.priority, supplier.active)
 
 
 def preferred(options: Iterable[Option]) -> Iterator[Option]:

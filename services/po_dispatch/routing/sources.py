@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from schemas.supplier import OfferChanged, SupplierChanged
+from services.po_dispatch.catalogue import Offer, Supplier
 from services.po_dispatch.state import OrderLine
 
 Barred = Collection[tuple[int, str]]
@@ -13,8 +13,8 @@ Barred = Collection[tuple[int, str]]
 class Source(NamedTuple):
     """An offer in force and who makes it; None where nobody told us of that supplier."""
 
-    offer: OfferChanged
-    supplier: SupplierChanged | None
+    offer: Offer
+    supplier: Supplier | None
 
 
 Option = tuple[Any, ...]

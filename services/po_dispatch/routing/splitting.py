@@ -10,13 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.purchase_order import Candidate
-from schemas.store import Criterion
-from schemas.supplier import OfferChanged, SupplierChanged
-from services.po_dispatch.routing import SHOWN_CANDIDATES, Routing, Source, route
-from services.po_dispatch.routing.sources import Barred
+from services.po_dispatch.routing import SHOWN_CANDIDATES, Market, Routing, Source, route
+from services.po_dispatch.routing.sources import OFFER, STOCK, SUPPLIER, SUPPLIER_ID, Option, preference
 from services.po_dispatch.state import OrderLine
 
-Sources = Sequence[tuple[OfferChanged, SupplierChanged | None]]
 Portion = tuple[OrderLine, Source]
 """So many pieces of a line, and where they come from."""
 
@@ -27,28 +24,20 @@ class Split:
     candidates: tuple[Candidate, ...]
 
 
-def split(
-    lines: Sequence[OrderLine],
-    lacking: Routing,
-    sources: Sources,
-    uf: str,
-    *,
-    criteria: Sequence[Criterion],
-    barred: Barred = frozenset(),
-) -> Split | None:
+def split(lines: Sequence[OrderLine], lacking: Routing, market: Market) -> Split | None:
     """What was `lacking` only stock, bought in portions; None where all suppliers together do not have enough."""
     if lacking.without_offer:
         return None
     short = [line for line in lines if line.line in lacking.without_stock]
     whole = [line for line in lines if line.line not in lacking.without_stock]
-    rest = route(whole, sources, uf, criteria=criteria, barred=barred) if whole else Routing({}, ())
+    rest = route(whole, market) if whole else Routing({}, ())
     if len(rest.chosen) < len(whole):
         return None
     bought: list[Portion] = [(line, rest.chosen[line.line]) for line in whole]
     candidates = list(rest.candidates)
     for line in short:
-        able = [s for offer, maker in sources if _may_deliver(s := Source(offer, maker), line, uf, barred)]
-        found = list(_portions(line, able, bought, criteria))
+        able = sorted(market.able(line, pieces=0))
+        found = list(_portions(line, able, bought, fewest=market.criteria[:1] == ("shipments",)))
         if sum(portion.quantity for portion, _ in found) < line.quantity:
             return None
         bought += found
@@ -56,58 +45,37 @@ def split(
     return Split(tuple(bought), tuple(candidates))
 
 
-def _may_deliver(source: Source, line: OrderLine, uf: str, barred: Barred) -> bool:
-    offer, supplier = source
-    if offer.sku != line.sku or supplier is None or not (offer.active and supplier.active):
-        return False
-    return (not offer.ufs or uf in offer.ufs) and (line.line, offer.supplier_id) not in barred
-
-
-def _portions(
-    line: OrderLine, able: Sequence[Source], bought: Sequence[Portion], criteria: Sequence[Criterion]
-) -> Iterator[Portion]:
+def _portions(line: OrderLine, able: Sequence[Option], bought: Sequence[Portion], *, fewest: bool) -> Iterator[Portion]:
     """As much as there is, from one offer after the other, until the line is whole."""
-    stock = {source.offer.offer_id: source.offer.stock for source in able}
+    stock = {option[OFFER].offer_id: option[STOCK] for option in able}
     for portion, source in bought:
         if source.offer.offer_id in stock:
             stock[source.offer.offer_id] -= portion.quantity
     serving = {source.offer.supplier_id for _, source in bought}
-    fewest = bool(criteria) and criteria[0] == "shipments"
 
-    def place(source: Source) -> tuple[Any, ...]:
-        own = (*(_measure(source, c) for c in criteria if c != "shipments"), source.offer.offer_id)
-        id = source.offer.offer_id
-        return (source.offer.supplier_id not in serving, -min(stock[id], line.quantity), *own) if fewest else own
+    def place(option: Option) -> tuple[Any, ...]:
+        most = min(stock[option[OFFER].offer_id], line.quantity)
+        return (option[SUPPLIER_ID] not in serving, -most, *preference(option)) if fewest else preference(option)
 
     left = line.quantity
-    for source in sorted(able, key=place):
-        pieces = min(left, stock[source.offer.offer_id])
+    for option in sorted(able, key=place):
+        pieces = min(left, stock[option[OFFER].offer_id])
         if pieces > 0:
-            yield line.model_copy(update={"quantity": pieces}), source
+            yield line.model_copy(update={"quantity": pieces}), Source(option[OFFER], option[SUPPLIER])
             left -= pieces
 
 
-def _measure(source: Source, criterion: Criterion) -> Any:
-    assert source.supplier is not None  # nobody unknown may deliver
-    match criterion:
-        case "priority":
-            return source.supplier.priority
-        case "cost":
-            return source.offer.cost
-    return source.offer.lead_time_days
-
-
-def _explained(line: OrderLine, found: Sequence[Portion], able: Sequence[Source]) -> Iterator[Candidate]:
+def _explained(line: OrderLine, found: Sequence[Portion], able: Sequence[Option]) -> Iterator[Candidate]:
     """All portions, then others, `SHOWN_CANDIDATES` together where the portions are fewer."""
     pieces = {source.offer.offer_id: portion.quantity for portion, source in found}
-    others = [source for source in able if source.offer.offer_id not in pieces]
-    for source in [*(source for _, source in found), *others[: max(0, SHOWN_CANDIDATES - len(found))]]:
-        taken = pieces.get(source.offer.offer_id, 0)
+    others = [option[OFFER] for option in able if option[OFFER].offer_id not in pieces]
+    for offer in [*(source.offer for _, source in found), *others[: max(0, SHOWN_CANDIDATES - len(found))]]:
+        taken = pieces.get(offer.offer_id, 0)
         some = f"split: {taken} of {line.quantity}, no supplier has them all"
         yield Candidate(
             order_line=line.line,
-            offer_id=source.offer.offer_id,
-            supplier_id=source.offer.supplier_id,
+            offer_id=offer.offer_id,
+            supplier_id=offer.supplier_id,
             chosen=taken > 0,
-            reason=some if taken else f"split: the others have enough, its stock is {source.offer.stock}",
+            reason=some if taken else f"split: the others have enough, its stock is {offer.stock}",
         )

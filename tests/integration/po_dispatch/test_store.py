@@ -1,6 +1,7 @@
 """Lookups over generated columns and the reference data, on a real PostgreSQL."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 import services.po_dispatch
 from schemas.model import Model
 from schemas.purchase_order import SourcingRetryDue
-from schemas.supplier import PackagingChanged, ShippingRuleChanged
+from schemas.store import StoreChanged
+from schemas.supplier import OfferChanged, PackagingChanged, ShippingRuleChanged
 from schemas.timeline import Timeline
 from services.po_dispatch import store
 from services.po_dispatch.decide import shipping
@@ -37,6 +39,14 @@ async def save(con: asyncpg.Connection, table: str, **states: Model) -> None:
     await save_states(con, table, {f"{table}:{key}": state for key, state in states.items()})
 
 
+async def save_sold(con: asyncpg.Connection, *offers: OfferChanged) -> None:
+    """The offers, their suppliers, and a store."""
+    await save(con, "store", shop=Timeline[StoreChanged](versions=(b.store_changed(),)))
+    makers = {offer.supplier_id: b.supplier_changed(offer.supplier_id) for offer in offers}
+    await save(con, "supplier", **{id: Timeline(versions=(maker,)) for id, maker in makers.items()})
+    await save(con, "offer", **{offer.offer_id: Timeline(versions=(offer,)) for offer in offers})
+
+
 async def test_po_number_finds_its_order_once_the_erp_gave_it(con: asyncpg.Connection) -> None:
     await save(con, "fulfilment", one=b.purchased())
     assert await store.find_by_po_number(con, [b.confirmed("PC1")]) == [None]
@@ -60,17 +70,13 @@ async def test_saved_fulfilment_comes_back_as_it_was(con: asyncpg.Connection) ->
 
 
 async def test_sourcing_has_each_orders_own_offers_and_their_suppliers(con: asyncpg.Connection) -> None:
-    reference = b.sourcing(*b.TWO_SUPPLIERS, b.offer_changed("other", "Z"))
-    assert reference.store is not None
-    await save(con, "store", shop=reference.store)
-    await save(con, "supplier", **dict(reference.suppliers))
-    await save(con, "offer", **{f"o{n}": offer for n, offer in enumerate(reference.offers)})
+    await save_sold(con, *b.TWO_SUPPLIERS, b.offer_changed("other", "Z"))
     orders = [b.order_ready(), b.order_ready(items=(b.item(1, "Z"),)), b.order_ready(store_id="unknown")]
     first, second, third = await store.load_sourcing(con, ["1", "2", "3"], orders)
-    assert [offer.versions[0].offer_id for offer in first.offers] == ["farol:A", "norte:B"]
-    assert first.store == reference.store
-    assert {"farol", "norte"} <= set(first.suppliers)
-    assert [offer.versions[0].offer_id for offer in second.offers] == ["other:Z"]
+    expected = b.sourcing(*b.TWO_SUPPLIERS)
+    assert (first.store, first.offers) == (expected.store, expected.offers)
+    assert {id: first.suppliers[id] for id in expected.suppliers} == expected.suppliers
+    assert second.offers == b.sourcing(b.offer_changed("other", "Z")).offers
     assert third.store is None
 
 
@@ -79,7 +85,18 @@ async def test_offer_is_found_by_the_sku_of_any_of_its_versions(con: asyncpg.Con
     await save(con, "offer", one=Timeline(versions=versions))
     for sku in ("A", "NEW"):
         [found] = await store.load_sourcing(con, ["1"], [b.order_ready(items=(b.item(1, sku),))])
-        assert len(found.offers) == 1
+        assert [version.sku for version in found.offers[sku][0]] == ["A", "NEW"]
+
+
+async def test_what_old_rows_leave_out_has_the_defaults_of_the_messages(con: asyncpg.Connection) -> None:
+    for table, versions in (("offer", [b.offer_changed()]), ("supplier", [b.supplier_changed()])):
+        brief = [json.loads(version.model_dump_json(exclude_unset=True)) for version in versions]
+        await con.execute(
+            f"insert into {table} (key, version, body) values ('farol', 1, $1)", json.dumps({"versions": brief})
+        )
+    [found] = await store.load_sourcing(con, ["1"], [b.order_ready(items=(b.item(1, "A"),))])
+    expected = b.sourcing(b.offer_changed())
+    assert (found.offers, found.suppliers) == (expected.offers, expected.suppliers)
 
 
 def waiting(order_id: str, *lines: OrderLine, placed: int = 0) -> Fulfilment:
@@ -93,6 +110,17 @@ def waiting(order_id: str, *lines: OrderLine, placed: int = 0) -> Fulfilment:
         waiting=lines,
         lines_without_stock=tuple(line.line for line in lines),
     )
+
+
+async def test_order_that_may_be_bought_in_portions_is_known_as_one(con: asyncpg.Connection) -> None:
+    lines = [OrderLine(line=n, sku="A", quantity=2) for n in (1, 2)]
+    await save(con, "fulfilment", one=waiting("one", *lines[:1]), two=waiting("two", *lines, placed=1))
+    offer = b.offer_changed(sku="A")
+    [found] = await store.load_waiting(con, ["1"], [offer])
+    assert [order.in_portions for order in found] == [False, True], "an offer may help one line of two"
+    await save(con, "store", shop=Timeline[StoreChanged](versions=(b.store_changed(split_lines=True),)))
+    [found] = await store.load_waiting(con, ["1"], [offer])
+    assert [order.in_portions for order in found] == [True, True], "its store splits lines"
 
 
 async def test_who_waits_for_a_sku_is_found_oldest_first(con: asyncpg.Connection) -> None:
@@ -111,19 +139,15 @@ async def test_who_waits_for_a_sku_is_found_oldest_first(con: asyncpg.Connection
 
 
 async def test_order_that_is_known_is_sourced_again_with_rules_and_packaging(con: asyncpg.Connection) -> None:
-    reference = b.sourcing(*b.TWO_SUPPLIERS)
-    assert reference.store is not None
+    await save_sold(con, *b.TWO_SUPPLIERS)
     rule = ShippingRuleChanged(valid_from=b.NOW, rule_id="r", position=1, method="SEDEX")
     packaging = PackagingChanged(valid_from=b.NOW, store_id="shop", packaging="box", card="Thank you")
-    await save(con, "store", shop=reference.store)
     await save(con, "packaging", shop=Timeline[PackagingChanged](versions=(packaging,)))
     await save(con, "shipping_rule", r=Timeline[ShippingRuleChanged](versions=(rule,)))
-    await save(con, "supplier", **dict(reference.suppliers))
-    await save(con, "offer", **{f"o{n}": offer for n, offer in enumerate(reference.offers)})
     await save(con, "fulfilment", known=b.purchased())
     due = SourcingRetryDue(order_id="known")
     known, unknown = await store.load_resourcing(con, ["known", "unknown"], [due, due])
-    assert [offer.versions[0].offer_id for offer in known.offers] == ["farol:A", "norte:B"]
+    assert known.offers == b.sourcing(*b.TWO_SUPPLIERS).offers
     assert known.packaging is not None
     assert (known.packaging.versions, known.shipping_rules[0].versions) == ((packaging,), (rule,))
-    assert (unknown.store, unknown.offers) == (None, ())
+    assert (unknown.store, unknown.offers) == (None, {})

@@ -30,6 +30,7 @@ from services.po_dispatch.state import (
     SendPurchaseOrder,
     Sourcing,
 )
+from tests.sourcing_rows import offers_by_sku, suppliers_by_id
 
 NOW = datetime(2026, 7, 20, 12, tzinfo=UTC)
 _SPACE = UUID("6f0a7a5e-3f4e-4f0e-9d5c-1f2f3a4b5c6d")
@@ -95,8 +96,8 @@ def sourcing(*offers: OfferChanged, suppliers: Sequence[SupplierChanged] = (), *
     makers = [made_by.get(id) or supplier_changed(id) for id in sorted({o.supplier_id for o in offers})]
     return Sourcing(
         Timeline[StoreChanged](versions=(store_changed(**store),)),
-        tuple(Timeline[OfferChanged](versions=(offer,)) for offer in offers),
-        {maker.supplier_id: Timeline[SupplierChanged](versions=(maker,)) for maker in makers},
+        offers_by_sku((Timeline[OfferChanged](versions=(offer,)) for offer in offers), {o.sku for o in offers}),
+        suppliers_by_id({maker.supplier_id: Timeline[SupplierChanged](versions=(maker,)) for maker in makers}),
     )
 
 

@@ -1,18 +1,48 @@
 """Which supplier delivers what, and why."""
 
+from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
 
-from services.po_dispatch.routing import EXACT_SETS, SHOWN_CANDIDATES, Routing, Source, route
-from services.po_dispatch.state import OrderLine
-from tests.unit.po_dispatch.builders import offer_changed, supplier_changed
+from schemas.timeline import Timeline
+from services.po_dispatch import routing as routed
+from services.po_dispatch.routing import DEFAULT, EXACT_SETS, SHOWN_CANDIDATES, Market, Routing, Source
+from services.po_dispatch.routing.options import options_of
+from services.po_dispatch.routing.sources import Barred
+from services.po_dispatch.state import OrderLine, Sourcing
+from tests.sourcing_rows import offers_by_sku, suppliers_by_id
+from tests.unit.po_dispatch.builders import NOW, offer_changed, supplier_changed
 
 
 def line(number: int, sku: str, quantity: int = 1) -> OrderLine:
     return OrderLine(line=number, sku=sku, quantity=quantity)
 
 
-def source(supplier_id: str, sku: str, priority: int = 100, **offer: object) -> Source:
-    return Source(offer_changed(supplier_id, sku, **offer), supplier_changed(supplier_id, priority=priority))
+def source(supplier_id: str, sku: str, priority: int | None = 100, **offer: object) -> Source:
+    """Of a supplier that nobody told us of where it has no priority."""
+    [[made]] = offers_by_sku([Timeline(versions=(offer_changed(supplier_id, sku, **offer),))], [sku])[sku]
+    if priority is None:
+        return Source(made, None)
+    [maker] = suppliers_by_id({"": Timeline(versions=(supplier_changed(supplier_id, priority=priority),))})[""]
+    return Source(made, maker)
+
+
+def route(
+    lines: Sequence[OrderLine],
+    sources: Sequence[Source],
+    uf: str,
+    *,
+    criteria: Any = DEFAULT,
+    barred: Barred = frozenset(),
+    one_shipment: bool = False,
+) -> Routing:
+    skus = {line.sku for line in lines}
+    reference = Sourcing(
+        offers={sku: [[source.offer] for source in sources if source.offer.sku == sku] for sku in skus},
+        suppliers={source.offer.supplier_id: [source.supplier] for source in sources if source.supplier},
+    )
+    market = Market(options_of(skus, reference, NOW, uf, criteria), uf, criteria, barred)
+    return routed.route(lines, market, one_shipment=one_shipment)
 
 
 def chosen(routing: Routing) -> dict[int, str]:
@@ -49,7 +79,7 @@ def test_offer_that_cannot_deliver_explains_itself() -> None:
         source("x", "A", ufs=("RJ",)),
         source("y", "A", stock=1),
         source("z", "A", active=False),
-        Source(offer_changed("w", "A"), None),
+        source("w", "A", None),
         source("v", "A"),
     ]
     found = reasons(route([line(1, "A", 2)], sources, "SP"))

@@ -12,11 +12,10 @@ from schemas.purchase_order import PurchaseOrderCreated
 from schemas.supplier import PackagingChanged, ShippingRuleChanged
 from schemas.timeline import Timeline
 from services.po_dispatch.decide import sourcing, waking
-from services.po_dispatch.routing import route
 from services.po_dispatch.shipping_rules import Goods, method_of
 from services.po_dispatch.state import SendPurchaseOrder, Sourcing, WaitingOrder
 from tests.unit.po_dispatch import builders as b
-from tests.unit.po_dispatch.test_routing import chosen, line, reasons, source
+from tests.unit.po_dispatch.test_routing import chosen, line, reasons, route, source
 
 GOODS = Goods("shop", b.address(), frozenset({"A"}), 800, Decimal("60.00"))
 
@@ -139,3 +138,11 @@ def test_order_that_lacks_more_is_woken_without_using_up_the_stock() -> None:
     waiting = [WaitingOrder("1", 5, only=False), WaitingOrder("2", 5), WaitingOrder("3", 7, unconnected=True)]
     decision = waking.on_offer_changed(None, b.offer_changed(stock=5), b.context(waiting))
     assert [event.order_id for event in decision.events] == ["1", "2", "3"]  # type: ignore[attr-defined]
+
+
+def test_any_stock_wakes_an_order_that_may_be_bought_in_portions_and_is_left_to_those_it_is_enough_for() -> None:
+    waiting = [WaitingOrder("1", 9, in_portions=True), WaitingOrder("2", 5), WaitingOrder("3", 1, in_portions=True)]
+    decision = waking.on_offer_changed(None, b.offer_changed(stock=5), b.context(waiting))
+    assert [event.order_id for event in decision.events] == ["1", "2"]  # type: ignore[attr-defined]
+    none = waking.on_offer_changed(None, b.offer_changed(stock=0), b.context(waiting[:1]))
+    assert none.events == []

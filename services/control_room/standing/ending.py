@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from services.control_room.entry import instant
 from services.control_room.standing.facts import Facts, Names, listed, living, problems, span, started_at
 from services.control_room.timeline import Told
 
@@ -18,8 +19,9 @@ def undecided(lines: Sequence[Told]) -> bool:
 
 def is_under_way(facts: Facts) -> bool:
     """Whether a cancellation was started and not refused since."""
-    started, refused = facts.at("order.cancellation_started"), facts.at("order.cancellation_refused")
-    return started is not None and (refused is None or refused < started)
+    started = [started_at(fact) for fact in facts.all("order.cancellation_started")]
+    refused = [instant(data.get("refused_at")) or at for at, data in facts.all("order.cancellation_refused")]
+    return bool(started) and all(at < max(started) for at in refused)
 
 
 def _is_of_the_last(facts: Facts, at: datetime) -> bool:

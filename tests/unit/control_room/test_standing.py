@@ -200,6 +200,12 @@ def test_second_attempt_to_cancel_knows_nothing_of_what_the_first_was_told() -> 
     assert waits(stopped, in_force, attempt("billing.stopped", 1.4, 1)).endswith("waiting for the order to be closed")
 
 
+def test_refusal_of_an_attempt_ends_it_whatever_the_clock_of_its_teller_said() -> None:
+    at = (AT + timedelta(hours=1.1)).isoformat()
+    refused = [*REFUSED_ONCE, told("order.cancellation_refused", 0.9, refused_at=at)]
+    assert "to confirm PO 1042" in standing(refused, NAMES, NOW).sentence
+
+
 def test_nf_that_diverged_and_then_matched_diverges_no_more_and_the_rest_is_waited_for() -> None:
     wrong = told("supplier_nf.diverged", po_number="1042", access_key="x", problems=[{"code": "price_differs"}])
     other = told("supplier_nf.matched", 1, access_key="y", open_lines=[2, 3], **PO)

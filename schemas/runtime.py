@@ -96,6 +96,9 @@ class DeadLetterRecorded(Message):
     event_subject: str | None = None
     key: str | None = None
     """The key that later events wait behind; None where it holds nobody up."""
+    about: Mapping[str, str] = {}
+    """What the state that it concerns is named by, in the field that messages name it with. Empty where no state was
+    found, or its key is not named so."""
     attempts: int
     first_at: Time
     last_at: Time

@@ -82,7 +82,9 @@ async def _work(service: Service, runtime: Runtime, stop: asyncio.Event, health:
     partitioned = partitions.of_runtime(runtime.retention_days)
     await partitions.keep_once(pool, partitioned)  # a service that was away for weeks has no partition for today
     worker = Worker(desk, pool, runtime, health, check)
-    caller = Caller(service.name, release, service.operations, pool, worker.send_saved, worker.wake.calls)
+    caller = Caller(
+        service.name, release, service.operations, pool, worker.send_saved, worker.wake.calls, service.named
+    )
     beside = [
         asyncio.create_task(task)
         for task in (

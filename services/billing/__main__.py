@@ -26,7 +26,7 @@ from shared.service import run
 from shared.settings import Runtime, read
 from shared.worker.subscription import Aggregate, Answer, Service, Subscription, Subscriptions
 
-BILL = Aggregate("bill", Bill)
+BILL = Aggregate("bill", Bill, named="order_id")
 STORE = Aggregate("store", Timeline[store.StoreChanged])
 CHANNEL = Aggregate("channel", Timeline[channel.ChannelChanged])
 SUPPLIER = Aggregate("supplier", Timeline[supplier.SupplierChanged])

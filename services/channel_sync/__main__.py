@@ -55,7 +55,7 @@ from shared.service import run
 from shared.settings import Runtime, read
 from shared.worker.subscription import Aggregate, Answer, Service, Subscription, Subscriptions, Timer
 
-ORDER = Aggregate("channel_order", ChannelOrder)
+ORDER = Aggregate("channel_order", ChannelOrder, named="order_id")
 CHANNEL = Aggregate("channel", Timeline[ChannelChanged])
 STORE = Aggregate("store", Timeline[StoreChanged])
 QUEUE = Aggregate("channel_queue", Queue)

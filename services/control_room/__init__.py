@@ -10,8 +10,8 @@ Owns       the ledger of dead letters (`dead_letter`; each as it was recorded in
            found by in `dead_letter_facts`; every action in `dead_letter_action`, append-only),
            campaigns (`replay_campaign`, their sets, turns, findings and edits in `replay_letter`,
            `replay_campaign_step`, `replay_finding`, `replay_edit`: written once, turns for ever; see `campaign/`),
-           the journal (`journal`, a partition a day), the orders as the journal saw them (`order_summary`), and what
-           suppliers and stores are called (`described`).
+           the journal (`journal`, a partition a day), the orders as the journal saw them (`order_summary`; what
+           else they are called by in `order_name`), and what suppliers and stores are called (`described`).
 
 Invariants
 * A dead letter is known by its occurrence; it is never reopened, and never deleted before it has long been over. What a

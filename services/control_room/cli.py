@@ -3,12 +3,13 @@
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from schemas.order import Status
 from services.control_room import console, store, tables
 from services.control_room.console import as_json, load_standings, out, run, show, stop
 from services.control_room.looking.choice import UNSETTLED, instant
@@ -49,6 +50,8 @@ dead_letters = typer.Typer(
     help="Events that no service could handle, and what to do about them.",
 )
 
+STATUSES = (*get_args(Status), "refused")
+"""Of orders, as the journal sees them: `refused` are those that were never accepted."""
 EXPLAINED = 100
 """Orders of a list that are explained without being asked: each takes a look at its whole journal."""
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -61,14 +64,21 @@ def list_orders(
     store_id: Annotated[str | None, typer.Option("--store", help="Only orders of this store.")] = None,
     channel: Annotated[str | None, typer.Option(help="Only orders of this channel.")] = None,
     code: Annotated[str | None, typer.Option(help="The channel's own order code.")] = None,
-    since: Annotated[str | None, typer.Option(help="Something happened since: a time (UTC), or an age.")] = None,
-    until: Annotated[str | None, typer.Option(help="Nothing happened since: a time (UTC), or an age.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Accepted, or of another status, since then: a time (UTC), or an age.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Neither accepted nor of another status since then: a time (UTC), or an age.")
+    ] = None,
     unfinished: Annotated[bool, typer.Option("--open", help="Only orders that are not over.")] = False,
     explain: Annotated[bool | None, typer.Option(help="Say what each waits for (default: up to 100 orders).")] = None,
     limit: Limit = 50,
     json: Json = False,
 ) -> None:
-    """Orders, their status and what they wait for, the latest first. `--open --until 1d`: those that are stuck."""
+    """Orders, their status and what they wait for, the latest change of status first. `--open --until 1d`: those that
+    are stuck."""
+    if status is not None and status not in STATUSES:
+        raise typer.BadParameter(f"{status!r} is no status; there are {', '.join(STATUSES)}", param_hint="--status")
     choice = store.OrderChoice(status, store_id, channel, code, instant(since), instant(until), unfinished)
     now = datetime.now(UTC)
 

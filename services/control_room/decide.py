@@ -3,9 +3,6 @@
 Engineers act by campaigns, whose answers come in batches (`campaign/`).
 """
 
-import base64
-import json
-
 from schemas.decision import Context, Decision, Outcome, unchanged
 from schemas.runtime import (
     DeadLetterFailed,
@@ -29,10 +26,11 @@ def on_recorded(known: DeadLetter | None, letter: DeadLetterRecorded, ctx: Conte
     if known is not None and known.recorded:
         return unchanged(known)
     readable = _storable(letter)
+    facts = facts_of(readable)
     known = known or DeadLetter(occurrence=letter.occurrence)
     waits = letter.reason == "held" and known.status is Status.OPEN
-    change = {"recorded": True, "order_id": order_of(readable), "status": Status.HELD if waits else known.status}
-    rows = [LetterRow(occurrence=letter.occurrence, letter=readable), facts_of(readable)]
+    change = {"recorded": True, "order_id": facts.order_id, "status": Status.HELD if waits else known.status}
+    rows = [LetterRow(occurrence=letter.occurrence, letter=readable), facts]
     return Decision(known.model_copy(update=change), events=died.answers_of(readable), rows=rows)
 
 
@@ -74,17 +72,7 @@ def _ended(step: Step, action_id: str, occurrence: str, outcome: str, ctx: Conte
     return ActionRow(action_id=action_id, step=step, occurrence=occurrence, at=ctx.now, outcome=outcome)
 
 
-def order_of(letter: DeadLetterRecorded) -> str | None:
-    """The order that a dead event names in its data; None where it names none or cannot be read."""
-    try:
-        event = json.loads(base64.b64decode(letter.body))
-        named = event["data"]["order_id"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return storable(named)[:64] if isinstance(named, str) else None
-
-
 def _storable(letter: DeadLetterRecorded) -> DeadLetterRecorded:
     """The letter without what PostgreSQL's text and jsonb do not take; the body is base64 and stays as it is."""
-    texts = ("error", "event_type", "event_source", "event_id", "event_subject", "key", "content_type", "headers")
-    return letter.model_copy(update={name: cleaned(getattr(letter, name)) for name in texts})
+    texts = ("error", "event_type", "event_source", "event_id", "event_subject", "key", "content_type")
+    return letter.model_copy(update={name: cleaned(getattr(letter, name)) for name in (*texts, "about", "headers")})

@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from schemas import envelope
+from schemas.billing import PayableOpened
+from schemas.nota_fiscal import RemittanceNfDiverged, RemittanceNfMatched, SupplierNfDiverged, SupplierNfMatched
 from schemas.order import OrderAccepted, OrderRefused, OrderStatusChanged
-from services.control_room.facts import cleaned
+from schemas.purchase_order import PurchaseOrderCreated, ShipmentDispatched
+from schemas.refund import RefundOrdered
+from services.control_room.facts import cleaned, order_names
 
 if TYPE_CHECKING:  # the command line reads entries too, and has no use for the broker's client
     from shared.broker.link import Delivery
@@ -22,6 +26,20 @@ _LONGEST = 400
 _FACTS = "fleet.events"
 DESCRIBED = ("supplier.changed", "store.changed")
 _SEEN = (OrderAccepted.TYPE, OrderStatusChanged.TYPE, OrderRefused.TYPE)
+_NAMING = {
+    message.TYPE
+    for message in (
+        PurchaseOrderCreated,
+        ShipmentDispatched,
+        SupplierNfMatched,
+        SupplierNfDiverged,
+        RemittanceNfMatched,
+        RemittanceNfDiverged,
+        PayableOpened,
+        RefundOrdered,
+    )
+}
+"""Facts that say first what else an order is called by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +176,24 @@ def order_seen(entry: Entry) -> OrderSeen | None:
         case OrderRefused.TYPE:
             return replace(seen, status="refused", status_at=entry.time)
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderName:
+    """What an order is called by where nobody says its id: its PO's number, a parcel's tracking code."""
+
+    name: str
+    order_id: str
+    said_at: datetime
+
+
+def named(entry: Entry) -> list[OrderName]:
+    """The names that a fact gives its order."""
+    if entry.exchange != _FACTS or entry.order_id is None or entry.time is None or entry.type not in _NAMING:
+        return []
+    data = parsed(entry.body).get("data")
+    names = order_names(cleaned(data)) if isinstance(data, dict) else []
+    return [OrderName(name, entry.order_id, entry.time) for name in names]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Lenient: whatever cannot be read is left out, and the dead letter is found by th
 import base64
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from schemas.model import Model
@@ -44,6 +44,9 @@ class FactsRow(Model):
     event_subject: str | None
     key: str | None
     order_id: str | None
+    """The order that the event names, or whose state it concerns."""
+    order_name: str | None
+    """What the order is found by where neither does: `po_number:1042` (see `order_names`)."""
     supplier_id: str | None
     channel_id: str | None
     store_id: str | None
@@ -53,6 +56,10 @@ class FactsRow(Model):
     event: dict[str, Any] | None
     """The event for field filters, its long texts cut; None where it is no JSON object, or more than 1 MB."""
     words: tuple[str, ...]
+
+
+NAMED = ("po_number", "payable_id", "refund_id", "access_key", "tracking_code")
+"""Fields by which partners, and services among themselves, mean an order without its id; the surest first."""
 
 
 class PartRow(Model):
@@ -67,7 +74,7 @@ def facts_of(letter: DeadLetterRecorded) -> FactsRow:
     event = _event(letter)
     data = event.get("data") if event is not None else None
     said: dict[str, Any] = data if isinstance(data, dict) else {}
-    error = headline(letter.error)
+    error, order_id = headline(letter.error), order_of(letter.about, said)
     texts = [*_texts(event)] if event is not None else [_readable(letter)]
     return FactsRow(
         occurrence=letter.occurrence,
@@ -80,7 +87,8 @@ def facts_of(letter: DeadLetterRecorded) -> FactsRow:
         event_id=letter.event_id,
         event_subject=letter.event_subject,
         key=letter.key,
-        order_id=_text(said.get("order_id")),
+        order_id=order_id,
+        order_name=None if order_id else next(iter(order_names({**letter.about, **said})), None),
         supplier_id=_text(said.get("supplier_id")) or _named(letter, "supplier"),
         channel_id=_text(said.get("channel_id")) or _named(letter, "channel"),
         store_id=_text(said.get("store_id")),
@@ -90,6 +98,20 @@ def facts_of(letter: DeadLetterRecorded) -> FactsRow:
         event=event,
         words=words_of(letter.occurrence, letter.error, *texts),
     )
+
+
+def order_of(about: Mapping[str, Any], said: Mapping[str, Any]) -> str | None:
+    """The order that the data names, else the one whose state it concerns."""
+    return _text(said.get("order_id")) or _text(about.get("order_id"))
+
+
+def order_names(said: Mapping[str, Any]) -> list[str]:
+    """By what else the order of such data is known.
+
+    >>> order_names({"po_number": "1042", "tracking_code": "BR1", "total": "9.90"})
+    ['po_number:1042', 'tracking_code:BR1']
+    """
+    return [f"{field}:{value}" for field in NAMED if (value := _text(said.get(field))) is not None]
 
 
 def headline(error: str) -> str:

@@ -11,7 +11,7 @@ import structlog
 from asyncpg import Connection, Pool
 
 from services.control_room import store
-from services.control_room.entry import described, entries, opaque, order_seen
+from services.control_room.entry import described, entries, named, opaque, order_seen
 from services.control_room.settings import Settings
 from shared.backoff import Backoff
 from shared.broker.link import Delivery
@@ -47,6 +47,7 @@ async def keep(con: Connection, deliveries: Sequence[Delivery]) -> int:
             found = [entry for delivery in deliveries for entry in entries(delivery)]
             fresh = await store.save_entries(con, found)
             await store.save_orders(con, [seen for entry in fresh if (seen := order_seen(entry)) is not None])
+            await store.save_names(con, [name for entry in fresh for name in named(entry)])
             await store.save_described(con, [one for entry in fresh if (one := described(entry)) is not None])
             return len(fresh)
     except asyncpg.DataError as error:

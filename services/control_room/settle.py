@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from schemas import envelope
 from schemas.order import OrderCancellationDecided
 from services.control_room import console
-from services.control_room.console import broker_to_act, run, show, stop
+from services.control_room.console import as_json, broker_to_act, run, show, stop
 from services.control_room.engineer import Actor, Why
 from services.control_room.servers import reading, send
 from services.control_room.settings import ConsoleSettings
@@ -28,6 +28,7 @@ As = Annotated[
         help="continue: it goes on, and what was cancelled is bought again; returned: it is cancelled and refunded.",
     ),
 ]
+Json = Annotated[bool, typer.Option("--json", help="What was decided as one JSON document on stdout.")]
 EntryNf = Annotated[list[str] | None, typer.Option("--entry-nf", help="Access key of an entry NF that undoes R.")]
 
 
@@ -38,6 +39,7 @@ def settle_order(
     why: Why,
     actor: Actor,
     entry_nf: EntryNf = None,
+    json: Json = False,
 ) -> None:
     """End a cancellation that found R in force, too late to cancel. Either way an entry NF of the retailer undoes R."""
     decided = _decided(order_id, decision, why, actor, entry_nf or [])
@@ -54,6 +56,9 @@ def settle_order(
         await send(broker, [message(decided)], settings.console_confirm_seconds)
 
     run(publish())
+    if json:
+        show(as_json(decided.model_dump(mode="json")))
+        return
     show(f"order {order_id}: told to {'go on' if decision == 'continue' else 'be cancelled and refunded'}")
 
 

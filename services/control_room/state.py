@@ -30,7 +30,7 @@ class DeadLetter(Model):
     recorded: bool = False
     """Whether its letter has come; that is kept beside it, because it is long and never changes."""
     order_id: str | None = None
-    """The order that the dead event names, where it can be read."""
+    """The order that it is known to concern: by what it says, or by the state that it is about."""
     ended: tuple[Id, ...] = ()
     """Replays and discards of it alone that were answered."""
     next_occurrence: Id | None = None

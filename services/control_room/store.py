@@ -12,7 +12,7 @@ from uuid import UUID
 from asyncpg import Connection, Record
 
 from schemas.model import Model
-from services.control_room.entry import Described, Entry, OrderSeen
+from services.control_room.entry import Described, Entry, OrderName, OrderSeen
 from services.control_room.facts import FactsRow, PartRow
 from services.control_room.looking import store as looking
 from services.control_room.looking.store import load_dead_letters as load_dead_letters
@@ -69,6 +69,19 @@ async def save_orders(con: Connection, seen: Sequence[OrderSeen]) -> None:
         "status_at = greatest(excluded.status_at, o.status_at)",
         [tuple(getattr(one, f.name) for f in fields(one)) for one in seen],
     )
+
+
+async def save_names(con: Connection, found: Sequence[OrderName]) -> None:
+    """Remembers what orders are called by; a name that is used again means the latest."""
+    latest = {one.name: one for one in sorted(found, key=attrgetter("said_at"))}
+    if latest:
+        await con.execute(
+            "insert into order_name as n (name, order_id, said_at) "
+            "select * from unnest($1::text[], $2::text[], $3::timestamptz[]) on conflict (name) do update "
+            "set order_id = excluded.order_id, said_at = excluded.said_at "
+            "where n.said_at <= excluded.said_at and n.order_id <> excluded.order_id",
+            *([getattr(one, field.name) for one in latest.values()] for field in fields(OrderName)),
+        )
 
 
 async def save_described(con: Connection, found: Sequence[Described]) -> None:

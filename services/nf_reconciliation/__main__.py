@@ -12,9 +12,9 @@ from shared.service import run
 from shared.settings import Runtime, read
 from shared.worker.subscription import Aggregate, Answer, Service, Subscription, Subscriptions
 
-NF = Aggregate("nota_fiscal", NotaFiscal)
-PO = Aggregate("purchase_order", PurchaseOrder)
-ORDER = Aggregate("order_pos", OrderPos)
+NF = Aggregate("nota_fiscal", NotaFiscal, named="access_key")
+PO = Aggregate("purchase_order", PurchaseOrder, named="po_number")
+ORDER = Aggregate("order_pos", OrderPos, named="order_id")
 SUPPLIER = Aggregate("supplier", Timeline[supplier.SupplierChanged])
 STORE = Aggregate("store", Timeline[store.StoreChanged])
 

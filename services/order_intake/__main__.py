@@ -21,7 +21,7 @@ from shared.service import run
 from shared.settings import Runtime, read
 from shared.worker.subscription import Aggregate, Answer, Service, Subscription, Subscriptions, Timer
 
-ORDER = Aggregate("sales_order", Order)
+ORDER = Aggregate("sales_order", Order, named="order_id")
 STORE = Aggregate("store", Timeline[store.StoreChanged])
 
 

@@ -59,7 +59,7 @@ from shared.service import run
 from shared.settings import Runtime, read
 from shared.worker.subscription import Aggregate, Answer, Service, Subscription, Subscriptions, Timer
 
-FULFILMENT = Aggregate("fulfilment", Fulfilment)
+FULFILMENT = Aggregate("fulfilment", Fulfilment, named="order_id")
 STORE = Aggregate("store", Timeline[StoreChanged])
 SUPPLIER = Aggregate("supplier", Timeline[SupplierChanged])
 OFFER = Aggregate("offer", Timeline[OfferChanged])

@@ -5,7 +5,7 @@ An answer is stored on the call's row together with the message that tells the s
 
 import asyncio
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from time import monotonic, perf_counter
 from typing import Any
@@ -52,10 +52,18 @@ where calls come late, which is under load."""
 
 
 class Caller:
-    """Leases due calls and makes them. `wake` is set when a batch has made new ones."""
+    """Leases due calls and makes them. `wake` is set when a batch has made new ones; `named` are the fields by which
+    messages name states, by aggregate."""
 
     def __init__(
-        self, service: str, version: str, operations: tuple[Operation, ...], pool: Pool, send: Send, wake: asyncio.Event
+        self,
+        service: str,
+        version: str,
+        operations: tuple[Operation, ...],
+        pool: Pool,
+        send: Send,
+        wake: asyncio.Event,
+        named: Mapping[str, str] | None = None,
     ) -> None:
         self._service = service
         self._version = version
@@ -63,6 +71,7 @@ class Caller:
         self._pool = pool
         self._send = send
         self._wake = wake
+        self._named = named or {}
         self._running: dict[str, dict[asyncio.Task[None], store.Leased]] = {}
         self._unknown_at = monotonic()
         self._troubled: set[str] = set()
@@ -265,7 +274,9 @@ class Caller:
     async def _store_exhausted(self, call: store.Leased, error: str, uncertain: bool) -> None:
         batch, now = uuid4(), datetime.now(UTC)
         occurrence = uuid5(call.id, f"exhausted/{call.generation}")
-        messages = exhausted(self._service, self._version, batch, call, storable_error(error), occurrence, now)
+        said, named = storable_error(error), self._named.get(call.aggregate)
+        about = {} if named is None else {named: call.key}
+        messages = exhausted(self._service, self._version, batch, call, said, occurrence, now, about)
         async with connection(self._pool) as con, con.transaction():
             if not await store.save_exhausted(con, call, storable_error(error), occurrence, uncertain):
                 return

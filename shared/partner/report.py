@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID, uuid5
 
@@ -32,9 +32,17 @@ def answered(service: str, batch: UUID, answers: Sequence[tuple[Leased, Model]],
 
 
 def exhausted(
-    service: str, version: str, batch: UUID, call: Leased, error: str, occurrence: UUID, now: datetime
+    service: str,
+    version: str,
+    batch: UUID,
+    call: Leased,
+    error: str,
+    occurrence: UUID,
+    now: datetime,
+    about: Mapping[str, str],
 ) -> list[Outgoing]:
-    """To the service, which may have something to decide, and to the dead letters, where a person sees it."""
+    """To the service, which may have something to decide, and to the dead letters, where a person sees it. `about`:
+    what the state that the call was made for is named by."""
     outbox = Outbox(service, batch, now)
     message = CallExhausted(
         call_id=str(call.id),
@@ -61,6 +69,7 @@ def exhausted(
         event_id=str(call.id),
         event_subject=call.key,
         key=None,
+        about=about,
         attempts=call.attempt,
         first_at=call.created_at,
         last_at=now,

@@ -31,6 +31,7 @@ from shared.partner import store as calls
 from shared.worker.fold import Result, is_held
 from shared.worker.incoming import Incoming, Replay
 from shared.worker.outbox import Outbox
+from shared.worker.routes import plain
 
 _ERRORS = 200_000
 """Characters of errors in one answer, or one error."""
@@ -101,6 +102,7 @@ def record(outbox: Outbox, service: str, version: str, result: Result, now: date
         event_id=item.id,
         event_subject=item.subject,
         key=result.key,
+        about=_about(item),
         attempts=_attempts(result),
         first_at=item.kept.first_at if item.kept is not None else now,
         last_at=now,
@@ -232,6 +234,11 @@ def say_findings(outbox: Outbox, service: str, order: Incoming, findings: Sequen
 
 def _add(outbox: Outbox, said: Message, id: str, cause: Incoming) -> None:
     outbox.add(said, id=id, correlation=cause.correlation or cause.id, causation=cause.id)
+
+
+def _about(item: Incoming) -> dict[str, str]:
+    """What the state that it concerns is named by, whether or not the event holds its key."""
+    return {} if item.key is None or item.route is None else item.route.aggregate.about(plain(item.key))
 
 
 def _attempts(result: Result) -> int:

@@ -31,6 +31,12 @@ class Aggregate(Generic[S]):
 
     table: str
     model: type[S]
+    named: str | None = None
+    """The field by which messages name its key, where one does: dead letters about it are found by that."""
+
+    def about(self, key: str) -> dict[str, str]:
+        """What a plain key names: `{"payment_id": "PAY-1"}`."""
+        return {} if self.named is None else {self.named: key}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +95,9 @@ class Service:
     """Makes what comes from those other queues readable: it may travel under another routing key, or raw. Pure."""
     tasks: tuple[Callable[[Pool], Coroutine[Any, Any, None]], ...] = ()
     """What runs beside the cycle for the life of the process."""
+
+    @property
+    def named(self) -> dict[str, str]:
+        """The fields by which messages name the keys of its states, by table."""
+        kinds = {s.aggregate for s in self.subscriptions}
+        return {kind.table: kind.named for kind in kinds if kind.named is not None}

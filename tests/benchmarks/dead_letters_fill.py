@@ -75,7 +75,7 @@ create function pg_temp.letter(jsonb, copies) returns jsonb language sql as $$
     from (select pg_temp.said(($1 - 'body')::text, $2)::jsonb as said,
                  to_char($2.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as at) of $$;
 """
-SAID = ("event_id", "event_subject", "key", "order_id", "error")
+SAID = ("event_id", "event_subject", "key", "order_id", "order_name", "error")
 CHANGED = {
     "dead_letter": {"key": "c.occurrence", "body": "pg_temp.said(t.body::text, c)::jsonb"},
     "dead_letter_original": {"occurrence": "c.occurrence", "letter": "pg_temp.letter(t.letter, c)"},
@@ -102,7 +102,13 @@ GIN = "select indexname, indexdef from pg_indexes where schemaname = $1 and inde
 ORDERS = (
     "insert into order_summary (order_id, store_id, channel_id, accepted_at, status, status_at) "
     "select o, 'store-' || (hashtext(o) & 31), 'channel-' || (hashtext(o) & 7), now(), 'accepted', now() from ("
-    "select distinct order_id as o from dead_letter_facts union all select 'ORD-' || n from generate_series(1, $1) n) s"
+    "select distinct order_id as o from dead_letter_facts where order_id is not null "
+    "union all select 'ORD-' || n from generate_series(1, $1) n) s"
+)
+NAMES = (
+    "insert into order_name (name, order_id, said_at) "
+    "select 'po_number:PO-' || substr(order_id, 5), order_id, now() from order_summary "
+    "union all select 'tracking_code:' || order_id, order_id, now() from order_summary"
 )
 
 
@@ -117,6 +123,7 @@ async def fill(url: str, number: int) -> None:
     if number > REAL:
         await multiply(con, number // REAL - 1)
     await con.execute(ORDERS, number)
+    await con.execute(NAMES)
     await con.execute("vacuum analyze")
     await con.close()
 
@@ -172,14 +179,18 @@ async def multiply(con: Connection, copies: int) -> None:
 
 
 def letters(number: int) -> Iterator[DeadLetterRecorded]:
-    """As services say them, of real messages' shapes, five an order, a week long; the same every time."""
+    """As services say them, of real messages' shapes, five an order, a week long; the same every time. Of five, one
+    says no order but is about its state, and one names its PO alone."""
     rand = random.Random(7)
     examples = [json.loads(path.read_text()) for path in sorted(EXAMPLES.glob("*.json"))]
     for n in range(number):
         event = rand.choice(examples)
         order, supplier = f"ORD-{n // 5:04}{ORIGINAL}", f"supplier-{rand.randrange(40):02}"
-        data = {**event["data"], "order_id": order, "supplier_id": supplier, "quantity": n % 90}
-        said = {**event, "id": f"e-{n}{ORIGINAL}", "subject": order, "data": data}
+        po = f"PO-{n // 5:04}{ORIGINAL}"
+        names = ({"order_id": order}, {"order_id": order}, {"order_id": order}, {"po_number": po}, {"po_number": po})
+        told = {name: value for name, value in event["data"].items() if name != "order_id"}
+        data = {**told, **names[n % 5], "supplier_id": supplier, "quantity": n % 90}
+        said = {**event, "id": f"e-{n}{ORIGINAL}", "subject": order if n % 5 < 3 else po, "data": data}
         reason, error = rand.choice(BUGS)
         at = NOW - timedelta(seconds=rand.randrange(7 * 86400))
         raised = reason == "decision_raised"
@@ -192,7 +203,8 @@ def letters(number: int) -> Iterator[DeadLetterRecorded]:
             event_type=event["type"],
             event_source=event["source"],
             event_id=said["id"],
-            event_subject=order,
+            event_subject=said["subject"],
+            about={"order_id": order} if n % 5 == 3 else {},
             key=f"bill:{order}" if reason in ("decision_raised", "database_refused", "held") else None,
             attempts=1,
             first_at=at,

@@ -22,6 +22,7 @@ def call() -> Leased:
         partner=f"supplier:{SUPPLIER}",
         lane="ORD-1",
         key="ORD-1",
+        aggregate="fulfilment",
         operation="SendPurchaseOrder",
         request="{}",
         generation=1,
@@ -41,6 +42,7 @@ def test_partner_named_after_the_longest_supplier_id_is_answered_for() -> None:
 
 
 def test_partner_named_after_the_longest_supplier_id_is_given_up() -> None:
-    messages = exhausted("po_dispatch", "1", uuid4(), call(), "away", uuid4(), AT)
+    messages = exhausted("po_dispatch", "1", uuid4(), call(), "away", uuid4(), AT, {"order_id": "ORD-1"})
     said = [event["data"] for message in messages for event in json.loads(message.body)]
     assert sorted(data.get("partner") or data["event_source"] for data in said) == [f"supplier:{SUPPLIER}"] * 2
+    assert [data["about"] for data in said if "about" in data] == [{"order_id": "ORD-1"}]

@@ -8,6 +8,7 @@ from asyncpg import Connection, Record
 
 from services.control_room.state import LetterRow, Status, WholeLetter
 
+_ORDER = "coalesce(f.order_id, n.order_id)"
 _STORE, _CHANNEL = "coalesce(f.store_id, o.store_id)", "coalesce(f.channel_id, o.channel_id)"
 _FILTERS: Mapping[str, str] = {
     "service": "f.service = {}",
@@ -18,8 +19,10 @@ _FILTERS: Mapping[str, str] = {
     "supplier_id": "f.supplier_id = {}",
     "channel_id": f"{_CHANNEL} = {{}}",
     "store_id": f"{_STORE} = {{}}",
-    "order_id": "(f.order_id = {0} or f.event_subject = {0})",
-    "orders": "f.order_id = any({}::text[])",
+    "order_id": "(f.order_id = {0} or f.event_subject = {0} or f.order_name = any(array("
+    "select name from order_name where order_id = {0})))",
+    "orders": "(f.order_id = any({0}::text[]) or f.order_name = any(array("
+    "select name from order_name where order_id = any({0}::text[]))))",
     "key": "f.key = {}",
     "status": "d.status = {}",
     "statuses": "d.status = any({}::text[])",
@@ -42,7 +45,7 @@ DIMENSIONS: Mapping[str, str] = {
     "supplier": "f.supplier_id",
     "channel": _CHANNEL,
     "store": _STORE,
-    "order": "f.order_id",
+    "order": _ORDER,
     "status": "d.status",
     "hour": "date_trunc('hour', f.last_at at time zone 'UTC')",
     "day": "date_trunc('day', f.last_at at time zone 'UTC')",
@@ -50,14 +53,15 @@ DIMENSIONS: Mapping[str, str] = {
 """What they can be grouped by."""
 
 _FACTS, _LEDGER = "from dead_letter_facts f ", "join dead_letter d on d.key = f.occurrence "
-_ORDERS = "left join order_summary o on o.order_id = f.order_id "
+_NAMES = "left join order_name n on n.name = f.order_name "
+_ORDERS = f"left join order_summary o on o.order_id = {_ORDER} "
 _LETTER = (
     "f.occurrence, d.status, f.service, f.reason, f.exception, f.event_type, f.event_id, f.event_subject, "
-    f"f.key as event_key, f.order_id, f.supplier_id, {_CHANNEL} as channel_id, {_STORE} as store_id, f.attempts, "
-    "f.first_at, f.last_at, d.next_occurrence, f.error"
+    f"f.key as event_key, {_ORDER} as order_id, f.supplier_id, {_CHANNEL} as channel_id, {_STORE} as store_id, "
+    "f.attempts, f.first_at, f.last_at, d.next_occurrence, f.error"
 )
 _NARROW = "f.occurrence, f.service, f.reason, f.exception, f.event_type, f.event_id, f.event_subject, f.key, " + (
-    "f.order_id, f.supplier_id, f.channel_id, f.store_id, f.attempts, f.first_at, f.last_at, f.error"
+    "f.order_id, f.order_name, f.supplier_id, f.channel_id, f.store_id, f.attempts, f.first_at, f.last_at, f.error"
 )
 """All but the event and its words."""
 
@@ -72,7 +76,7 @@ async def load_dead_letters(
     where, values = _where({**chosen, "after": after})
     order = "order by f.last_at desc, f.occurrence desc"
     page = f"select {_NARROW} {_from(where)} {where} {order} limit ${len(values) + 1}"
-    return await con.fetch(f"select {_LETTER} from ({page}) f {_LEDGER} {_ORDERS} {order}", *values, limit)
+    return await con.fetch(f"select {_LETTER} from ({page}) f {_LEDGER} {_NAMES} {_ORDERS} {order}", *values, limit)
 
 
 async def load_count(con: Connection, chosen: Mapping[str, Any]) -> int:
@@ -98,8 +102,10 @@ async def load_groups(con: Connection, by: Sequence[str], chosen: Mapping[str, A
 async def load_whole(con: Connection, occurrences: Sequence[str]) -> dict[str, WholeLetter]:
     """Dead letters as the ledger has them, with all of their original bytes."""
     rows = await con.fetch(
-        "select d.body || case when o.letter is null then '{}' else jsonb_build_object('letter', o.letter) end as body "
-        "from dead_letter d left join dead_letter_original o on o.occurrence = d.key where d.key = any($1::text[])",
+        "select d.body || jsonb_strip_nulls(jsonb_build_object('order_id', n.order_id)) || "
+        "case when o.letter is null then '{}' else jsonb_build_object('letter', o.letter) end as body "
+        "from dead_letter d left join dead_letter_original o on o.occurrence = d.key "
+        f"left join dead_letter_facts f on f.occurrence = d.key {_NAMES} where d.key = any($1::text[])",
         occurrences,
     )
     found = {one.occurrence: one for row in rows if (one := WholeLetter.model_validate_json(row["body"]))}
@@ -154,7 +160,7 @@ async def load_waiting(con: Connection, service: str, key: str, limit: int) -> t
     chosen = {"service": service, "key": key, "status": Status.HELD}
     where, values = _where(chosen)
     rows = await con.fetch(
-        f"select {_LETTER} {_FACTS} {_LEDGER} {_ORDERS} {where} order by f.last_at, f.occurrence "
+        f"select {_LETTER} {_FACTS} {_LEDGER} {_NAMES} {_ORDERS} {where} order by f.last_at, f.occurrence "
         f"limit ${len(values) + 1}",
         *values,
         limit,
@@ -178,9 +184,10 @@ async def save_facts(con: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     """Columns of `dead_letter_facts` in their order: the event as JSON, the words as a list."""
     await con.executemany(
         "insert into dead_letter_facts (occurrence, service, reason, exception, error, pattern, event_type, event_id, "
-        "event_subject, key, order_id, supplier_id, channel_id, store_id, attempts, first_at, last_at, event, words) "
-        "values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, "
-        "array_to_tsvector($19::text[])) on conflict do nothing",
+        "event_subject, key, order_id, order_name, supplier_id, channel_id, store_id, attempts, first_at, last_at, "
+        "event, words) "
+        "values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, "
+        "array_to_tsvector($20::text[])) on conflict do nothing",
         rows,
     )
 
@@ -207,9 +214,11 @@ def _said(chosen: Mapping[str, Any]) -> list[str]:
 
 def _from(*said: str) -> str:
     """The facts; the ledger where its status is asked for (each letter that has facts is in it); the orders where store
-    or channel are: a message that does not name them has its order's."""
+    or channel are: a message that does not name them has its order's; the names of orders where the order counts."""
     text = " ".join(said)
-    return f"{_FACTS}{_LEDGER if 'd.' in text else ''}{_ORDERS if _STORE in text or _CHANNEL in text else ''}"
+    ledger, of_order = "d." in text, _STORE in text or _CHANNEL in text
+    named = of_order or _ORDER in text
+    return f"{_FACTS}{_LEDGER if ledger else ''}{_NAMES if named else ''}{_ORDERS if of_order else ''}"
 
 
 def _where(chosen: Mapping[str, Any]) -> tuple[str, list[Any]]:

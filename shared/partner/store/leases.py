@@ -16,6 +16,7 @@ class Leased:
     partner: str
     lane: str
     key: str
+    aggregate: str
     operation: str
     request: str
     generation: int
@@ -29,8 +30,8 @@ class Leased:
 
 
 _LEASED = (
-    "c.id, c.partner, c.lane, c.key, c.operation, c.request, c.generation, c.attempt, c.created_at, c.exhaust_at, "
-    "c.uncertain, c.lease_token, c.correlation, c.traceparent"
+    "c.id, c.partner, c.lane, c.key, c.aggregate, c.operation, c.request, c.generation, c.attempt, c.created_at, "
+    "c.exhaust_at, c.uncertain, c.lease_token, c.correlation, c.traceparent"
 )
 
 

@@ -1,20 +1,23 @@
 """Campaigns on real servers: the command line orders them, the control room drives them, a service processes them."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 
 from schemas import envelope
-from schemas.decision import Context, Outcome, Refused
+from schemas.decision import Answered, Context, Outcome, Refused
 from schemas.payment import PaymentApproved
 from services.control_room.__main__ import service as control_room
 from shared.migrate import service_url
+from shared.worker.subscription import Answer
 from tests.conftest import PASSWORD
 from tests.integration.control_room.conftest import Room, fleet_cli
 from tests.integration.control_room.test_dead_letters import Bug, fleet, listed, pay, tally
-from tests.integration.worker.bench import NAME, Tally, count, event, pack, payment, service, until
+from tests.integration.partner.partner import Ask, Said, answered, calling, serving
+from tests.integration.worker.bench import NAME, TALLY, Tally, count, event, pack, payment, service, until
 from tests.integration.worker.proxy import Proxy
 
 ACT = ("--why", "mended", "--actor", "ana", "--json")
@@ -135,6 +138,35 @@ async def test_order_is_replayed_in_its_original_sequence(room: Room) -> None:
         done = await replay(room, "--order", "ORD-1", "--yes")
     assert (done["status"], done["in_sequence"], done["step"]) == ("done", True, 4)
     assert await tally(room) == '["P0", "P1", "P2", "P3"]'
+
+
+async def test_order_whose_key_is_held_by_what_names_no_order_goes_on_in_its_original_sequence(room: Room) -> None:
+    """The partner's answer names the call's lane and no order; the payment after it waits behind it."""
+    bug = True
+
+    def decide(known: Tally | None, answer: Answered[Ask, Said], ctx: Context[Any]) -> Outcome[Tally]:
+        if bug:
+            raise KeyError("the bug")
+        return answered(known, answer, ctx)
+
+    url = service_url(room.admin_url, NAME, PASSWORD)
+    async with serving() as partner:
+        what = calling(partner)
+        buggy = replace(what, subscriptions=(what.subscriptions[0], Answer(Ask, Said, TALLY, decide)))
+        async with room.running(buggy, url), room.running(control_room(room.settings), room.url):
+            await pay(room, "acme/pay/pay")
+            [dead] = await until(lambda: listed(room))
+            assert (dead["event_subject"], dead["order_id"]) == ("pay", "ORD-1")
+            await pay(room, "acme/late/late")
+            await until(lambda: is_there(room, 2))
+            bug = False
+            done = await replay(room, "--order", "ORD-1", "--yes")
+            assert (done["status"], done["in_sequence"], done["size"], done["resolved"]) == ("done", True, 1, 1)
+            await until(lambda: tally_is(room, '["pay=ok", "late=ok"]'))
+
+
+async def tally_is(room: Room, seen: str) -> bool:
+    return await tally(room) == seen
 
 
 async def test_order_whose_events_died_in_one_batch_is_replayed_in_its_original_sequence(room: Room) -> None:

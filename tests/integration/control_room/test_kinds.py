@@ -171,6 +171,7 @@ async def test_exhausted_call_tells_what_was_asked_of_whom(room: Room) -> None:
     assert said is not None
     assert (said.reason, said.kind, said.event_type, said.event_source) == ("call_exhausted", "call", "Ask", "acme")
     assert (said.attempts, said.first_at < said.last_at) == (1, True)
+    assert (said.about, known.order_id) == ({"order_id": "ORD-1"}, "ORD-1")
     assert "answered 422" in said.error
     assert json.loads(base64.b64decode(said.body)) == {"partner": "acme", "what": "pay"}
 

@@ -10,13 +10,14 @@ from typing import Any
 import asyncpg
 import pytest
 
-from services.control_room import servers
-from services.control_room.entry import OrderSeen
+from services.control_room import journal, servers
+from services.control_room.cli import STATUSES
+from services.control_room.entry import OrderName, OrderSeen
 from services.control_room.looking import store
-from services.control_room.store import save_orders
+from services.control_room.store import save_names, save_orders
 from tests.integration.control_room.conftest import Room, fleet_cli, fleet_process
 from tests.integration.control_room.test_store import save_letter
-from tests.unit.control_room.builders import AT
+from tests.unit.control_room.builders import AT, delivery, event
 
 TRACEBACK = (
     "Traceback (most recent call last):\n  File \"/app/billing/decide.py\", line 7, in f\n    x\nKeyError: 'tax'"
@@ -94,6 +95,70 @@ async def test_each_filter_finds_its_letters_and_no_others(room: Room, three: li
         assert await found(room, option, *([value] if value else [])) == expected, arguments
     assert await found(room, "--where", "data.channel_id=hub", "--where", "data.store_id=casa") == [third]
     assert await found(room, "--text", "ord-", "--reason", "invalid") == [second]
+
+
+@pytest.fixture
+async def partners(con: asyncpg.Connection) -> dict[str, str]:
+    """Letters of ORD-1 that do not name it: by a state's key, by its PO, by a parcel; and two of another order."""
+    await save_orders(con, [OrderSeen("ORD-1", store_id="casa", channel_id="hub", status="shipped", status_at=AT)])
+    await save_names(con, [OrderName(f"{kind}:1042", "ORD-1", AT) for kind in ("po_number", "tracking_code")])
+    await save_names(con, [OrderName("po_number:1043", "ORD-2", AT)])
+    said: dict[str, dict[str, Any]] = {
+        "holds": {"about": {"order_id": "ORD-1"}, "key": "fulfilment:ORD-1", "data": {"po_number": "1042"}},
+        "held": {"order_id": "ORD-1", "key": "fulfilment:ORD-1", "reason": "held", "status": "held"},
+        "call": {"kind": "call", "reason": "call_exhausted", "about": {"order_id": "ORD-1"}, "key": None},
+        "po": {"reason": "invalid", "key": None, "data": {"po_number": "1042"}},
+        "parcel": {"reason": "refused", "key": None, "data": {"tracking_code": "1042"}},
+        "other": {"about": {"order_id": "ORD-2"}, "key": None},
+        "other's po": {"reason": "refused", "key": None, "data": {"po_number": "1043"}},
+    }
+    return {name: await save_letter(con, **{"event_subject": name, **one}) for name, one in said.items()}
+
+
+MINE = ("holds", "held", "call", "po", "parcel")
+
+
+async def test_letters_that_name_no_order_are_found_by_it_and_by_its_store_and_channel(
+    room: Room, partners: dict[str, str]
+) -> None:
+    mine = {partners[name] for name in MINE}
+    for option in (("--order", "ORD-1"), ("--store", "casa"), ("--channel", "hub")):
+        assert set(await found(room, *option)) == mine, option
+    assert await found(room, "--order", "ORD-1", "--reason", "invalid") == [partners["po"]]
+    listed = json.loads((await fleet_cli(room, "dead-letters", "list", "--json")).stdout)
+    assert {row["occurrence"]: row["order_id"] for row in listed} == {
+        id: "ORD-1" if name in MINE else "ORD-2" for name, id in partners.items()
+    }
+    shown = await fleet_cli(room, "dead-letters", "show", partners["po"], "--json")
+    assert json.loads(shown.stdout)["order_id"] == "ORD-1"
+    for by, groups in (
+        ("order", {"ORD-1": 5, "ORD-2": 2}),
+        ("store", {"casa": 5, None: 2}),
+        ("channel", {"hub": 5, None: 2}),
+    ):
+        done = json.loads((await fleet_cli(room, "dead-letters", "groups", "--by", by, "--json")).stdout)
+        assert {row["group"][by]: row["letters"] for row in done} == groups, by
+
+
+async def test_order_is_said_to_be_held_up_by_letters_that_do_not_name_it(
+    room: Room, con: asyncpg.Connection, partners: dict[str, str]
+) -> None:
+    await journal.keep(con, [delivery(event(exchange="fleet.events"))])
+    shown = json.loads((await fleet_cli(room, "orders", "show", "ORD-1", "--json")).stdout)
+    assert {row["occurrence"] for row in shown["dead_letters"]} == {partners[name] for name in MINE}
+    assert shown["stands"].endswith("held up by 5 dead letters of billing")
+    [line] = json.loads((await fleet_cli(room, "orders", "list", "--json")).stdout)
+    assert line["waits"] == shown["stands"]
+
+
+async def test_status_that_there_is_not_is_told_from_one_that_no_order_has(room: Room, con: asyncpg.Connection) -> None:
+    await save_orders(con, [OrderSeen("ORD-1", status="shipped", status_at=AT)])
+    for status in STATUSES:
+        done = await fleet_cli(room, "orders", "list", "--status", status, "--json")
+        assert (done.exit_code, len(json.loads(done.stdout))) == (0, int(status == "shipped")), status
+    typo = await fleet_cli(room, "orders", "list", "--status", "shiped")
+    assert (typo.exit_code, typo.stdout) == (2, "")
+    assert "delivery_problem" in typo.stderr
 
 
 async def test_pages_follow_each_other_without_gap_or_double(room: Room, con: asyncpg.Connection) -> None:

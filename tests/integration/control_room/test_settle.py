@@ -46,6 +46,16 @@ async def test_cancellation_that_waits_for_a_person_is_settled(room: Room, pool:
     assert (decided.decision, decided.decided_by, decided.reason) == ("returned", "marina", SETTLE[5])
 
 
+async def test_settled_order_is_told_as_one_json_document(room: Room, pool: asyncpg.Pool) -> None:
+    async with journaling(room, pool):
+        await say(room, STARTED, KEPT)
+        await until(lambda: kept(pool, 2))
+        done = await fleet_cli(room, "orders", *SETTLE, "--entry-nf", KEY, "--json")
+    said = json.loads(done.stdout)
+    assert (said["order_id"], said["decision"], said["decided_by"]) == ("ORD-1", "returned", "marina")
+    assert (said["entry_nf_keys"], done.exit_code) == ([KEY], 0)
+
+
 async def test_order_that_waits_for_nobody_is_not_settled(room: Room, pool: asyncpg.Pool) -> None:
     async with journaling(room, pool):
         await say(room, STARTED)

@@ -97,6 +97,19 @@ async def test_orders_are_found_by_each_filter(con: asyncpg.Connection) -> None:
         assert {row["order_id"] for row in await store.load_orders(con, choice, 10)} == found, choice
 
 
+async def test_name_that_is_used_again_means_the_latest_order_whichever_came_first(con: asyncpg.Connection) -> None:
+    def shipped(order_id: str, hours: int) -> Any:
+        data, at = {"order_id": order_id, "tracking_code": "BR1"}, (AT + timedelta(hours=hours)).isoformat()
+        said = event(id=f"{order_id}{hours}", type="shipment.dispatched.v1", subject=order_id, time=at, data=data)
+        return delivery(said, exchange="fleet.events")
+
+    await journal.keep(con, [shipped("ORD-2", 5), shipped("ORD-1", 1)])
+    await journal.keep(con, [shipped("ORD-3", 2)])
+    assert await con.fetchval("select order_id from order_name where name = 'tracking_code:BR1'") == "ORD-2"
+    await journal.keep(con, [shipped("ORD-1", 9)])
+    assert await con.fetchval("select order_id from order_name where name = 'tracking_code:BR1'") == "ORD-1"
+
+
 async def test_suppliers_and_stores_are_remembered_as_they_were_described_last(con: asyncpg.Connection) -> None:
     def said(name: str, hours: int) -> Any:
         data = {"supplier_id": "farol-sul", "company": {"name": name}}

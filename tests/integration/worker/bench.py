@@ -42,7 +42,7 @@ class Tally(Model):
     seen: tuple[str, ...] = ()
 
 
-TALLY = Aggregate("tally", Tally)
+TALLY = Aggregate("tally", Tally, named="order_id")
 Decide = Callable[[Tally | None, PaymentApproved, Context[Any]], Outcome[Tally]]
 
 

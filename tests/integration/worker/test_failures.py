@@ -56,7 +56,7 @@ async def test_decision_that_raises_is_dead_with_its_traceback_and_holds_only_it
     letter = bench.dead[0]["data"]
     assert letter["reason"] == "decision_raised"
     assert "RuntimeError: a bug" in letter["error"]
-    assert letter["key"] == "tally:A"
+    assert (letter["key"], letter["about"]) == ("tally:A", {"order_id": "A"})
     assert await bench.tally("A") == ()
     assert await bench.tally("B") == ("P3",)
 
@@ -150,6 +150,7 @@ async def test_refused_event_is_dead_and_holds_nobody(bench: Bench) -> None:
         await bench.publish(event(payment(payment="bad")), event(payment(payment="P1")))
         await until(lambda: len(bench.dead) == 1 and len(bench.facts) == 1)
     assert bench.dead[0]["data"]["reason"] == "refused"
+    assert (bench.dead[0]["data"].get("key"), bench.dead[0]["data"]["about"]) == (None, {"order_id": "ORD-1"})
     assert "the total was 1.00 before" in bench.dead[0]["data"]["error"]
 
 
@@ -176,6 +177,7 @@ async def test_not_yet_for_too_long_is_dead_with_what_is_missing(bench: Bench) -
         await until(lambda: len(bench.dead) == 1)
     letter = bench.dead[0]["data"]
     assert (letter["reason"], letter["attempts"]) == ("not_yet_exhausted", 3)
+    assert (letter.get("key"), letter["about"]) == (None, {"order_id": "ORD-1"})
     assert "store.changed" in letter["error"]
 
 

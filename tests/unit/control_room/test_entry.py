@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import envelope
-from services.control_room.entry import OrderSeen, described, entries, opaque, order_seen
+from services.control_room.entry import OrderSeen, described, entries, named, opaque, order_seen
 from tests.unit.control_room.builders import delivery, event
 
 
@@ -96,6 +96,21 @@ def test_total_that_is_none_is_left_out(total: Any) -> None:
 
 def test_status_said_by_an_outsider_is_not_believed() -> None:
     assert seen(exchange="fleet.inbound") is None
+
+
+def test_order_has_the_names_that_the_fleet_gives_it_and_no_others() -> None:
+    def names(**changes: Any) -> list[tuple[str, str]]:
+        data = {"order_id": "ORD-1", "po_number": "1042", "tracking_code": 7, **changes.pop("data", {})}
+        [entry] = entries(delivery(event(type="purchase_order.created.v1", data=data, **changes), **ways))
+        return [(one.name, one.order_id) for one in named(entry)]
+
+    ways: dict[str, Any] = {"exchange": "fleet.events"}
+    assert names() == [("po_number:1042", "ORD-1")]
+    assert names(data={"order_id": None}) == [], "it says of no order"
+    assert names(data={"po_number": "a\0b"}) == [("po_number:a\ufffdb", "ORD-1")]
+    assert names(time="yesterday") == []
+    ways = {"exchange": "fleet.inbound"}
+    assert names() == [], "outsiders name nothing"
 
 
 def test_other_messages_say_nothing_of_the_status() -> None:

@@ -73,6 +73,25 @@ def test_parties_are_taken_from_data_then_from_who_sent_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("data", "about", "order_id", "order_name"),
+    [
+        ({"order_id": "ORD-9", "po_number": "1042"}, {"order_id": "ORD-8"}, "ORD-9", None),
+        ({"po_number": "1042"}, {"order_id": "ORD-8"}, "ORD-8", None),
+        ({"po_number": "1042", "tracking_code": "BR1"}, {}, None, "po_number:1042"),
+        ({"tracking_code": "BR1"}, {}, None, "tracking_code:BR1"),
+        ({"po_number": "1042"}, {"access_key": "3526"}, None, "po_number:1042"),
+        ({"xml": "<nfeProc/>"}, {"access_key": "3526"}, None, "access_key:3526"),
+        ({"po_number": 7}, {"offer_id": "o"}, None, None),
+    ],
+)
+def test_order_is_the_one_named_or_that_of_the_state_or_has_a_name_of_its_own(
+    data: Any, about: dict[str, str], order_id: str | None, order_name: str | None
+) -> None:
+    facts = facts_of(of(event(data=data), about=about))
+    assert (facts.order_id, facts.order_name) == (order_id, order_name)
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b"",

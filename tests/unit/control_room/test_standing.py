@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from schemas.store import Deadlines
-from services.control_room.standing import Names, span, standing
+from services.control_room.standing import Names, span, standing, undecided
 from services.control_room.timeline import Told
 from tests.unit.control_room.builders import AT
 
@@ -46,11 +46,11 @@ SHIPPED = [*SHIPPABLE, told("shipment.dispatched", **PO)]
             [status("quote_pending"), told("sourcing.quote_needed", order_lines=[2])],
             "waiting for a supplier for line 2 since 3 h; cancelled in 4 d",
         ),
-        (CREATED, "waiting for Farol Sul's system to take PO 1042 since 3 h"),
+        (CREATED, "waiting for Farol Sul's system to take PO 1042 since 3 h; routed again in 21 h"),
         (SENT, "waiting for Farol Sul to confirm PO 1042 since 3 h; reminder in 9 h"),
-        (CONFIRMED, "waiting for the NF of PO 1042 from Farol Sul since 3 h; reminder in 45 h"),
+        (CONFIRMED, "waiting for the NF of PO 1042 from Farol Sul since 3 h; alert in 45 h"),
         (MATCHED, "waiting for the invoice of PO 1042 to be authorised since 3 h"),
-        (INVOICED, "waiting for the invoice (and the label) of PO 1042 to reach Farol Sul since 3 h"),
+        (INVOICED, "waiting for the invoice (and the label) of PO 1042 to reach Farol Sul since 3 h; alert in 21 h"),
         (GIVEN, "waiting for the remessa NF of PO 1042 from Farol Sul since 3 h; alert in 21 h"),
         (SHIPPABLE, "waiting for Farol Sul to ship PO 1042 since 3 h; alert in 21 h"),
         (SHIPPED, "waiting for the carrier to deliver PO 1042 from Farol Sul since 3 h"),
@@ -81,7 +81,7 @@ def test_every_step_says_what_is_waited_for(lines: list[Told], sentence: str) ->
         ([*SENT, told("order.cancellation_started"), told("order.cancellation_refused", 1)], "to confirm PO 1042"),
         (
             [*CONFIRMED, told("supplier_nf.diverged", po_number="1042", problems=[{"code": "price_differs"}])],
-            "the NF of PO 1042 from Farol Sul diverges, price_differs: a person decides",
+            "the NF of PO 1042 from Farol Sul diverges, price_differs: waiting for Farol Sul to send a correct one",
         ),
         ([*MATCHED, told("invoice.refused", problems=[{"code": "bills_void_goods"}, {"code": "goods_left"}])],
          "an R in force bills what PO 1042 replaces (bills_void_goods, goods_left): a person must settle it"),
@@ -118,6 +118,155 @@ def test_of_several_pos_the_least_advanced_says_it_and_void_ones_are_left_out() 
     assert found.sentence.startswith("waiting for Farol Sul to confirm PO 1043")
     assert found.sentence.endswith("(and 1 more PO)")
     assert [po.number for po in found.purchase_orders] == ["1042", "1043"]
+
+
+R: dict[str, Any] = {"invoice_key": "k1"}
+HANDED_OVER = [*INVOICED, told("invoice.handed_over", **PO, **R)]
+WITH_S1 = [*HANDED_OVER, told("remittance_nf.matched", **PO, **R)]
+CANCELLED_R = [told("invoice.cancelled", 1, access_key="k1"), status("awaiting_invoice", 1)]
+
+
+@pytest.mark.parametrize("before", [HANDED_OVER, WITH_S1], ids=["handed over", "with S1"])
+def test_r_that_was_cancelled_takes_its_hand_over_and_its_s1_with_it(before: list[Told]) -> None:
+    waits = "waiting for the invoice of PO 1042 to be authorised since 3 h"
+    assert standing([*before, *CANCELLED_R], NAMES, NOW).sentence == waits
+    again = [*before, *CANCELLED_R, told("invoice.issued", 2, po_ids=["po-1"], access_key="k2")]
+    assert "to reach Farol Sul since 1 h; alert in 23 h" in standing(again, NAMES, NOW).sentence
+    given = [*again, told("invoice.handed_over", 2, invoice_key="k2", **PO)]
+    assert standing(given, NAMES, NOW).sentence.startswith("waiting for the remessa NF")
+
+
+def parcel(type: str, id: str, hours: float = 0, **data: Any) -> Told:
+    return told(f"shipment.{type}", hours, shipment_id=id, **PO, **data)
+
+
+TWO_PARCELS = [*SHIPPABLE, parcel("dispatched", "a"), parcel("dispatched", "b", 1)]
+PROBLEM = parcel("problem_reported", "a", 1, detail="lost")
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ([], "waiting for the carrier to deliver 2 of 2 parcels of PO 1042 from Farol Sul since 2 h"),
+        ([parcel("delivered", "a", 2)], "waiting for the carrier to deliver 1 of 2 parcels of PO 1042 from Farol Sul"),
+        ([parcel("delivered", "a", 2), parcel("delivered", "b", 2)], "PO 1042 from Farol Sul was delivered since 1 h"),
+        ([PROBLEM], "delivery problem of PO 1042: lost since 2 h"),
+        ([PROBLEM, parcel("delivered", "a", 2)], "waiting for the carrier to deliver 1 of 2 parcels"),
+        (
+            [PROBLEM, parcel("problem_reported", "b", 1.5, detail="torn"), parcel("delivered", "b", 2)],
+            "delivery problem of PO 1042: lost",
+        ),
+        ([PROBLEM, parcel("resumed", "a", 2)], "waiting for the carrier to deliver 2 of 2 parcels"),
+        ([parcel("resumed", "a", 0.5), PROBLEM], "delivery problem of PO 1042: lost"),
+    ],
+)
+def test_po_of_two_parcels_is_delivered_when_both_are(more: list[Told], sentence: str) -> None:
+    assert standing([*TWO_PARCELS, *more], NAMES, NOW).sentence.startswith(sentence)
+
+
+def test_po_that_left_in_part_waits_for_the_rest() -> None:
+    first = [*SHIPPABLE, parcel("dispatched", "a", 1, open_lines=[2]), parcel("delivered", "a", 2, open_lines=[2])]
+    assert standing(first, NAMES, NOW).sentence == "waiting for Farol Sul to ship line 2 of PO 1042 since 2 h"
+    whole = [*first, parcel("dispatched", "b", 2)]
+    assert standing(whole, NAMES, NOW).sentence.startswith("waiting for the carrier to deliver 1 of 2 parcels")
+
+
+def attempt(type: str, hours: float, of: float, **data: Any) -> Told:
+    return told(type, hours, started_at=(AT + timedelta(hours=of)).isoformat(), **data)
+
+
+REFUSED_ONCE = [
+    *SENT,
+    attempt("order.cancellation_started", 0.1, 0.1),
+    attempt("fulfilment.stopped", 0.2, 0.1),
+    attempt("billing.stopped", 0.3, 0.1, invoices_in_force=["3526"], decision="continue"),
+    told("order.cancellation_refused", 0.4),
+    attempt("order.cancellation_started", 1, 1),
+]
+
+
+def test_second_attempt_to_cancel_knows_nothing_of_what_the_first_was_told() -> None:
+    def waits(*more: Told) -> str:
+        return standing([*REFUSED_ONCE, *more], NAMES, NOW).sentence
+
+    late = attempt("billing.stopped", 1.1, 0.1, invoices_in_force=["3526"])
+    assert waits() == waits(late) == "being cancelled since 2 h: waiting for the answer of Farol Sul (PO 1042)"
+    assert not undecided([*REFUSED_ONCE, late])
+    stopped = attempt("fulfilment.stopped", 1.2, 1)
+    assert waits(stopped).endswith("waiting for SEFAZ to cancel the invoice")
+    in_force = attempt("billing.stopped", 1.3, 1, invoices_in_force=["3526"])
+    assert "a person must decide, R 3526" in waits(stopped, in_force)
+    assert undecided([*REFUSED_ONCE, stopped, in_force])
+    assert waits(stopped, in_force, attempt("billing.stopped", 1.4, 1)).endswith("waiting for the order to be closed")
+
+
+def test_refusal_of_an_attempt_ends_it_whatever_the_clock_of_its_teller_said() -> None:
+    at = (AT + timedelta(hours=1.1)).isoformat()
+    refused = [*REFUSED_ONCE, told("order.cancellation_refused", 0.9, refused_at=at)]
+    assert "to confirm PO 1042" in standing(refused, NAMES, NOW).sentence
+
+
+def test_nf_that_diverged_and_then_matched_diverges_no_more_and_the_rest_is_waited_for() -> None:
+    wrong = told("supplier_nf.diverged", po_number="1042", access_key="x", problems=[{"code": "price_differs"}])
+    other = told("supplier_nf.matched", 1, access_key="y", open_lines=[2, 3], **PO)
+    same = told("supplier_nf.matched", 2, access_key="x", open_lines=[3], **PO)
+    assert "diverges, price_differs" in standing([*CONFIRMED, wrong, other], NAMES, NOW).sentence
+    rest = standing([*CONFIRMED, wrong, other, same], NAMES, NOW).sentence
+    assert rest == "waiting for the NF of line 3 of PO 1042 from Farol Sul since 1 h"
+    parts = standing([*CONFIRMED, other], NAMES, NOW).sentence
+    assert parts == "waiting for the NF of lines 2, 3 of PO 1042 from Farol Sul since 2 h"
+
+
+def test_nobody_is_said_to_decide_on_a_divergence() -> None:
+    wrong = told("supplier_nf.diverged", po_number="1042", access_key="x", problems=[{"code": "price_differs"}])
+    assert "person" not in standing([*CONFIRMED, wrong], NAMES, NOW).sentence
+
+
+LOST = [*SENT, told("purchase_order.refused", 1, lines=[], **PO), status("payment_confirmed", 1)]
+
+
+def test_what_a_void_po_does_not_bring_is_waited_for() -> None:
+    waits = "waiting for what PO 1042 does not bring to be bought elsewhere since 2 h"
+    assert standing(LOST, NAMES, NOW).sentence == waits
+    other = PO | {"po_id": "po-2", "po_number": "1043"}
+    bought = [*LOST, told("purchase_order.created", 2, **other)]
+    assert standing(bought, NAMES, NOW).sentence.startswith("waiting for Farol Sul's system to take PO 1043")
+    beside = [*SENT, told("purchase_order.created", **other), *LOST[len(SENT) :]]
+    assert standing(beside, NAMES, NOW).sentence == waits, "the other PO was there before"
+
+
+@pytest.mark.parametrize(
+    ("name", "type", "what"),
+    [
+        ("out_of_stock", "sourcing.out_of_stock", "stock"),
+        ("quote_pending", "sourcing.quote_needed", "a supplier"),
+    ],
+)
+def test_limit_of_the_store_counts_from_the_first_word_and_is_said_when_it_is_over(
+    name: str, type: str, what: str
+) -> None:
+    lines = [status(name), told(type, order_lines=[2]), told(type, 72, order_lines=[2])]
+    in_time = standing(lines, NAMES, AT + timedelta(days=4)).sentence
+    assert in_time == f"waiting for {what} for line 2 since 4 d; cancelled in 24 h"
+    over = standing(lines, NAMES, AT + timedelta(days=9)).sentence
+    assert over.startswith(f"waiting for {what} for line 2 since 9 d; the store's limit was over 4 d ago")
+    assert "cancelled in" not in over
+
+
+def test_silence_counts_from_when_the_po_was_asked_to_be_sent() -> None:
+    late = [*CREATED, told("purchase_order.sent", 2, **PO)]
+    assert standing(late, NAMES, NOW).sentence == "waiting for Farol Sul to confirm PO 1042 since 3 h; reminder in 9 h"
+    over = standing(late, NAMES, AT + timedelta(hours=25)).sentence
+    assert over == "waiting for Farol Sul to confirm PO 1042 since 25 h; overdue by 1 h"
+    prepaid = PO | {"terms": {"kind": "prepaid"}}
+    paid = [
+        status("ready_to_order"),
+        told("purchase_order.created", **prepaid),
+        told("supplier_payment.settled", 2, po_id="po-1"),
+    ]
+    assert standing(paid, NAMES, NOW).sentence.endswith("to take PO 1042 since 1 h; routed again in 23 h")
+    sent = [*paid, told("purchase_order.sent", 2.5, **PO)]
+    assert standing(sent, NAMES, NOW).sentence.endswith("to confirm PO 1042 since 1 h; reminder in 11 h")
 
 
 def test_deadline_that_has_passed_is_overdue() -> None:

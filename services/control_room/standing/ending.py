@@ -1,0 +1,68 @@
+"""PURE: what a cancellation waits for, and what is left for a person where R is in force."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from services.control_room.entry import instant
+from services.control_room.standing.facts import Facts, Names, listed, living, problems, span, started_at
+from services.control_room.timeline import Told
+
+
+def undecided(lines: Sequence[Told]) -> bool:
+    """Whether a cancellation found R in force and waits for a person's decision."""
+    facts = Facts(lines)
+    if not is_under_way(facts) or facts.last("order.cancelled"):
+        return False
+    stopped = [fact for fact in facts.all("billing.stopped") if _is_of_the_last(facts, started_at(fact))]
+    return bool(stopped) and bool(listed(stopped[-1][1], "invoices_in_force"))
+
+
+def is_under_way(facts: Facts) -> bool:
+    """Whether a cancellation was started and not refused since."""
+    started = [started_at(fact) for fact in facts.all("order.cancellation_started")]
+    refused = [instant(data.get("refused_at")) or at for at, data in facts.all("order.cancellation_refused")]
+    return bool(started) and all(at < max(started) for at in refused)
+
+
+def _is_of_the_last(facts: Facts, at: datetime) -> bool:
+    return all(at >= started_at(fact) for fact in facts.all("order.cancellation_started"))
+
+
+def cancelling(facts: Facts, names: Names, now: datetime) -> str | None:
+    """What the cancellation under way waits for; words of an earlier one, which was refused, are none of it."""
+    started = facts.last("order.cancellation_started")
+    if started is None or not is_under_way(facts):
+        return None
+    since = f"being cancelled since {span(now - started[0])}"
+    stopped = [fact for fact in facts.all("billing.stopped") if _is_of_the_last(facts, started_at(fact))]
+    if stopped:
+        if kept := listed(stopped[-1][1], "invoices_in_force"):
+            what = f"R {kept[0]} cannot be cancelled any more ({problems(stopped[-1])})"
+            return f"{since}: a person must decide, {what}; `fleet orders settle` tells"
+        return f"{since}: waiting for the order to be closed"
+    if any(_is_of_the_last(facts, started_at(fact)) for fact in facts.all("fulfilment.stopped")):
+        return f"{since}: waiting for SEFAZ to cancel the invoice"
+    asked = [po for po in living(facts) if facts.last("purchase_order.sent", po_id=po["po_id"])]
+    if asked:
+        who = ", ".join(f"{names.supplier(po)} (PO {po.get('po_number')})" for po in asked)
+        return f"{since}: waiting for the answer of {who}"
+    return f"{since}: waiting for purchasing to stop"
+
+
+def undone_at(facts: Facts) -> datetime | None:
+    """When R's in force were last taken back by a person's decision."""
+    return max((at for at, data in facts.all("billing.stopped") if data.get("decision")), default=None)
+
+
+def unsettled(facts: Facts) -> str | None:
+    """The R in force that bills goods which do not come, wherever the order stands otherwise."""
+    cancelled = {data.get("invoice_id") for _, data in facts.all("invoice.cancelled")}
+    undone = undone_at(facts)
+    told = [fact for fact in facts.all("invoice.refused") if "bills_void_goods" in problems(fact)]
+    told = [fact for fact in told if undone is None or fact[0] > undone]
+    left = [fact for fact in told if fact[1].get("invoice_id") not in cancelled]
+    if not left:
+        return None
+    data = left[-1][1]
+    which = f"R {data.get('series')}/{data.get('number')}"
+    return f"{which} is in force and bills goods that do not come ({problems(left[-1])}): a person must settle it"

@@ -165,6 +165,8 @@ class OrderAccepted(Message):
     items: Items
     total: Amount
     accepted_at: Time
+    placed_at: Time | None = None
+    """The store's settings of then hold for the order."""
 
 
 class OrderRefused(Message):

@@ -56,6 +56,8 @@ class PurchaseOrderCreated(Message):
     terms: Terms
     ship_to_uf: Uf
     created_at: Time
+    placed_at: Time | None = None
+    """When the customer ordered: the store's settings of then hold."""
     candidates: tuple[Candidate, ...] = ()
     shipping_method: Text | None = None
     shipping_reason: str = ""

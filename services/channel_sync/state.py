@@ -57,6 +57,8 @@ class Sale(Model):
     customer_email: Email
     items: Items
     total: Amount
+    placed_at: Time | None = None
+    """The store's settings of then hold for it."""
 
 
 class PurchaseOrder(Model):

@@ -36,8 +36,8 @@ class ChannelChanged(Dated):
     """Which protocol its API speaks."""
     api_url: Url
     token_ref: Id
-    """Names the secret that opens its API: `FLEET_SECRETS` has it as `channel:` and this; the secret itself never travels.
-    Its callbacks are checked under `channel:` and its `channel_id`."""
+    """Names the secret that opens its API: `FLEET_SECRETS` has it as `channel:` and this; the secret itself never
+    travels. Its callbacks are checked under `channel:` and its `channel_id`."""
     one_invoice_only: bool = False
     intermediary_cnpj: Cnpj | None = None
     intermediary_account: Annotated[str, Field(min_length=2, max_length=60)] | None = None

@@ -62,8 +62,8 @@ class SupplierChanged(Dated):
     terms: Terms = Terms()
     tolerance: Tolerance = Tolerance()
     own_make: bool = False
-    """Makes the goods itself or resells them: an S2 must have CFOP x.118 in the one case and x.119 in the other, by what
-    holds when it is issued."""
+    """Makes the goods itself or resells them: an S2 must have CFOP x.118 in the one case and x.119 in the other, by
+    what holds when it is issued."""
     active: bool = True
     api: Literal["http", "email"] = "http"
     """How POs reach it: its JSON API, or mails with a PDF and a CSV attached (`order_email`)."""

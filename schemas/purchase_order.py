@@ -231,6 +231,18 @@ class OutOfStock(Message):
     at: Time
 
 
+class SourcingGivenUp(Message):
+    """So much of the order will not be bought any more: it is neither waited for nor billed, and is paid back."""
+
+    TYPE = "sourcing.given_up.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    lines: Annotated[tuple[OrderLineQuantity, ...], Field(min_length=1)]
+    """All that was given up of the order by now."""
+    at: Time
+
+
 class InvoiceHandedOver(Message):
     """R (and the label) reached the supplier: it may issue S1 and ship."""
 

@@ -174,6 +174,6 @@ def _mails(
     if order.delivered_po_ids is not None and all(order.shipments_of(po_id) for po_id in order.delivered_po_ids):
         yield "delivered", "", partial(mails.delivered, store, sale)
     if order.cancellation == "done":
-        yield "cancelled", "", partial(mails.cancelled, store, sale, paid=order.paid)
+        yield "cancelled", "", partial(mails.cancelled, store, sale, paid=order.paid or order.to_refund)
     for refund in order.refunds:
         yield "refunded", refund.refund_id, partial(mails.refunded, store, sale, refund.amount)

@@ -17,6 +17,7 @@ from schemas.purchase_order import (
     PurchaseOrderRefused,
     ShipmentDelivered,
     ShipmentDispatched,
+    SourcingGivenUp,
 )
 from services.billing import ledger
 from services.billing.decide.claims import claimed
@@ -71,6 +72,17 @@ def on_purchase_order_cancelled(bill: Bill | None, event: PurchaseOrderCancelled
         return _with_word(cancelled, event.order_po_ids, event.cancelled_at)
 
     return _learnt(bill, event.order_id, event.po_id, learn, lambda known: advanced(known, ctx))
+
+
+def on_given_up(bill: Bill | None, event: SourcingGivenUp, ctx: Ctx) -> Outcome[Bill]:
+    """One R for the whole order waits for these lines no longer. Of two words the larger one is the newer."""
+    known = bill or Bill(order_id=event.order_id)
+    said = {line.order_line: line.quantity for line in event.lines}
+    lines = sorted({*known.given_up, *said})
+    given_up = {line: max(known.given_up.get(line, 0), said.get(line, 0)) for line in lines}
+    if given_up == known.given_up:
+        return unchanged(bill)
+    return advanced(known.model_copy(update={"given_up": given_up}), ctx)
 
 
 def on_cancellation_refused(bill: Bill | None, event: OrderCancellationRefused, ctx: Ctx) -> Outcome[Bill]:

@@ -1,8 +1,9 @@
 """Purchasing: chooses suppliers for a paid order, orders from them, hands them R, and follows the parcels.
 
 Consumes  order.ready, .cancellation_started, .cancellation_refused, .lines_given_up · store, supplier, offer,
-          shipping_rule and packaging.changed · supplier.po_confirmed, .po_refused, .cancellation_answered, .delay_reported, .shipped,
-          carrier.reported · invoice.issued, .cancelled · channel.label_available, .delivery_reported
+          shipping_rule and packaging.changed · supplier.po_confirmed, .po_refused, .cancellation_answered,
+          .delay_reported, .shipped, carrier.reported · invoice.issued, .cancelled
+          channel.label_available, .delivery_reported
           supplier_nf.matched, remittance_nf.matched · supplier_payment.settled, .refused · sourcing.retry_due (from
           itself) · the rest of its queue changes nothing here, see `decide`
 Publishes sourcing.quote_needed, .out_of_stock, .given_up, .retry_due · purchase_order.created, .sent, .confirmed,

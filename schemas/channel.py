@@ -36,7 +36,8 @@ class ChannelChanged(Dated):
     """Which protocol its API speaks."""
     api_url: Url
     token_ref: Id
-    """Name of the secret that opens its API; the secret itself never travels."""
+    """Names the secret that opens its API: `FLEET_SECRETS` has it as `channel:` and this; the secret itself never
+    travels. Its callbacks are checked under `channel:` and its `channel_id`."""
     one_invoice_only: bool = False
     intermediary_cnpj: Cnpj | None = None
     intermediary_account: Annotated[str, Field(min_length=2, max_length=60)] | None = None

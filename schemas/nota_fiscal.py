@@ -117,6 +117,8 @@ class Claim(Model):
     kind: Literal["sale", "remittance"]
     supplier_id: Id
     tolerance: Tolerance = Tolerance()
+    own_make: bool | None = None
+    """Whether an S2's issuer made the goods itself; None: not known."""
     document: str
     """The document's fields as JSON, as nf_reconciliation read them; of its lines those that may be this PO's."""
 

@@ -17,7 +17,8 @@ HEADER = "# Written by `fleet schemas export`; do not edit.\n"
 REF = "#/components/schemas/{model}"
 CALLBACK = "/v1/suppliers/{supplier_id}/events"
 SIGNED = (
-    "Signed by HMAC-SHA256 over `<X-Fleet-Timestamp>.<body>` under the secret that both sides share: "
+    "Signed by HMAC-SHA256 over `<X-Fleet-Timestamp>.<body>` under a secret that both sides know "
+    "(callbacks and requests may each have their own): "
     "`X-Fleet-Timestamp` is the unix time in seconds, `X-Fleet-Signature` is `v1=` and the digest in hexadecimal."
 )
 Node = dict[str, Any]

@@ -165,6 +165,8 @@ class OrderAccepted(Message):
     items: Items
     total: Amount
     accepted_at: Time
+    placed_at: Time | None = None
+    """The store's settings of then hold for the order."""
 
 
 class OrderRefused(Message):
@@ -310,6 +312,23 @@ class OrderCancelled(Message):
     cause: CancellationCause
     reason: Text
     cancelled_at: Time
+    to_refund: Amount = Decimal("0.00")
+    """What the customer has paid by now and gets back, BRL."""
+
+
+class OrderLinesGivenUp(Message):
+    """Nobody has these lines in time, and others of the order have left already: what is not bought of them by now is
+    not to be bought any more. `sourcing.given_up` says what that is."""
+
+    TYPE = "order.lines_given_up.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    store_id: Id
+    channel_id: Id
+    order_lines: Annotated[tuple[int, ...], Field(min_length=1)]
+    reason: Text
+    given_up_at: Time
 
 
 class OrderReady(Message):

@@ -56,6 +56,8 @@ class PurchaseOrderCreated(Message):
     terms: Terms
     ship_to_uf: Uf
     created_at: Time
+    placed_at: Time | None = None
+    """When the customer ordered: the store's settings of then hold."""
     candidates: tuple[Candidate, ...] = ()
     shipping_method: Text | None = None
     shipping_reason: str = ""
@@ -226,6 +228,18 @@ class OutOfStock(Message):
 
     order_id: Id
     order_lines: tuple[int, ...]
+    at: Time
+
+
+class SourcingGivenUp(Message):
+    """So much of the order will not be bought any more: it is neither waited for nor billed, and is paid back."""
+
+    TYPE = "sourcing.given_up.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    lines: Annotated[tuple[OrderLineQuantity, ...], Field(min_length=1)]
+    """All that was given up of the order by now."""
     at: Time
 
 

@@ -23,6 +23,7 @@ class RefundRequested(Message):
     amount: Amount
     reason: Text
     erp_order_number: Id | None = None
+    """None: the order's store has no ERP, so a person pays it."""
     requested_at: Time
 
 

@@ -42,7 +42,7 @@ class Deadlines(Model):
 
 
 class StoreChanged(Dated):
-    """A store and its settings, as they hold from `valid_from` on."""
+    """A store and its settings, as they hold from `valid_from` on: for the orders that are placed from then on."""
 
     TYPE = "store.changed.v1"
     SUBJECT = "store_id"

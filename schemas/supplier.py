@@ -53,13 +53,17 @@ class SupplierChanged(Dated):
     company: Company
     api_url: Url
     secret_ref: Id
-    """Name of the secret that signs its callbacks; the secret itself never travels."""
+    """Names the secret that signs our requests to it: `FLEET_SECRETS` has it as `supplier:` and this; the secret itself
+    never travels. Its callbacks are checked under `supplier:` and its `supplier_id`, whatever this names: the gateway
+    keeps no state and knows no suppliers. One secret for both ways stands under both names; a new one for our requests
+    gets a new name here, and the old one stays until the POs that were made with it are over."""
     priority: Annotated[int, Field(ge=0, le=1000)] = 100
     """Lower is preferred."""
     terms: Terms = Terms()
     tolerance: Tolerance = Tolerance()
     own_make: bool = False
-    """Makes the goods itself (CFOP x.118) or resells them (x.119)."""
+    """Makes the goods itself or resells them: an S2 must have CFOP x.118 in the one case and x.119 in the other, by
+    what holds when it is issued."""
     active: bool = True
     api: Literal["http", "email"] = "http"
     """How POs reach it: its JSON API, or mails with a PDF and a CSV attached (`order_email`)."""

@@ -1,6 +1,16 @@
 """Reference data (suppliers, stores, channels, rules) arrives as messages that hold from a time on.
 
 A timeline keeps the versions of one thing; a late or repeated message changes nothing it should not.
+
+Which version is read, in every service:
+
+* How an order is treated is agreed when it is placed: its store's settings (one R per PO or per order, an ERP or none,
+  routing, deadlines, the return window …) and whether its channel takes one R only are those of `current(placed_at)`.
+  A version that starts later changes the orders that are placed from then on, and none that is under way.
+* Who the parties to it are, and where they are reached (seller, sender and language of mails, API, token, release
+  rules, a supplier's tolerance), is what holds when it is used: `current(now)`, of what an order or a PO names already.
+* What is chosen or charged must be in force (suppliers, offers, shipping rules, packaging, tax profiles, whether a
+  queue is asked): `at(now)`; what is not in force yet is as good as not known.
 """
 
 from datetime import datetime, timedelta

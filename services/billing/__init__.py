@@ -1,10 +1,10 @@
 """Bills orders: R (the nota fiscal to the customer), what suppliers are owed and paid, and the ledger.
 
 Consumes  `order.ready`, `.payment_received`, `.cancellation_started`, `.cancellation_refused`,
-          `purchase_order.created`, `.refused`, `.cancelled`, `fulfilment.stopped`, `supplier_nf.matched`,
-          `remittance_nf.matched`, `shipment.dispatched`, `.delivered`, `supplier_payment.reported`,
-          `refund.requested`, `.reported`, and what it looks up: `store.changed`, `channel.changed`,
-          `supplier.changed`, `tax_profile.changed`.
+          `purchase_order.created`, `.refused`, `.cancelled`, `sourcing.given_up`, `fulfilment.stopped`,
+          `supplier_nf.matched`, `remittance_nf.matched`, `shipment.dispatched`, `.delivered`,
+          `supplier_payment.reported`, `refund.requested`, `.reported`, and what it looks up: `store.changed`,
+          `channel.changed`, `supplier.changed`, `tax_profile.changed`.
 Publishes `invoice.issued`, `.refused`, `.cancelled`, `billing.stopped`, `payable.opened`, `supplier_payment.ordered`,
           `.settled`, `.refused`, `refund.ordered`, `.settled`, `.failed`.
 Calls     SEFAZ (AuthoriseInvoice, CancelInvoice) and the ERP (MarkDispatched, OrderSupplierPayment, OrderRefund).

@@ -68,6 +68,7 @@ SUBSCRIPTIONS: Subscriptions = (
         load=load_references,
         series=series_names,
     ),
+    Subscription(purchase_order.SourcingGivenUp, BILL, decide.on_given_up, load=load_references, series=series_names),
     Subscription(order.OrderCancellationStarted, BILL, decide.on_cancellation_started),
     Subscription(
         order.OrderCancellationRefused,

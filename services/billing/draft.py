@@ -15,6 +15,7 @@ from schemas.nota_fiscal import NfLine
 from schemas.order import Item, OrderReady
 from schemas.purchase_order import PoLine
 from schemas.store import StoreChanged
+from schemas.timeline import Timeline
 from schemas.values import Uf
 from services.billing import shares
 from services.billing.apportion import ZERO, Share, unit_price
@@ -97,22 +98,30 @@ def drafts(bill: Bill, reference: Reference, now: datetime) -> tuple[Draft, ...]
         return later("store.changed")
     if reference.channel is None:
         return later("channel.changed")
+    groups = list(_ready(bill, _per_order(order, reference.store, reference.channel)))
+    profile = reference.tax_profile.at(now) if reference.tax_profile else None
     store, channel = reference.store.current(now), reference.channel.current(now)
-    groups = list(_ready(bill, per_order=channel.one_invoice_only or store.invoice_per == "order"))
-    if groups and reference.tax_profile is None:
-        return later("tax_profile.changed")
     made: list[Draft] = []
     for group in groups:
-        assert reference.tax_profile is not None
-        draft = _draft(bill, order, group, store, channel, reference.tax_profile.current(now), reference, now)
+        if profile is None:
+            return later("tax_profile.changed")
+        draft = _draft(bill, order, group, store, channel, profile, reference, now)
         if not isinstance(draft, Draft):
             return draft
         made.append(draft)
     return tuple(made)
 
 
+def _per_order(order: OrderReady, store: Timeline[StoreChanged], channel: Timeline[ChannelChanged]) -> bool:
+    """Whether one R bills the whole order: agreed when it was placed."""
+    agreed = store.current(order.placed_at)
+    return channel.current(order.placed_at).one_invoice_only or agreed.invoice_per == "order"
+
+
 def _ready(bill: Bill, per_order: bool) -> Iterable[tuple[PurchaseOrder, ...]]:
     """What each R bills. None is ready before all POs of the order are known; one for all, before they cover it.
+
+    Where a part is billed already the rest is billed by PO: settings that are heard of late stop no order.
 
     What replaces goods that do not come waits until these are heard to be void, and an R that bills them is cancelled.
     """
@@ -121,9 +130,9 @@ def _ready(bill: Bill, per_order: bool) -> Iterable[tuple[PurchaseOrder, ...]]:
         return
     billed = {po_id for invoice in bill.billing for po_id in invoice.po_ids}
     twice = shares.bought_twice(bill)
-    if not per_order:
+    if billed or not per_order:
         yield from ((po,) for po in pos if po.supplied and po.po_id not in billed and _is_free(po, twice))
-    elif not billed and bill.covered and not twice and all(po.supplied for po in pos):
+    elif bill.covered and not twice and all(po.supplied for po in pos):
         yield pos
 
 

@@ -1,5 +1,6 @@
 """What a bill remembers of an order: its POs, R, payables and refunds. Its requests are in `requests`."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -224,6 +225,8 @@ class Bill(Model):
     order: OrderReady | None = None
     purchase_orders: tuple[PurchaseOrder, ...] = ()
     """By id."""
+    given_up: Mapping[int, int] = {}
+    """Pieces that nobody will buy any more, by order line."""
     invoices: tuple[Invoice, ...] = ()
     payables: tuple[Payable, ...] = ()
     refunds: tuple[Refund, ...] = ()
@@ -248,13 +251,15 @@ class Bill(Model):
 
     @property
     def covered(self) -> bool:
-        """Whether the POs have every unit of every line that was ordered: nothing is being sourced."""
+        """Whether the POs have every unit of every line that was ordered and not given up: nothing is being sourced."""
         if self.order is None:
             return False
         bought: dict[int, int] = {}
         for po_id in self.sale_po_ids:
             for line in self.purchase_order(po_id).lines:
                 bought[line.order_line] = bought.get(line.order_line, 0) + line.quantity
+        for order_line, quantity in self.given_up.items():
+            bought[order_line] = bought.get(order_line, 0) + quantity
         return all(bought.get(item.line, 0) >= item.quantity for item in self.order.items)
 
     def is_outdated(self, invoice: Invoice) -> bool:

@@ -7,7 +7,8 @@ Publishes to inbound `order.placed`, `order.change_requested`, `payment.approved
           channels with a queue (`giving.py`), and `order.refused` or `.change_refused` where one cannot be read;
           `channel.updated` and `.update_refused` (a channel's answer), `channel.label_available` and
           `.delivery_reported` (what a marketplace said), `customer.notified` (the mail server took the mail).
-Calls     each channel's API (`channel:<channel_id>`) and the mail server (`mail`).
+Calls     each channel's API (`channel:<channel_id>`; its queue of orders is `queue:<channel_id>`) and the mail server
+          (`mail`).
 Owns      one projection per order (`ChannelOrder`): what is to be told, was sent, was confirmed, and why a fact waits;
           one `Queue` per channel that gives its orders one at a time (`polling.py`).
 

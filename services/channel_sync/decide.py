@@ -70,6 +70,7 @@ def on_order_accepted(order: Order | None, event: OrderAccepted, ctx: Context[Re
         customer_email=event.customer_email,
         items=event.items,
         total=event.total,
+        placed_at=event.placed_at,
     )
     if known.changed is not None:
         sale = changed_sale(sale, known.changed)

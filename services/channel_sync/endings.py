@@ -50,7 +50,7 @@ def on_order_cancelled(order: Order | None, event: OrderCancelled, ctx: Context[
     known = order or Order(order_id=event.order_id)
     if known.cancellation == "done":
         return unchanged(order)
-    return follow(_with(known, cancellation="done"), ctx)
+    return follow(_with(known, cancellation="done", to_refund=event.to_refund > 0), ctx)
 
 
 def on_invoice_cancelled(order: Order | None, event: InvoiceCancelled, ctx: Context[Reference]) -> Outcome[Order]:

@@ -4,6 +4,7 @@ Every decision ends here, so it does not matter in which order the messages came
 """
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from functools import partial
 
 from schemas.channel import ChannelChanged, Mail
@@ -38,7 +39,8 @@ def follow(order: ChannelOrder, ctx: Context[Reference], events: tuple[Message, 
         return later("store.changed")
     channel, store = ctx.reference.channel.current(ctx.now), ctx.reference.store.current(ctx.now)
     order, told = _tell(order, sale, channel, ctx)
-    order, mailed = _notify(order, sale, store)
+    agreed = ctx.reference.store.current(sale.placed_at or ctx.now)
+    order, mailed = _notify(order, sale, store, agreed.deadlines.dispatch)
     return Decision(order, events, [*told, *mailed])
 
 
@@ -136,10 +138,13 @@ def _without_sent_xml(order: ChannelOrder) -> ChannelOrder:
     return order.model_copy(update={"invoices": invoices})
 
 
-def _notify(order: ChannelOrder, sale: Sale, store: StoreChanged) -> tuple[ChannelOrder, list[Call]]:
+def _notify(
+    order: ChannelOrder, sale: Sale, store: StoreChanged, dispatch: timedelta
+) -> tuple[ChannelOrder, list[Call]]:
+    """`dispatch`: how soon after R the goods were promised to leave, when the customer ordered."""
     due = [
         (fact, reference, written())
-        for fact, reference, written in _mails(order, sale, store)
+        for fact, reference, written in _mails(order, sale, store, dispatch)
         if order.notice(fact, reference) is None
     ]
     if not due:
@@ -149,7 +154,9 @@ def _notify(order: ChannelOrder, sale: Sale, store: StoreChanged) -> tuple[Chann
     return order.model_copy(update={"notices": (*order.notices, *notices)}), calls
 
 
-def _mails(order: ChannelOrder, sale: Sale, store: StoreChanged) -> Iterator[tuple[MailFact, str, Callable[[], Mail]]]:
+def _mails(
+    order: ChannelOrder, sale: Sale, store: StoreChanged, dispatch: timedelta
+) -> Iterator[tuple[MailFact, str, Callable[[], Mail]]]:
     """Every mail that the order deserves so far, oldest fact first. An NF or a parcel implies that it is confirmed.
 
     None is written yet: most were sent long ago.
@@ -158,7 +165,8 @@ def _mails(order: ChannelOrder, sale: Sale, store: StoreChanged) -> Iterator[tup
         yield "confirmed", "", partial(mails.confirmed, store, sale)
     for invoice in (i for i in order.invoices if not order.is_cancelled(i.access_key)):
         gone = {s.po_id for s in order.shipments_of(*invoice.po_ids)} == set(invoice.po_ids)
-        yield "invoiced", invoice.access_key, partial(mails.invoiced, store, sale, invoice, shipped=gone)
+        within = None if gone else dispatch
+        yield "invoiced", invoice.access_key, partial(mails.invoiced, store, sale, invoice, within=within)
     for shipment in order.shipments:
         yield "shipped", shipment.shipment_id, partial(mails.shipped, store, sale, shipment)
     for delay in order.delays:
@@ -166,6 +174,6 @@ def _mails(order: ChannelOrder, sale: Sale, store: StoreChanged) -> Iterator[tup
     if order.delivered_po_ids is not None and all(order.shipments_of(po_id) for po_id in order.delivered_po_ids):
         yield "delivered", "", partial(mails.delivered, store, sale)
     if order.cancellation == "done":
-        yield "cancelled", "", partial(mails.cancelled, store, sale, paid=order.paid)
+        yield "cancelled", "", partial(mails.cancelled, store, sale, paid=order.paid or order.to_refund)
     for refund in order.refunds:
         yield "refunded", refund.refund_id, partial(mails.refunded, store, sale, refund.amount)

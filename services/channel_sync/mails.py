@@ -14,6 +14,8 @@ from services.channel_sync.state import Delay, Invoice, Sale, Shipment
 
 Language = Literal["pt", "en"]
 _BRASILIA = timezone(timedelta(hours=-3))
+_HOURS: dict[Language, tuple[str, str]] = {"pt": ("hora", "horas"), "en": ("hour", "hours")}
+_DAYS: dict[Language, tuple[str, str]] = {"pt": ("dia", "dias"), "en": ("day", "days")}
 _PORTUGUESE = str.maketrans(",.", ".,")
 
 
@@ -34,16 +36,16 @@ def confirmed(store: StoreChanged, sale: Sale) -> Mail:
     return _mail(store, sale, subject, body)
 
 
-def invoiced(store: StoreChanged, sale: Sale, invoice: Invoice, *, shipped: bool) -> Mail:
-    """`shipped`: it has left already, so nothing is promised about it any more."""
+def invoiced(store: StoreChanged, sale: Sale, invoice: Invoice, *, within: timedelta | None) -> Mail:
+    """`within`: how soon the goods leave; None where they have left already and nothing is promised any more."""
     code, key = sale.channel_order_code, _grouped(invoice.access_key)
     if store.mail_language == "en":
         subject = f"Invoice issued for your order {code}"
-        promise = "" if shipped else "\n\nYour goods will be dispatched within 24 hours."
+        promise = "" if within is None else f"\n\nYour goods will be dispatched within {_span(within, 'en')}."
         body = f"The invoice (nota fiscal {invoice.number}) of your order {code} is issued.\nAccess key: {key}{promise}"
     else:
         subject = f"Nota fiscal do pedido {code} emitida"
-        promise = "" if shipped else "\n\nOs produtos serão despachados em até 24 horas."
+        promise = "" if within is None else f"\n\nOs produtos serão despachados em até {_span(within, 'pt')}."
         body = f"A nota fiscal {invoice.number} do pedido {code} foi emitida.\nChave de acesso: {key}{promise}"
     return _mail(store, sale, subject, body)
 
@@ -146,6 +148,13 @@ _MONEY: dict[Language, Callable[[Decimal], str]] = {"pt": _money_pt, "en": _mone
 def _day(time: datetime, language: Language) -> str:
     day = time.astimezone(_BRASILIA)
     return day.strftime("%Y-%m-%d" if language == "en" else "%d/%m/%Y")
+
+
+def _span(span: timedelta, language: Language) -> str:
+    """In hours up to three days, then in days; a part of one is a whole one."""
+    hours = max(1, -(-span // timedelta(hours=1)))
+    count, units = (hours, _HOURS) if hours <= 72 else (-(-hours // 24), _DAYS)
+    return f"{count} {units[language][count != 1]}"
 
 
 def _grouped(access_key: str) -> str:

@@ -133,7 +133,8 @@ def order_id(channel_id: str, code: str) -> str:
 
 
 def _partner(queue: Queue) -> str:
-    return f"channel:{queue.channel_id}"
+    """Another one than who is told: a queue that is slow, or away, holds back no update, and has its own rate."""
+    return f"queue:{queue.channel_id}"
 
 
 def _access(channel: ChannelChanged) -> Access:

@@ -57,6 +57,8 @@ class Sale(Model):
     customer_email: Email
     items: Items
     total: Amount
+    placed_at: Time | None = None
+    """The store's settings of then hold for it."""
 
 
 class PurchaseOrder(Model):
@@ -158,6 +160,8 @@ class ChannelOrder(Model):
     changed: OrderChanged | None = None
     """The newest change, which the sale follows."""
     cancellation: Literal["asked", "refused", "done"] | None = None
+    to_refund: bool = False
+    """Whether money was there when it was cancelled, also where it was not all."""
     cancelled_invoices: tuple[AccessKey, ...] = ()
     """Also of those whose R was not heard of yet."""
     reported: Reported | None = None

@@ -14,7 +14,8 @@ class Settings(BaseSettings):
 
     amqp_url: Annotated[str, Field(pattern=r"^amqps?://")]
     secrets: Mapping[Annotated[str, Field(pattern=r"^(erp|(supplier|carrier|channel):.+)$")], SecretStr]
-    """JSON object: `supplier:<id>`, `carrier:<name>`, `channel:<id>` or `erp` → the secret that signs its events."""
+    """JSON object: `supplier:<id>`, `carrier:<name>`, `channel:<id>` or `erp` → the secret that signs its events. Other
+    names may be there too: a supplier's `secret_ref` names what signs our requests to it, and nothing here."""
     gateway_host: str = "0.0.0.0"
     gateway_port: Annotated[int, Field(ge=0, le=65535)] = 8000
     health_host: str = "0.0.0.0"

@@ -17,6 +17,7 @@ from services.nf_reconciliation.document_fields import Document, Line
 
 AUTHORISED = ("100", "150")
 SALE_CFOPS = ("118", "119")
+OWN_MAKE, RESALE = ("118",), ("119",)
 REMITTANCE_CFOPS = ("923",)
 _SALE_WORDS = ("VENDA", "REMESSA SIMBOLICA")
 _REMITTANCE_WORDS = ("REMESSA", "CONTA E ORDEM", "VENDA A ORDEM")
@@ -39,19 +40,22 @@ def document_problems(
     po_created_at: datetime,
     environment: str,
     delivery_uf: str | None = None,
+    own_make: bool | None = None,
 ) -> list[Problem]:
     """Header of an S2. `environment` is tpAmb ("1" production). `delivery_uf` is where the goods go: when they stay
     in the supplier's state CFOP 5 is right whatever the retailer's state; None leaves that open: then 5 and 6 pass.
+    `own_make`: the supplier makes the goods (CFOP x.118) or resells them (x.119); None leaves that open too.
     """
     inside = doc.issuer.uf in (doc.receiver.uf, delivery_uf)
     digits = "5" if inside else "56" if delivery_uf is None else "6"
+    families = SALE_CFOPS if own_make is None else OWN_MAKE if own_make else RESALE
     return [
         *key_problems(doc),
         *authority_problems(doc, environment),
         *_party_problems(doc, supplier_cnpj, receiver_cnpj),
         *_time_problems(doc, po_created_at),
         *_nature_problems(doc, _SALE_WORDS),
-        *_cfop_problems(doc.lines, SALE_CFOPS, digits),
+        *_cfop_problems(doc.lines, families, digits),
     ]
 
 

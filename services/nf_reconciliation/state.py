@@ -24,6 +24,8 @@ class NotaFiscal(Model):
     kind: Kind = "sale"
     supplier_id: str = ""
     tolerance: Tolerance = Tolerance()
+    own_make: bool | None = None
+    """Whether its issuer made the goods itself, by the supplier as it was when the NF was issued."""
     status: Literal["matching", "matched", "diverged"] = "matching"
     asked: tuple[str, ...] = ()
     """Numbers of the POs that it is about."""

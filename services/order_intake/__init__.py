@@ -6,7 +6,7 @@ consumes  `order.placed`, `.change_requested`, `.cancellation_requested`, `payme
           what happens beside the status: payables, supplier payments, what channel and customer were told)
 publishes `order.accepted`, `.refused`, `.changed`, `.change_refused`, `.ready`, `.payment_received` (one that came
           after it), `.status_changed`, `.completed`, `.cancellation_started`, `.cancellation_refused`, `.cancelled`,
-          `refund.requested`
+          `.lines_given_up`, `refund.requested`
 calls     the ERP: the sales order when it is accepted and when it is changed; "concluido" and "cancelado"
 owns      the order, its canonical status, its cancellation, its refunds, its completion after the return window
 
@@ -26,6 +26,7 @@ Invariants
   where `order.ready` was never said. Each wish to cancel is answered, and one attempt at a time is made. An R that
   billing could not cancel any more leaves the order being cancelled until a person has decided: `billing.stopped` says
   so, and the order is cancelled or goes on.
-* Each payment of a cancelled order is refunded once, whenever it comes.
+* What the customer paid beyond what the order costs goes back, whenever it comes: all of a cancelled order, what was
+  paid twice, and what was given up of an order that goes on (nobody has it in the store's time, and the rest has left).
 * The store's settings hold for an order as they were when it was placed.
 """

@@ -40,6 +40,7 @@ SUBSCRIPTIONS: Subscriptions = (
     Answer(UpdateSalesOrder, SalesOrderUpdated, ORDER, decide.on_sales_order_updated),
     Subscription(purchase_order.QuoteNeeded, ORDER, decide.on_quote_needed),
     Subscription(purchase_order.OutOfStock, ORDER, decide.on_out_of_stock),
+    Subscription(purchase_order.SourcingGivenUp, ORDER, decide.on_given_up),
     Timer("give_up", ORDER, decide.on_waited_enough),
     Timer("difference", ORDER, decide.on_difference_due),
     Subscription(purchase_order.PurchaseOrderCreated, ORDER, decide.on_purchase_order_created),

@@ -8,7 +8,7 @@ from typing import Literal, Self
 from schemas.model import Model
 from schemas.nota_fiscal import SupplierNfMatched
 from schemas.purchase_order import PoLine
-from schemas.values import Id, Time
+from schemas.values import Amount, Id, Time
 
 Milestone = Literal["created", "sent", "confirmed", "cancelled"]
 
@@ -42,6 +42,7 @@ class Invoice(Model):
     po_ids: tuple[Id, ...]
     cancelled: bool = False
     cancellable_until: Time | None = None
+    total: Amount | None = None
 
 
 class PurchaseOrder(Model):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from decimal import Decimal
 from typing import Literal, Self
 
 from schemas.model import Model
@@ -99,6 +100,9 @@ class Stop(Model):
 class Refund(Model):
     """Money that goes back: requested, then ordered, then settled or failed. Each may be heard of first."""
 
+    payment_id: Id | None = None
+    amount: Amount = Decimal("0.00")
+    """Of that payment, BRL; both are known once it was requested."""
     requested_at: Time | None = None
     ordered_at: Time | None = None
     settled_at: Time | None = None
@@ -129,6 +133,10 @@ class Order(Model):
     ready_at: Time | None = None
     shortages: Mapping[int, Shortage] = {}
     """By line of the order."""
+    given_up: Mapping[int, int] = {}
+    """Pieces that nobody will buy any more, by line of the order: po_dispatch's word."""
+    given_up_for: Time | None = None
+    """When the newest attempt was started, and refused, after which sourcing was told to give up what is missing."""
     gives_up_at: Time | None = None
     """Until when the order waits for an offer, for stock or for a late payment; None while it does not."""
     difference_due_at: Time | None = None

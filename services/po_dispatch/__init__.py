@@ -1,12 +1,13 @@
 """Purchasing: chooses suppliers for a paid order, orders from them, hands them R, and follows the parcels.
 
-Consumes  order.ready, .cancellation_started, .cancellation_refused · store, supplier, offer, shipping_rule and
-          packaging.changed · supplier.po_confirmed, .po_refused, .cancellation_answered, .delay_reported, .shipped,
-          carrier.reported · invoice.issued, .cancelled · channel.label_available, .delivery_reported
+Consumes  order.ready, .cancellation_started, .cancellation_refused, .lines_given_up · store, supplier, offer,
+          shipping_rule and packaging.changed · supplier.po_confirmed, .po_refused, .cancellation_answered,
+          .delay_reported, .shipped, carrier.reported · invoice.issued, .cancelled
+          channel.label_available, .delivery_reported
           supplier_nf.matched, remittance_nf.matched · supplier_payment.settled, .refused · sourcing.retry_due (from
           itself) · the rest of its queue changes nothing here, see `decide`
-Publishes sourcing.quote_needed, .out_of_stock, .retry_due · purchase_order.created, .sent, .confirmed, .refused,
-          .rerouted, .cancelled, .cancel_refused, .late · fulfilment.stopped · invoice.handed_over
+Publishes sourcing.quote_needed, .out_of_stock, .given_up, .retry_due · purchase_order.created, .sent, .confirmed,
+          .refused, .rerouted, .cancelled, .cancel_refused, .late · fulfilment.stopped · invoice.handed_over
           shipment.dispatched, .delayed, .delivered, .problem_reported, .irregular
 Calls     the ERP (RegisterPurchaseOrder: its number becomes the PO's; VoidPurchaseOrder), suppliers, by HTTP or by mail
           (SendPurchaseOrder, RemindSupplier, CancelPurchaseOrder, HandOverInvoice)
@@ -14,7 +15,8 @@ Owns      `fulfilment`, keyed by order id: the order's POs, their shipments, and
           `store`, `supplier`, `offer`, `shipping_rule`, `packaging`: the reference data, as timelines
 
 Invariants
-* What the living POs deliver and what is open make up what was ordered, by order line, always: no line is bought twice.
+* What the living POs deliver, what was given up and what is open make up what was ordered, by order line, always: no
+  line is bought twice.
 * What is open is bought, waits for offers (and is tried again), or its order is being cancelled; nothing is forgotten.
 * A PO is registered before it is created and created before it is sent; its number never changes, its lines only by
   what its supplier refuses. Its status follows `machine.TRANSITIONS`; void is for good.

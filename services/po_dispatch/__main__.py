@@ -3,7 +3,7 @@
 from schemas.billing import InvoiceCancelled, InvoiceIssued, SupplierPaymentRefused, SupplierPaymentSettled
 from schemas.channel import DeliveryReported, LabelAvailable
 from schemas.nota_fiscal import RemittanceNfDiverged, RemittanceNfMatched, SupplierNfMatched, SupplierNfRefused
-from schemas.order import OrderCancellationRefused, OrderCancellationStarted, OrderReady
+from schemas.order import OrderCancellationRefused, OrderCancellationStarted, OrderLinesGivenUp, OrderReady
 from schemas.purchase_order import SourcingRetryDue
 from schemas.store import StoreChanged
 from schemas.supplier import (
@@ -26,6 +26,7 @@ from services.po_dispatch.decide import (
     deadlines,
     delaying,
     gate,
+    giving_up,
     hand_over,
     making,
     not_needed,
@@ -98,6 +99,7 @@ SUBSCRIPTIONS: Subscriptions = (
     Subscription(SupplierDelayReported, FULFILMENT, _r(delaying.on_delay_reported), find=_by_number),
     Subscription(SupplierPaymentSettled, FULFILMENT, _r(payment.on_payment_settled)),
     Subscription(SupplierPaymentRefused, FULFILMENT, _r(payment.on_payment_refused)),
+    Subscription(OrderLinesGivenUp, FULFILMENT, _r(giving_up.on_lines_given_up)),
     Subscription(OrderCancellationStarted, FULFILMENT, _r(cancelling.on_cancellation_started)),
     Answer(CancelPurchaseOrder, CancellationReceived, FULFILMENT, _r(cancelling.on_cancellation_asked)),
     Subscription(SupplierCancellationAnswered, FULFILMENT, _r(cancelling.on_cancellation_answered), find=_by_number),

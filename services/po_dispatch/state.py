@@ -109,6 +109,10 @@ class Fulfilment(Model):
     lines_without_offer: tuple[int, ...] = ()
     lines_without_stock: tuple[int, ...] = ()
     """What was told of the lines that could not be bought when it was tried last."""
+    given_up: Mapping[int, int] = {}
+    """Pieces that are not to be bought any more, by order line."""
+    given_up_at: Time | None = None
+    """Up to when what was heard of giving up is out of date."""
     waiting: tuple[OrderLine, ...] = ()
     """These lines, while offers for them are waited for."""
     bars: tuple[Bar, ...] = ()
@@ -133,8 +137,9 @@ class Fulfilment(Model):
 
     @property
     def open_lines(self) -> tuple[OrderLine, ...]:
-        """What no living PO delivers: ordered less bought, by order line."""
-        left = {line.line: line.quantity for line in (self.order.lines if self.order else ())}
+        """What no living PO delivers and was not given up: ordered less bought, by order line."""
+        ordered = self.order.lines if self.order else ()
+        left = {line.line: line.quantity - self.given_up.get(line.line, 0) for line in ordered}
         for po in self.living:
             for bought in po.lines:
                 left[bought.order_line] -= bought.quantity

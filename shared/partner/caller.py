@@ -171,7 +171,8 @@ class Caller:
             yield await store.lease_calls(con, free, known, token)
 
     def _policy(self, operation: str) -> Policy:
-        """A partner's operations share one policy. Of a partner with unknown ones only, nothing is leased."""
+        """A partner is called by the policy of its oldest open call: operations that may be open together share one.
+        Of a partner with unknown ones only, nothing is leased."""
         known = self._operations.get(operation)
         return known.policy if known is not None else Policy()
 

@@ -3,6 +3,7 @@
 from services.billing.decide.cancelling import on_cancellation_answered, on_cancellation_exhausted
 from services.billing.decide.fulfilment import (
     on_cancellation_refused,
+    on_given_up,
     on_order_ready,
     on_purchase_order_cancelled,
     on_purchase_order_created,
@@ -27,6 +28,7 @@ __all__ = [
     "on_cancellation_started",
     "on_dispatch_marked",
     "on_fulfilment_stopped",
+    "on_given_up",
     "on_invoice_answered",
     "on_order_ready",
     "on_payment_received",

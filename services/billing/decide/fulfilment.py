@@ -5,7 +5,7 @@ in which order they come, and what was done is seen in the bill and not done aga
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from schemas.decision import Call, Context, Decision, Outcome, unchanged
 from schemas.model import Message, Model
@@ -17,15 +17,16 @@ from schemas.purchase_order import (
     PurchaseOrderRefused,
     ShipmentDelivered,
     ShipmentDispatched,
+    SourcingGivenUp,
 )
 from services.billing import ledger
 from services.billing.decide.claims import claimed
 from services.billing.decide.invoices import numbered
 from services.billing.decide.payables import advances, opened, ordered, payable_opened, without_void_advances
-from services.billing.decide.stopping import withdrawn
+from services.billing.decide.stopping import cancel_window, withdrawn
 from services.billing.draft import drafts
 from services.billing.reference import Reference
-from services.billing.state import Bill, Payable, PurchaseOrder, Stopping
+from services.billing.state import Bill, Payable, PurchaseOrder
 
 Ctx = Context[Reference]
 
@@ -71,6 +72,17 @@ def on_purchase_order_cancelled(bill: Bill | None, event: PurchaseOrderCancelled
         return _with_word(cancelled, event.order_po_ids, event.cancelled_at)
 
     return _learnt(bill, event.order_id, event.po_id, learn, lambda known: advanced(known, ctx))
+
+
+def on_given_up(bill: Bill | None, event: SourcingGivenUp, ctx: Ctx) -> Outcome[Bill]:
+    """One R for the whole order waits for these lines no longer. Of two words the larger one is the newer."""
+    known = bill or Bill(order_id=event.order_id)
+    said = {line.order_line: line.quantity for line in event.lines}
+    lines = sorted({*known.given_up, *said})
+    given_up = {line: max(known.given_up.get(line, 0), said.get(line, 0)) for line in lines}
+    if given_up == known.given_up:
+        return unchanged(bill)
+    return advanced(known.model_copy(update={"given_up": given_up}), ctx)
 
 
 def on_cancellation_refused(bill: Bill | None, event: OrderCancellationRefused, ctx: Ctx) -> Outcome[Bill]:
@@ -149,7 +161,7 @@ def advanced(
     """
     if bill.order is None:
         return Decision(bill, events=events, calls=calls, rows=rows)
-    bill, told, withdrawals = withdrawn(bill, _window(ctx), ctx)
+    bill, told, withdrawals = withdrawn(bill, cancel_window(ctx.reference, ctx.now), ctx)
     written = drafts(bill, ctx.reference, ctx.now)
     if not isinstance(written, tuple):
         return written
@@ -167,12 +179,6 @@ def advanced(
         calls=[*calls, *withdrawals, *(Call("sefaz", request) for _, request in requests), *payments],
         rows=[*rows, *(movement for payable in owed for movement in _bought(bill.order_id, payable, ctx.now)), *claims],
     )
-
-
-def _window(ctx: Ctx) -> timedelta:
-    """How long after its authorisation an R may be cancelled."""
-    profile = ctx.reference.tax_profile
-    return profile.current(ctx.now).cancel_within if profile else Stopping().cancel_within
 
 
 def _bought(order_id: str, payable: Payable, at: datetime) -> list[Model]:

@@ -20,8 +20,7 @@ def on_refund_requested(bill: Bill | None, event: RefundRequested, ctx: Context[
         ordered = _ordered(event.order_id, refund, "channel", ctx)
         changed = refund.model_copy(update={"status": RefundStatus.ORDERED})
         return Decision(known.with_refund(changed), events=[ordered], rows=rows)
-    store = ctx.reference.store.current(ctx.now) if ctx.reference.store else None
-    if event.erp_order_number is None and (store is None or not store.has_erp):
+    if event.erp_order_number is None:
         return Decision(known.with_refund(refund), rows=rows)
     request = OrderRefund(
         refund_id=event.refund_id,

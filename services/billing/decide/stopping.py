@@ -6,7 +6,7 @@ way to SEFAZ when the cancellation began is waited for. R is cancelled within it
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from schemas.billing import BillingStopped, InvoiceRefused
@@ -17,7 +17,7 @@ from schemas.purchase_order import FulfilmentStopped
 from schemas.values import Problem
 from services.billing.reference import Reference
 from services.billing.requests import CancelInvoice
-from services.billing.state import Bill, Invoice, InvoiceStatus
+from services.billing.state import Bill, Invoice, InvoiceStatus, Stopping
 
 REASON = "Pedido cancelado antes da saida da mercadoria"
 """xJust, 15 characters at least."""
@@ -39,13 +39,18 @@ def on_fulfilment_stopped(bill: Bill | None, event: FulfilmentStopped, ctx: Cont
     before = known.stopping.fulfilment_stopped_for
     if before is not None and event.started_at <= before:
         return unchanged(bill)
-    profile = ctx.reference.tax_profile
-    within = profile.current(ctx.now).cancel_within if profile else timedelta(hours=24)
+    within = cancel_window(ctx.reference, ctx.now)
     told = {"fulfilment_stopped_for": event.started_at, "cancel_within": within}
     known = known.model_copy(update={"stopping": known.stopping.model_copy(update=told)})
     for po in [known.purchase_order(po_id) for po_id in event.cancelled_po_ids]:
         known = known.with_purchase_order(po.model_copy(update={"cancelled_at": po.cancelled_at or event.stopped_at}))
     return _decided(known, ctx)
+
+
+def cancel_window(reference: Reference, now: datetime) -> timedelta:
+    """How long after its authorisation an R may be cancelled, by the tax profile in force."""
+    profile = reference.tax_profile.at(now) if reference.tax_profile else None
+    return profile.cancel_within if profile else Stopping().cancel_within
 
 
 def wound_up(bill: Bill, ctx: Context[Any]) -> Followed:

@@ -72,6 +72,7 @@ def _sale_problems(po: PurchaseOrder, created: PurchaseOrderCreated, claim: Clai
             po_created_at=created.created_at,
             environment=PRODUCTION,
             delivery_uf=created.ship_to_uf,
+            own_make=claim.own_make,
         ),
         *_quantity_problems(document.lines),
         *line_problems(

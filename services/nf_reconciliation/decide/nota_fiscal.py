@@ -52,6 +52,7 @@ def _take(
             "kind": kind,
             "supplier_id": event.supplier_id,
             "tolerance": ctx.reference.supplier.current(ctx.now).tolerance,
+            "own_make": ctx.reference.supplier.current(document.issued_at).own_make,
             "status": "matching",
             "problems": (),
         }
@@ -148,6 +149,7 @@ def _request(nf: NotaFiscal, document: Document, number: str) -> NfMatchRequeste
         kind=nf.kind,
         supplier_id=nf.supplier_id,
         tolerance=nf.tolerance,
+        own_make=nf.own_make,
         document=part.model_dump_json(),
     )
     return NfMatchRequested(po_number=number, claim=claim)

@@ -13,7 +13,8 @@ from services.nf_reconciliation.state import Promise, PurchaseOrder
 def on_purchase_order_created(
     po: PurchaseOrder | None, event: PurchaseOrderCreated, ctx: Context[Timeline[StoreChanged] | None]
 ) -> Outcome[PurchaseOrder]:
-    """`ctx.reference` is its store: an S2 must be for its seller as that was when the PO was created."""
+    """`ctx.reference` is its store: an S2 must be for its seller as that was when the PO was created, and is booked in
+    the ERP that the store had when the customer ordered."""
     known = po or PurchaseOrder()
     if known.created is not None:
         if (known.created.po_id, known.created.lines) == (event.po_id, event.lines):
@@ -21,10 +22,9 @@ def on_purchase_order_created(
         return Refused("created_differently", f"PO {event.po_number} was created before with other content")
     if ctx.reference is None:
         return later("store.changed")
-    store = ctx.reference.current(event.created_at)
-    created = known.model_copy(
-        update={"created": event, "seller_cnpj": store.seller.cnpj, "has_erp": store.has_erp},
-    )
+    seller = ctx.reference.current(event.created_at).seller
+    agreed = ctx.reference.current(event.placed_at or event.created_at)
+    created = known.model_copy(update={"created": event, "seller_cnpj": seller.cnpj, "has_erp": agreed.has_erp})
     noted = NfPoNoted(order_id=event.order_id, po_id=event.po_id, po_number=event.po_number)
     return _answer_pending(created, [noted])
 

@@ -25,6 +25,7 @@ from services.order_intake.decide.nota_fiscal import (
 from services.order_intake.decide.payment import on_payment_approved, on_payment_expired
 from services.order_intake.decide.placement import on_noted, on_order_placed
 from services.order_intake.decide.purchase import (
+    on_given_up,
     on_out_of_stock,
     on_purchase_order_cancelled,
     on_purchase_order_confirmed,
@@ -49,6 +50,7 @@ __all__ = [
     "on_completed_in_erp",
     "on_difference_due",
     "on_fulfilment_stopped",
+    "on_given_up",
     "on_invoice_cancelled",
     "on_invoice_handed_over",
     "on_invoice_issued",

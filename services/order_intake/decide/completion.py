@@ -6,7 +6,7 @@ from schemas.decision import Call, Context, Decision, Outcome, unchanged
 from schemas.order import CancellationCause, OrderCompleted
 from schemas.runtime import ReminderDue
 from services.order_intake.decide import status
-from services.order_intake.decide.follow import follow, revision
+from services.order_intake.decide.follow import follow, giving_up, revision
 from services.order_intake.decide.follow.cancelling import start, supplier_refusals
 from services.order_intake.decide.follow.sales_order import ERP
 from services.order_intake.requests import MarkCompleted
@@ -43,13 +43,16 @@ def _close(order: Order) -> list[Call]:
 def on_waited_enough(order: Order | None, event: ReminderDue, ctx: Ctx) -> Outcome[Order]:
     """Nobody sells, has or pays it: the order is given up, as if somebody had asked for it, by the store's limit.
 
-    A reminder of an earlier wait is out of date. Where a supplier has said that it is too late for a PO of the order,
-    the order stays and waits: what becomes of it is a person's to decide.
+    A reminder of an earlier wait is out of date. Where goods have left, or a supplier has said that it is too late for
+    a PO of the order, only what is missing is given up, and the rest goes on.
     """
     if order is None or order.gives_up_at is None or event.due < order.gives_up_at:
         return unchanged(order)
-    if order.is_being_cancelled or order.cancelled_at is not None or any(supplier_refusals(order)):
+    if order.is_being_cancelled or order.cancelled_at is not None:
         return unchanged(order)
+    if giving_up.has_left(order) or any(supplier_refusals(order)):
+        order, told = giving_up.give_up(order, ctx.now)
+        return Decision(order, told)
     given_up, started = start(order, *_why(order), ctx.now)
     return follow(order, given_up, ctx, started)
 
@@ -57,10 +60,7 @@ def on_waited_enough(order: Order | None, event: ReminderDue, ctx: Ctx) -> Outco
 def _why(order: Order) -> tuple[CancellationCause, str]:
     if order.status == "payment_slip_expired":
         return "payment_expired", "it expired, and was not paid after that either"
-    lines = ", ".join(str(line) for line in sorted(status.missing_lines(order))[:20])
-    if order.status == "quote_pending":
-        return "no_supplier", f"no supplier sells line {lines} in time"
-    return "no_stock", f"no supplier has line {lines} in time"
+    return giving_up.why(order)
 
 
 def on_difference_due(order: Order | None, event: ReminderDue, ctx: Ctx) -> Outcome[Order]:

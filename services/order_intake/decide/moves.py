@@ -109,7 +109,7 @@ def way(old: Status | None, new: Status, *, acknowledged: bool) -> tuple[Status,
 
 
 def _way_in(new: Status, acknowledged: bool) -> tuple[Status, ...]:
-    """A new order is either paid or not; one that ends at once was not."""
+    """A new order is either paid or not; one that ends at once was never confirmed, paid or not."""
     if new in ("payment_slip_expired", "cancelled"):
         return ("payment_pending", new)
     return (*_passed(-1, new, acknowledged), new)

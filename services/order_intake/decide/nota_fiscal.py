@@ -32,7 +32,7 @@ def on_invoice_issued(order: Order | None, event: InvoiceIssued, ctx: Ctx) -> De
     known = order or Order()
     if event.access_key in known.invoices:
         return unchanged(known)
-    invoice = Invoice(po_ids=event.po_ids, cancellable_until=event.cancellable_until)
+    invoice = Invoice(po_ids=event.po_ids, cancellable_until=event.cancellable_until, total=event.total)
     return _with_invoice(order, event.access_key, invoice, ctx)
 
 

@@ -102,6 +102,7 @@ def _accepted(event: OrderPlaced, ctx: Context[Any]) -> OrderAccepted:
         items=event.items,
         total=event.total,
         accepted_at=ctx.now,
+        placed_at=event.placed_at,
     )
 
 

@@ -16,6 +16,7 @@ from schemas.purchase_order import (
     PurchaseOrderRefused,
     PurchaseOrderSent,
     QuoteNeeded,
+    SourcingGivenUp,
 )
 from services.order_intake.decide.follow import follow
 from services.order_intake.decide.moves import RANK
@@ -31,6 +32,15 @@ def on_quote_needed(order: Order | None, event: QuoteNeeded, ctx: Ctx) -> Decisi
 
 def on_out_of_stock(order: Order | None, event: OutOfStock, ctx: Ctx) -> Decision[Order]:
     return _short(order, event.order_lines, "out_of_stock", event.at, ctx)
+
+
+def on_given_up(order: Order | None, event: SourcingGivenUp, ctx: Ctx) -> Decision[Order]:
+    """All that was given up by then: of two words the one that gives up more is the newer one."""
+    known = order or Order()
+    said = {line.order_line: line.quantity for line in event.lines}
+    lines = sorted({*known.given_up, *said})
+    given_up = {line: max(known.given_up.get(line, 0), said.get(line, 0)) for line in lines}
+    return follow(order, known.model_copy(update={"given_up": given_up}), ctx)
 
 
 def _short(

@@ -39,9 +39,9 @@ def _parts(order: Order) -> Iterator[Status]:
 
 
 def missing_lines(order: Order) -> dict[int, int]:
-    """How many pieces of which of the order's lines are bought by no PO that it has now."""
+    """How many pieces of which of the order's lines are bought by no PO that it has now, and not given up."""
     pos = order.open_purchase_orders.values()
-    left = {item.line: item.quantity for item in order.sale.items} if order.sale else {}
+    left = {i.line: i.quantity - order.given_up.get(i.line, 0) for i in order.sale.items} if order.sale else {}
     for bought in (bought for po in pos for bought in (po.lines or {}).values()):
         left[bought.order_line] = left.get(bought.order_line, 0) - bought.quantity
     return {line: pieces for line, pieces in left.items() if pieces > 0}

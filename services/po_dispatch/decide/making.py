@@ -72,6 +72,7 @@ def numbered(
         terms=po.terms,
         ship_to_uf=fulfilment.order.ship_to.uf,
         created_at=ctx.now,
+        placed_at=fulfilment.order.placed_at,
         candidates=po.candidates,
         shipping_method=po.shipping_method,
         shipping_reason=po.shipping_reason,

@@ -27,11 +27,11 @@ def on_order_ready(fulfilment: Fulfilment | None, event: OrderReady, ctx: Contex
     """Choose suppliers and make the POs, or say which lines cannot be bought; then the order waits."""
     if fulfilment is not None and fulfilment.order is not None:
         return unchanged(fulfilment)
-    store = _store(ctx)
-    if store is None:
+    if ctx.reference.store is None:
         return later("store.changed")
     known = fulfilment or Fulfilment(order_id=event.order_id)
-    return bought(known.model_copy(update={"order": _opened(event, store)}), ctx)
+    order = _opened(event, ctx.reference.store.current(event.placed_at), ctx.reference.store.current(ctx.now))
+    return bought(known.model_copy(update={"order": order}), ctx)
 
 
 def on_retry_due(
@@ -47,9 +47,9 @@ def bought(fulfilment: Fulfilment, ctx: Context[Sourcing]) -> Decision[Fulfilmen
     order, lines = fulfilment.order, fulfilment.open_lines
     if order is None or fulfilment.stop is not None or not lines:
         return Decision(fulfilment.model_copy(update={"waiting": ()}))
-    store = _store(ctx)
-    if store is None:
+    if ctx.reference.store is None:
         return later("store.changed")
+    store = ctx.reference.store.current(order.placed_at)
     options = options_of({line.sku for line in lines}, ctx.reference, ctx.now, order.ship_to.uf, store.routing)
     market = Market(options, order.ship_to.uf, store.routing, _barred(fulfilment, lines, options))
     one_label = order.logistics.label_by == "channel"
@@ -62,10 +62,6 @@ def bought(fulfilment: Fulfilment, ctx: Context[Sourcing]) -> Decision[Fulfilmen
         return _short(fulfilment, lines, routing, ctx)
     able = fulfilment.model_copy(update={"waiting": (), "lines_without_offer": (), "lines_without_stock": ()})
     return purchased(able, chosen, candidates, store, ctx)
-
-
-def _store(ctx: Context[Sourcing]) -> StoreChanged | None:
-    return ctx.reference.store.at(ctx.now) if ctx.reference.store else None
 
 
 def _with_the_label(fulfilment: Fulfilment) -> frozenset[str] | None:
@@ -114,7 +110,8 @@ def _short(
     return Decision(waits, events=events)
 
 
-def _opened(event: OrderReady, store: StoreChanged) -> CustomerOrder:
+def _opened(event: OrderReady, agreed: StoreChanged, now: StoreChanged) -> CustomerOrder:
+    """By the store's settings that were agreed when it was placed; who buys and who writes is the store as it is."""
     return CustomerOrder(
         store_id=event.store_id,
         placed_at=event.placed_at,
@@ -122,9 +119,9 @@ def _opened(event: OrderReady, store: StoreChanged) -> CustomerOrder:
         recipient=event.customer,
         ship_to=event.ship_to,
         logistics=event.logistics,
-        buyer=store.seller,
-        mail_sender=store.mail_sender,
-        deadlines=store.deadlines,
+        buyer=now.seller,
+        mail_sender=now.mail_sender,
+        deadlines=agreed.deadlines,
     )
 
 

@@ -16,6 +16,7 @@ from schemas import envelope
 from schemas.channel import ChannelSyncRequested, ReleaseRule
 from schemas.model import Message
 from services.channel_sync.__main__ import service
+from services.channel_sync.partners import HUB_RATE, LISTING_RATE
 from services.channel_sync.settings import Settings
 from shared.broker.apply import apply
 from shared.health import Health
@@ -212,3 +213,31 @@ def placed(fleet: Fleet) -> list[str]:
 
 def told_of(type_: str, fleet: Fleet) -> list[str]:
     return [f["data"]["order_id"] for f in fleet.facts if f["type"] == type_]
+
+
+async def test_hub_that_takes_nine_calls_a_second_at_each_endpoint_refuses_none(fleet: Fleet) -> None:
+    """It would answer 429 above that; without a rate of ours twenty updates at once are too many."""
+    faults = fleet.partners.sandbox.faults[hub.NAME]
+    faults.rate = HUB_RATE
+    await fleet.say(b.channel_changed(api_url=f"{fleet.partners.url}/hub"), b.store_changed(), source="fleet.inbound")
+    orders = [{"order_id": f"order-{n}", "channel_order_code": f"MAG-{n}"} for n in range(20)]
+    started = asyncio.get_running_loop().time()
+    await fleet.say(*(b.accepted(**order) for order in orders))
+    await fleet.say(*(b.invoiced(order_id=order["order_id"]) for order in orders))
+    await until(lambda: len(fleet.said("channel.updated.v1")) == len(orders), why=f"{fleet.dead}")
+    assert faults.injected["rate"] == 0
+    assert asyncio.get_running_loop().time() - started >= (len(orders) - HUB_RATE) / HUB_RATE
+
+
+async def test_queue_is_listed_once_a_second_at_most_however_many_orders_it_has(fleet: Fleet) -> None:
+    faults, url = fleet.partners.sandbox.faults[hub.NAME], f"{fleet.partners.url}/hub"
+    for n in range(3):
+        await fleet.partners.session.post(f"{url}/queue/orders", json=HUB_ORDER | {"code": f"MAG-{n}"})
+    faults.rate = LISTING_RATE
+    await fleet.say(
+        b.channel_changed(api_url=url, polls=True, store_id="store-1", poll_every="PT1S"),
+        b.store_changed(),
+        source="fleet.inbound",
+    )
+    await until(lambda: len(placed(fleet)) == 3, why=f"{fleet.facts} {fleet.dead}")
+    assert faults.injected["rate"] == 0

@@ -25,6 +25,7 @@ DECISIONS: dict[str, Callable[..., Outcome[Bill]]] = {
     "shipment.delivered.v1": decide.on_shipment_delivered,
     "purchase_order.refused.v1": decide.on_purchase_order_refused,
     "purchase_order.cancelled.v1": decide.on_purchase_order_cancelled,
+    "sourcing.given_up.v1": decide.on_given_up,
     "order.cancellation_started.v1": decide.on_cancellation_started,
     "order.cancellation_refused.v1": decide.on_cancellation_refused,
     "order.cancellation_decided.v1": decide.on_cancellation_decided,

@@ -118,3 +118,14 @@ def test_mails_go_to_the_address_of_the_newest_change(before: bool) -> None:
     changes = (changed("new@example.org", 1), changed("old@example.org"))
     messages = (*changes, b.accepted()) if before else (b.accepted(), *changes)
     assert recipients(b.Order().hear(*messages, b.status_changed())) == ["new@example.org"]
+
+
+@pytest.mark.parametrize(("to_refund", "said"), [("0.00", False), ("10.00", True)])
+def test_cancelled_order_that_was_never_confirmed_promises_a_refund_where_money_was_there(
+    to_refund: str, said: bool
+) -> None:
+    """Half paid, or the wish came before the order: it was never in a status that says that it is paid."""
+    told = CANCELLED.model_copy(update={"to_refund": Decimal(to_refund)})
+    order = b.Order().hear(b.accepted(), b.status_changed("payment_pending"), told)
+    [text] = [r.mail.text for r in order.requests if isinstance(r, SendMail)]
+    assert ("será estornado" in text) is said

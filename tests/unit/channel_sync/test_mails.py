@@ -1,13 +1,17 @@
 """What the customer reads."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from schemas.channel import Mail
-from services.channel_sync import mails
+from schemas.decision import Decision
+from schemas.store import Deadlines, StoreChanged
+from schemas.timeline import Timeline
+from services.channel_sync import decide, mails
 from services.channel_sync.requests import SendMail
-from services.channel_sync.state import Invoice, Sale, Shipment
+from services.channel_sync.state import Invoice, Reference, Sale, Shipment
 from tests.unit.channel_sync import builders as b
 
 
@@ -34,7 +38,7 @@ def all_mails(language: str) -> list[Mail]:
     store = b.store_changed(mail_language=language)
     return [
         mails.confirmed(store, sale()),
-        mails.invoiced(store, sale(), invoice(), shipped=False),
+        mails.invoiced(store, sale(), invoice(), within=timedelta(hours=24)),
         mails.shipped(store, sale(), shipment()),
         mails.delivered(store, sale()),
     ]
@@ -72,8 +76,37 @@ def test_shipment_without_url_and_estimate_says_nothing_of_them() -> None:
 
 def test_invoice_promises_dispatch_only_of_what_has_not_left() -> None:
     store = b.store_changed()
-    assert "24 horas" in mails.invoiced(store, sale(), invoice(), shipped=False).text
-    assert "24 horas" not in mails.invoiced(store, sale(), invoice(), shipped=True).text
+    assert "em até 24 horas" in mails.invoiced(store, sale(), invoice(), within=timedelta(hours=24)).text
+    assert "despachados" not in mails.invoiced(store, sale(), invoice(), within=None).text
+
+
+@pytest.mark.parametrize(
+    ("span", "portuguese", "english"),
+    [
+        (timedelta(seconds=4), "1 hora.", "1 hour."),
+        (timedelta(hours=47, minutes=1), "48 horas.", "48 hours."),
+        (timedelta(hours=73), "4 dias.", "4 days."),
+    ],
+)
+def test_invoice_promises_dispatch_within_the_stores_own_time(span: timedelta, portuguese: str, english: str) -> None:
+    for language, words in (("pt", f"em até {portuguese}"), ("en", f"within {english}")):
+        assert words in mails.invoiced(b.store_changed(mail_language=language), sale(), invoice(), within=span).text
+
+
+@pytest.mark.parametrize(("placed", "promised"), [(timedelta(days=-2), "12 horas"), (timedelta(hours=-1), "48 horas")])
+def test_dispatch_is_promised_as_the_store_promised_it_when_the_customer_ordered(
+    placed: timedelta, promised: str
+) -> None:
+    """The store had 12 hours until a day ago, and has 48 since."""
+    old = b.store_changed(deadlines=Deadlines(dispatch=timedelta(hours=12)))
+    new = b.store_changed(valid_from=b.NOW - timedelta(days=1), deadlines=Deadlines(dispatch=timedelta(hours=48)))
+    known = Reference(b.references().channel, Timeline[StoreChanged](versions=(old, new)))
+    taken = decide.on_order_accepted(None, b.accepted(placed_at=b.NOW + placed), b.context("accepted", ref=known))
+    assert isinstance(taken, Decision)
+    decision = decide.on_invoice_issued(taken.state, b.invoiced(), b.context("invoiced", ref=known))
+    assert isinstance(decision, Decision)
+    written = [call.request.mail.text for call in decision.calls if isinstance(call.request, SendMail)]
+    assert promised in written[-1]
 
 
 def test_mail_is_sent_in_the_stores_language_from_its_address() -> None:

@@ -13,8 +13,10 @@ from schemas.order import OrderPlaced
 from schemas.payment import PaymentApproved
 from schemas.timeline import Timeline
 from services.channel_sync import polling
+from services.channel_sync.partners import operations
 from services.channel_sync.partners.hub_order import read_order
 from services.channel_sync.requests import ConfirmOrder, FetchOrder, OrderConfirmed, OrderFetched
+from services.channel_sync.settings import Settings
 from services.channel_sync.state import Queue
 from shared.partner.errors import Rejected
 from tests.unit.channel_sync import builders as b
@@ -262,3 +264,16 @@ def test_long_codes_make_ids_that_fit_and_stay_apart() -> None:
     ids = {polling.order_id("magalu", "x" * 64), polling.order_id("magalu", "x" * 63)}
     assert len(ids) == 2
     assert all(len(id) <= 64 for id in ids)
+
+
+def test_queue_is_another_partner_than_the_channel_that_is_told() -> None:
+    """Each with its own rate and its own circuit: a queue that is away holds back no update."""
+    [asked] = poll().calls
+    assert asked.partner == "queue:magalu"
+    rates = {
+        operation.name: operation.policy.rate
+        for operation in operations(Settings(smtp_url="smtp://localhost", secrets={}))
+    }
+    assert {name: rates[name] for name in ("FetchOrder", "ConfirmOrder", "TellInvoice", "TellDelivery")} == {
+        "FetchOrder": 1.0, "ConfirmOrder": 9.0, "TellInvoice": 9.0, "TellDelivery": 9.0,
+    }  # fmt: skip

@@ -98,9 +98,9 @@ def nf_issued(xml: bytes, supplier_id: str = "farol-sul") -> SupplierNfIssued:
 
 
 @cache
-def s2(*lines: SoldLine) -> bytes:
+def s2(*lines: SoldLine, own_make: bool = False) -> bytes:
     """The S2 of PO-1042, or of other lines."""
-    return sale_xml(lines=lines or (sold_line(),))
+    return sale_xml(lines=lines or (sold_line(),), own_make=own_make)
 
 
 @cache

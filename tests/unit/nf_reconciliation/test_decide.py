@@ -62,6 +62,29 @@ def key_of(xml: bytes) -> str:
     return document_of(nf_issued(xml).xml).access_key  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(("own_make", "cfop", "expected"), [(True, "5118", "5119"), (False, "5119", "5118")])
+def test_s2_says_whether_the_supplier_makes_the_goods_or_resells_them(own_make: bool, cfop: str, expected: str) -> None:
+    """As the supplier was when it issued the NF: what it is since is for later ones."""
+    then = supplier_changed(own_make=own_make)
+    now = supplier_changed(own_make=not own_make, valid_from=ISSUED_AT + timedelta(minutes=1))
+    [matched] = Desk(store_changed(), then, now, po_created(), nf_issued(s2(own_make=own_make))).facts
+    assert isinstance(matched, SupplierNfMatched)
+    assert {line.cfop for line in matched.lines} == {cfop}
+    [diverged] = Desk(store_changed(), then, po_created(), nf_issued(s2(own_make=not own_make))).facts
+    assert isinstance(diverged, SupplierNfDiverged)
+    assert [(p.code, p.expected, p.found) for p in diverged.problems] == [("wrong_cfop", cfop, expected)]
+
+
+@pytest.mark.parametrize(("placed", "bookings"), [(timedelta(days=-40), 0), (timedelta(hours=-1), 1)])
+def test_s2_is_booked_in_the_erp_that_the_store_had_when_the_customer_ordered(placed: timedelta, bookings: int) -> None:
+    """It has one since a day before the PO was made."""
+    made = po_created().created_at
+    old = store_changed(valid_from=made - timedelta(days=90), has_erp=False)
+    new = store_changed(valid_from=made - timedelta(days=1))
+    desk = Desk(old, new, supplier_changed(), po_created(placed_at=made + placed), nf_issued(s2()))
+    assert len([call for call in desk.calls if isinstance(call.request, BookSupplierNf)]) == bookings
+
+
 def test_s2_of_a_known_po_matches_with_all_that_billing_needs() -> None:
     desk = Desk(*WORLD, po_created(), nf_issued(s2()))
     [fact] = desk.facts

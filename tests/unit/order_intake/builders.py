@@ -25,6 +25,7 @@ from schemas.purchase_order import (
     ShipmentDelivered,
     ShipmentDispatched,
     ShipmentProblemReported,
+    SourcingGivenUp,
 )
 from schemas.refund import RefundFailed, RefundOrdered, RefundSettled
 from schemas.runtime import ReminderDue
@@ -234,6 +235,12 @@ def out_of_stock(**fields: Any) -> OutOfStock:
     return OutOfStock.model_validate({"order_id": "order-1", "order_lines": [1], "at": hours(2)} | fields)
 
 
+def given_up(**quantities: int) -> SourcingGivenUp:
+    """By line of the order: `line_2=1`."""
+    lines = [{"order_line": int(name.removeprefix("line_")), "quantity": q} for name, q in quantities.items()]
+    return SourcingGivenUp.model_validate({"order_id": "order-1", "lines": lines, "at": hours(200)})
+
+
 def asked_of(placed: OrderPlaced) -> RegisterSalesOrder:
     return RegisterSalesOrder.model_validate({name: getattr(placed, name) for name in RegisterSalesOrder.model_fields})
 
@@ -271,6 +278,7 @@ DECISIONS: dict[type[Any], Callable[..., Any]] = {
     MarkCancelled: decide.on_cancelled_in_erp,
     QuoteNeeded: decide.on_quote_needed,
     OutOfStock: decide.on_out_of_stock,
+    SourcingGivenUp: decide.on_given_up,
     PurchaseOrderCreated: decide.on_purchase_order_created,
     PurchaseOrderSent: decide.on_purchase_order_sent,
     PurchaseOrderConfirmed: decide.on_purchase_order_confirmed,

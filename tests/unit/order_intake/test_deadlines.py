@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from schemas.decision import Decision, Reminder
-from schemas.order import OrderCancellationStarted
+from schemas.order import OrderCancellationStarted, OrderLinesGivenUp
+from schemas.refund import RefundRequested
 from tests.builders import NOW, order_placed
 from tests.unit.order_intake import builders as b
 from tests.unit.order_intake.builders import kinds
-from tests.unit.order_intake.stages import READY
+from tests.unit.order_intake.stages import READY, after_creation
 
 HEARD = NOW + timedelta(days=2)
 LIMITS: dict[str, Any] = {"deadlines": {"quote": "P3D", "stock": "P4D"}}
@@ -59,15 +60,53 @@ def test_limit_while_it_is_being_cancelled_or_after_starts_nothing() -> None:
     assert b.decision_on(order, over) == Decision(order)
 
 
-def test_limit_of_some_lines_asks_for_the_whole_order_and_a_too_late_leaves_it_waiting() -> None:
+def test_limit_of_some_lines_asks_for_the_whole_order_and_a_too_late_gives_up_those_lines() -> None:
     pos = [b.two_lines(), b.registered(), b.created("a", 1), b.created("b", 2), b.sent("a"), b.sent("b")]
     order, _ = b.told(*pos, b.po_refused("b"), b.out_of_stock(order_lines=[2], at=b.hours(9)))
     assert (order.status, order.gives_up_at) == ("out_of_stock", HEARD + timedelta(days=5))
     over = b.reminder("give_up", HEARD + timedelta(days=5))
     order, published = b.told(over, b.cancel_refused("a"), order=order)
-    assert kinds(published) == ["order.cancellation_started", "order.cancellation_refused"]
+    assert kinds(published) == ["order.cancellation_started", "order.cancellation_refused", "order.lines_given_up"]
+    assert isinstance(published[-1], OrderLinesGivenUp)
+    assert (published[-1].order_lines, published[-1].reason) == ((2,), "no supplier has line 2 in time")
+    assert order.status == "out_of_stock", "until nobody buys it any more"
+    assert not b.told(b.cancel_refused("a"), order=order)[1], "asked once"
+    order, published = b.told(b.given_up(line_2=2), order=order)
+    assert b.statuses(published) == ["ready_to_order", "po_dispatched"]
+    assert (order.status, order.gives_up_at) == ("po_dispatched", None)
+    order, published = b.told(b.s2_matched("a"), b.invoice_issued("a"), order=order)
+    assert [str(r.amount) for r in published if isinstance(r, RefundRequested)] == ["99.90"], "when R says what is kept"
+
+
+ONE_LEFT = [
+    b.two_lines(), b.registered(), b.created("a", 1), b.created("b", 2), *after_creation("a"), b.po_refused("b"),
+    b.out_of_stock(order_lines=[2], at=b.hours(30)),
+]  # fmt: skip
+
+
+def test_limit_where_goods_have_left_gives_up_what_is_missing_and_pays_it_back() -> None:
+    order, published = b.told(*ONE_LEFT)
     assert order.status == "out_of_stock"
-    assert b.decision_on(order, over) == Decision(order), "what becomes of it is a person's to decide"
+    order, published = b.told(b.reminder("give_up", order.gives_up_at or NOW), order=order)
+    assert kinds(published) == ["order.lines_given_up"], "no cancellation of what is there already"
+    order, published = b.told(b.given_up(line_2=2), order=order)
+    [refund] = [event for event in published if isinstance(event, RefundRequested)]
+    assert (str(refund.amount), refund.payment_id) == ("99.90", "pay-1"), "199.80 less R of 99.90"
+    assert refund.reason == "line 2 could not be delivered as a whole"
+    assert order.status == "delivered"
+    assert not b.told(b.given_up(line_2=2), order=order)[1]
+    order, published = b.told(b.reminder("complete", order.completes_at or NOW), order=order)
+    assert order.status == "completed"
+    assert [type(event) for event in published if isinstance(event, RefundRequested)] == []
+
+
+def test_goods_that_were_bought_before_it_was_given_up_are_waited_for() -> None:
+    """po_dispatch gave nothing up: it had bought the line by then."""
+    order, _ = b.told(*ONE_LEFT)
+    order, _ = b.told(b.reminder("give_up", order.gives_up_at or NOW), order=order)
+    order, published = b.told(b.created("c", 2, created_at=b.hours(31)), order=order)
+    assert (order.status, order.given_up) == ("ready_to_order", {})
+    assert not [event for event in published if isinstance(event, RefundRequested)]
 
 
 EXPIRED = [order_placed(), b.registered(), b.payment_expired()]

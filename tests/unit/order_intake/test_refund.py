@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from itertools import permutations
+from typing import Any
+
+import pytest
 
 from schemas.decision import Decision
+from schemas.order import OrderCancelled
 from schemas.refund import RefundRequested
 from services.order_intake.decide.follow.refunding import refund_id
 from tests.builders import PAYMENT, order_placed
 from tests.unit.order_intake import builders as b
 from tests.unit.order_intake.builders import kinds
-from tests.unit.order_intake.stages import READY
+from tests.unit.order_intake.stages import DELIVERED, READY
 
 CANCELLED = [*READY, b.wish(), b.fulfilment_stopped(), b.billing_stopped()]
 
@@ -74,3 +78,34 @@ def test_word_on_a_refund_before_the_order_is_kept() -> None:
     order, published = b.told(b.refund_settled(), *CANCELLED)
     assert len(refunds(published)) == 1
     assert order.refunds[refund_id("order-1", "pay-1")].settled_at == b.hours(40)
+
+
+@pytest.mark.parametrize("before", [READY[:1], READY, DELIVERED], ids=["before_the_erp", "ready", "delivered"])
+def test_what_is_paid_twice_goes_back_once(before: list[Any]) -> None:
+    """A slip that was forgotten, and Pix: the one that came last goes back."""
+    twice = b.payment_approved(payment_id="pay-9", approved_at=b.hours(2))
+    order, published = b.told(*before, twice, twice, b.registered())
+    found = [(r.payment_id, str(r.amount), r.reason) for r in refunds(published)]
+    assert found == [("pay-9", "99.90", "more was paid than the order costs")]
+    assert order.status == ("delivered" if before is DELIVERED else "payment_confirmed")
+
+
+def test_part_of_a_payment_that_is_too_much_goes_back_and_the_rest_when_it_is_cancelled() -> None:
+    too_much = PAYMENT | {"amount": "120.00", "approved_at": b.hours(0)}
+    _, published = b.told(order_placed(payments=[too_much]), *CANCELLED[1:])
+    first, rest = refunds(published)
+    assert [(str(r.amount), r.payment_id) for r in (first, rest)] == [("20.10", "pay-1"), ("99.90", "pay-1")]
+    assert first.refund_id == refund_id("order-1", "pay-1") != rest.refund_id
+    [cancelled] = [event for event in published if isinstance(event, OrderCancelled)]
+    assert str(cancelled.to_refund) == "99.90"
+
+
+@pytest.mark.parametrize(
+    ("payments", "money"),
+    [([], "0.00"), ([PAYMENT | {"amount": "49.95", "approved_at": b.hours(0)}], "49.95")],
+    ids=["unpaid", "half"],
+)
+def test_cancelled_order_says_what_goes_back(payments: list[dict[str, Any]], money: str) -> None:
+    _, published = b.told(order_placed(payments=payments), b.registered(), b.wish())
+    [cancelled] = [event for event in published if isinstance(event, OrderCancelled)]
+    assert str(cancelled.to_refund) == money

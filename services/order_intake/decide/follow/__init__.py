@@ -1,7 +1,8 @@
 """What follows from an order's facts, whichever of them came last.
 
-In this order: changes are answered, a cancellation goes on, the status moves, the order becomes ready, money goes back,
-the ERP is told, reminders are set. Each step is pure: the order in, the order and what follows out.
+In this order: changes are answered, a cancellation goes on, the status moves, what nobody has is given up, the order
+becomes ready, money goes back, the ERP is told, reminders are set. Each step is pure: the order in, the order and what
+follows out.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from schemas.decision import Call, Context, Decision
 from schemas.model import Message
 from schemas.order import OrderPlaced, OrderReady, OrderStatusChanged, Status
 from services.order_intake.decide import moves, status
-from services.order_intake.decide.follow import cancelling, deadlines, refunding, revision, sales_order
+from services.order_intake.decide.follow import cancelling, deadlines, giving_up, refunding, revision, sales_order
 from services.order_intake.state import Order
 
 
@@ -25,11 +26,12 @@ def follow(
     order, changes = revision.answer(order, ctx.now)
     order, cancellation = cancelling.settle(order, ctx.now)
     order, moved = _moved(order, ctx.now)
+    order, given_up = giving_up.due(order, ctx.now)
     order, ready = _ready(order, ctx.now)
     order, refunds = refunding.due(order, ctx.now)
     order, asked = sales_order.due(order)
     order, reminders, forget = deadlines.due(order)
-    every = (*events, *changes, *cancellation, *moved, *ready, *refunds)
+    every = (*events, *changes, *cancellation, *moved, *given_up, *ready, *refunds)
     return Decision(order, every, (*calls, *asked), reminders, forget)
 
 

@@ -9,6 +9,7 @@ wants it all the same, or the window ends on the way, a person decides (`order.c
 
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from schemas.model import Message
 from schemas.order import (
@@ -158,7 +159,11 @@ def _end(order: Order, now: datetime) -> tuple[Order, list[Message]]:
 
 
 def _cancelled(order: Order, placed: OrderPlaced, attempt: Cancellation, now: datetime) -> tuple[Order, list[Message]]:
-    event = OrderCancelled(**_names(placed), cause=attempt.cause, reason=attempt.reason, cancelled_at=now)
+    paid = sum((approval.amount for approval in order.approvals.values()), Decimal("0.00"))
+    left = paid - sum(refund.amount for refund in order.refunds.values() if refund.requested_at)
+    event = OrderCancelled(
+        **_names(placed), cause=attempt.cause, reason=attempt.reason, cancelled_at=now, to_refund=left
+    )
     return order.model_copy(update={"cancelled_at": now}), [event]
 
 

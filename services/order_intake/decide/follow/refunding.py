@@ -1,47 +1,103 @@
-"""Which money goes back: every payment of an order that was cancelled, whenever it comes. Pure."""
+"""Which money goes back: what the customer paid beyond what the order costs. Pure.
 
+A cancelled order costs nothing, so every payment goes back, whenever it comes. One that goes on costs its total; of one
+of which lines were given up, the sum of its R in force, when there is one for each PO: so what is kept and what was
+billed are the same, to the cent. What is too much is taken from the payments that came last.
+"""
+
+from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 
 from schemas.envelope import reference
 from schemas.model import Message
-from schemas.order import OrderPlaced
+from schemas.order import OrderPlaced, Payment
 from schemas.refund import RefundRequested
 from services.order_intake.state import Order, Refund
 
+_NOTHING = Decimal("0.00")
 
-def refund_id(order_id: str, payment_id: str) -> str:
-    """Of one payment there is one refund: the same id, whatever leads to it."""
-    return str(reference("refund", f"{order_id}\0{payment_id}"))
+
+def refund_id(order_id: str, payment_id: str, number: int = 0) -> str:
+    """Of one payment the first refund is 0: the same id, whatever leads to it."""
+    name = f"{order_id}\0{payment_id}"
+    return str(reference("refund", f"{name}\0{number}" if number else name))
 
 
 def due(order: Order, now: datetime) -> tuple[Order, list[Message]]:
     """It waits for the ERP's number of the order, under which the money is paid back."""
-    placed = order.placed
-    if placed is None or order.cancelled_at is None or not order.is_registered:
+    placed, cost = order.placed, _cost(order)
+    if placed is None or cost is None or not order.is_registered:
         return order, []
+    too_much = sum((a.amount for a in order.approvals.values()), _NOTHING) - cost - _back(order)
     events: list[Message] = []
-    for payment in order.payments:
-        name = refund_id(placed.order_id, payment.payment_id)
-        known = order.refunds.get(name, Refund())
-        if payment.payment_id not in order.approvals or not payment.amount or known.requested_at is not None:
-            continue
-        refunds = {**order.refunds, name: known.model_copy(update={"requested_at": now})}
-        order = order.model_copy(update={"refunds": refunds})
-        events.append(_request(order, placed, payment.payment_id, now))
+    for payment in _last_first(order):
+        amount = min(too_much, payment.amount - _back(order, payment.payment_id))
+        if amount > 0:
+            too_much -= amount
+            order, event = _requested(order, placed, payment, amount, now)
+            events.append(event)
     return order, events
 
 
-def _request(order: Order, placed: OrderPlaced, payment_id: str, now: datetime) -> RefundRequested:
-    payment = next(payment for payment in order.payments if payment.payment_id == payment_id)
-    return RefundRequested(
+def _cost(order: Order) -> Decimal | None:
+    """What the customer owes for the order, BRL; None while that may still change."""
+    if order.cancelled_at is not None:
+        return _NOTHING
+    if order.ready_at is None or order.sale is None or order.is_being_cancelled:
+        return None
+    return _billed(order) if order.given_up else order.sale.total
+
+
+def _billed(order: Order) -> Decimal | None:
+    """By the R in force; None while a PO has none, or the sum of one is not known."""
+    invoices = [invoice for invoice in order.invoices.values() if not invoice.cancelled]
+    totals = [invoice.total for invoice in invoices if invoice.total is not None]
+    billed = {po_id for invoice in invoices for po_id in invoice.po_ids}
+    if len(totals) < len(invoices) or not billed >= order.open_purchase_orders.keys():
+        return None
+    return sum(totals, _NOTHING)
+
+
+def _back(order: Order, payment_id: str | None = None) -> Decimal:
+    """What was asked to go back, of one payment or of all."""
+    refunds = (r for r in order.refunds.values() if r.requested_at and payment_id in (None, r.payment_id))
+    return sum((refund.amount for refund in refunds), _NOTHING)
+
+
+def _last_first(order: Order) -> Sequence[Payment]:
+    """The payments that came; of a cancelled order, all of which go back, as the order names them."""
+    came = [payment for payment in order.payments if payment.payment_id in order.approvals]
+    if order.cancelled_at is not None:
+        return came
+    return sorted(came, key=lambda p: (order.approvals[p.payment_id].approved_at, p.payment_id), reverse=True)
+
+
+def _requested(
+    order: Order, placed: OrderPlaced, payment: Payment, amount: Decimal, now: datetime
+) -> tuple[Order, RefundRequested]:
+    number = sum(r.payment_id == payment.payment_id for r in order.refunds.values() if r.requested_at)
+    name = refund_id(placed.order_id, payment.payment_id, number)
+    asked = {"requested_at": now, "payment_id": payment.payment_id, "amount": amount}
+    refund = order.refunds.get(name, Refund()).model_copy(update=asked)
+    event = RefundRequested(
         order_id=placed.order_id,
         store_id=placed.store_id,
         channel_id=placed.channel_id,
-        refund_id=refund_id(placed.order_id, payment_id),
-        payment_id=payment_id,
+        refund_id=name,
+        payment_id=payment.payment_id,
         method=payment.method,
-        amount=payment.amount,
-        reason=order.cancellation.reason if order.cancellation else "cancelled",
+        amount=amount,
+        reason=_why(order),
         erp_order_number=order.erp_order_number,
         requested_at=now,
     )
+    return order.model_copy(update={"refunds": {**order.refunds, name: refund}}), event
+
+
+def _why(order: Order) -> str:
+    if order.cancelled_at is not None:
+        return order.cancellation.reason if order.cancellation else "cancelled"
+    if order.given_up:
+        return f"line {', '.join(str(line) for line in sorted(order.given_up)[:20])} could not be delivered as a whole"
+    return "more was paid than the order costs"

@@ -1,0 +1,56 @@
+"""Lines that are given up are not bought any more; what was bought by then is."""
+
+from datetime import timedelta
+
+from schemas.decision import Decision, NotYet
+from schemas.order import OrderLinesGivenUp
+from schemas.purchase_order import OrderLineQuantity, SourcingGivenUp, SourcingRetryDue
+from services.po_dispatch.decide import giving_up, sourcing
+from services.po_dispatch.state import Fulfilment
+from tests.unit.po_dispatch import builders as b
+
+A, SHORT = b.offer_changed("farol", "A"), b.offer_changed("norte", "B", stock=1)
+RETRY = SourcingRetryDue(order_id="O-1", offer_id="norte:B")
+
+
+def wish(*lines: int, minutes: int = 0) -> OrderLinesGivenUp:
+    return OrderLinesGivenUp(
+        order_id="O-1", store_id="shop", channel_id="shop", order_lines=lines, reason="no supplier has line 2 in time",
+        given_up_at=b.NOW + timedelta(minutes=minutes),
+    )  # fmt: skip
+
+
+def waiting() -> Fulfilment:
+    """Line 2 is lacking, so nothing is bought."""
+    return b.state(sourcing.on_order_ready(None, b.order_ready(), b.context(b.sourcing(A, SHORT))))
+
+
+def test_line_that_is_given_up_is_told_once_and_not_bought_when_it_is_there_again() -> None:
+    decision = b.decided(giving_up.on_lines_given_up(waiting(), wish(2), b.context()))
+    [said] = decision.events
+    assert isinstance(said, SourcingGivenUp)
+    assert said.lines == (OrderLineQuantity(order_line=2, quantity=2),)
+    after = b.state(decision)
+    assert (after.waiting, after.lines_without_stock) == ((), ())
+    assert giving_up.on_lines_given_up(after, wish(2), b.context()) == Decision(after)
+    bought = b.state(sourcing.on_retry_due(after, RETRY, b.context(b.sourcing(*b.TWO_SUPPLIERS))))
+    assert [[line.order_line for line in po.lines] for po in bought.purchase_orders] == [[1]]
+
+
+def test_line_that_was_bought_meanwhile_stays_bought_and_nothing_is_said() -> None:
+    bought = b.purchased()
+    decision = b.decided(giving_up.on_lines_given_up(bought, wish(2), b.context()))
+    assert decision.events == ()
+    assert b.state(decision).purchase_orders == bought.purchase_orders
+    assert b.state(decision).given_up == {}
+
+
+def test_second_wish_says_all_that_was_given_up_by_then() -> None:
+    order = b.state(giving_up.on_lines_given_up(waiting(), wish(2), b.context()))
+    [said] = b.decided(giving_up.on_lines_given_up(order, wish(1, minutes=5), b.context())).events
+    assert isinstance(said, SourcingGivenUp)
+    assert {line.order_line: line.quantity for line in said.lines} == {1: 1, 2: 2}
+
+
+def test_wish_before_the_order_waits() -> None:
+    assert isinstance(giving_up.on_lines_given_up(None, wish(2), b.context()), NotYet)

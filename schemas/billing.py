@@ -66,7 +66,7 @@ class InvoiceRefused(Message):
 
     Said of an R in force too, with the code `bills_void_goods`: it bills goods that do not come (their PO was
     refused or cancelled when it was issued) and cannot be cancelled, so what replaces them is not
-    billed. A person settles that.
+    billed. A person settles that (`order.cancellation_decided`).
     """
 
     TYPE = "invoice.refused.v1"
@@ -74,12 +74,19 @@ class InvoiceRefused(Message):
 
     order_id: Id
     invoice_id: Id
+    access_key: AccessKey | None = None
+    po_ids: tuple[Id, ...] = ()
+    """The POs whose goods do not come, where R is in force; otherwise all that it was to bill."""
     series: int
     number: int
+    at_stake: Amount | None = None
+    """BRL that an R in force bills for goods that do not come."""
     problems: tuple[Problem, ...]
 
 
 class PayableOpened(Message):
+    """So much is owed to a supplier; said again where it becomes less before anybody was asked to pay it."""
+
     TYPE = "payable.opened.v1"
     SUBJECT = "order_id"
 
@@ -91,6 +98,24 @@ class PayableOpened(Message):
     access_key: AccessKey | None = None
     amount: Amount
     due: Time
+
+
+class PayableWithheld(Message):
+    """A supplier's NF asks for goods that do not come: so much of it is not paid. It is to cancel its NF, or to credit
+    that."""
+
+    TYPE = "payable.withheld.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    po_id: Id
+    po_number: Id
+    supplier_id: Id
+    payable_id: Id
+    access_key: AccessKey
+    amount: Amount
+    """In all, BRL."""
+    withheld_at: Time
 
 
 class SupplierPaymentOrdered(Message):
@@ -144,7 +169,10 @@ class SupplierPaymentRefused(Message):
 
 
 class InvoiceCancelled(Message):
-    """R was cancelled at SEFAZ within its window (event 110111)."""
+    """R is not in force any more: cancelled at SEFAZ within its window (event 110111), or taken back as a whole.
+
+    `entry_nf`: a person decided so; an entry NF of the retailer (finNFe 4) that cites R undoes it.
+    """
 
     TYPE = "invoice.cancelled.v1"
     SUBJECT = "order_id"
@@ -155,8 +183,41 @@ class InvoiceCancelled(Message):
     invoice_id: Id
     po_ids: tuple[Id, ...]
     access_key: AccessKey
-    protocol: Id
+    how: Literal["event", "entry_nf"] = "event"
+    protocol: Id | None = None
+    """nProt of the event."""
+    entry_nf_keys: tuple[AccessKey, ...] = ()
+    """The entry NFs, where they are written already."""
+    decision: Literal["continue", "returned"] | None = None
+    """What the person wants of an order that was not being cancelled; None where it was, or nobody was asked."""
+    reason: str = ""
     cancelled_at: Time
+
+
+class InvoiceReduced(Message):
+    """An entry NF of the retailer (finNFe 4) takes back what R bills of goods that do not come; the rest stays so.
+
+    A person decided so. It is taken back in part where some of its goods have left.
+    """
+
+    TYPE = "invoice.reduced.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    store_id: Id
+    channel_id: Id
+    invoice_id: Id
+    po_ids: tuple[Id, ...]
+    """The POs whose goods do not come."""
+    access_key: AccessKey
+    amount: Amount
+    """What was taken back of it, BRL."""
+    left: Amount
+    """What it still bills, BRL."""
+    entry_nf_keys: tuple[AccessKey, ...] = ()
+    decision: Literal["continue", "returned"]
+    reason: str = ""
+    reduced_at: Time
 
 
 class BillingStopped(Message):

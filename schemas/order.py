@@ -282,10 +282,12 @@ class OrderCancellationRefused(Message):
 
 
 class OrderCancellationDecided(Message):
-    """A person's word on a cancellation that found R in force, too late to cancel (`billing.stopped` names it).
+    """A person's word on R in force that is too late to cancel: a cancellation found it (`billing.stopped` names it),
+    or it bills goods that do not come (`invoice.refused` names it).
 
-    Either way an entry NF of the retailer undoes R. `returned`: the goods come back, never left, or are lost; the order
-    is cancelled and refunded. `continue`: it goes on, and what was cancelled already is bought and billed again.
+    Either way an entry NF of the retailer (finNFe 4, which cites R) undoes it; a CC-e could not, as it touches neither
+    value nor quantity. `returned`: the goods come back, never left, or are lost; the order is cancelled and refunded,
+    where suppliers and store still allow it. `continue`: it goes on, and what replaces the goods is billed anew.
     """
 
     TYPE = "order.cancellation_decided.v1"

@@ -17,22 +17,18 @@ from deploy.local.mixed.suppliers import every_supplier
 from deploy.local.mixed.suppliers import offers as mixed_offers
 from deploy.local.mixed.suppliers import suppliers as mixed_suppliers
 from deploy.local.world_data import (
-    FCP_RATES,
-    INTERNAL_RATES,
     PARTS,
     SELLER,
     SUPPLIERS,
-    TWELVE_PERCENT,
     Part,
     SupplierFacts,
 )
 from deploy.local.world_orders import MAGALU, MERCADO_LIVRE, OWN_SHOP
-from schemas.billing import TaxProfileChanged
+from deploy.local.world_taxes import tax_profiles
 from schemas.channel import ChannelChanged, ReleaseRule
 from schemas.model import Message
 from schemas.store import StoreChanged
 from schemas.supplier import OfferChanged, SupplierChanged, Terms, Tolerance
-from schemas.values import Uf
 
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 STOCK = 1_000_000
@@ -93,27 +89,6 @@ def stores() -> list[StoreChanged]:
             mail_sender=f"pedidos@{store_id}.example.com",
         )
         for store_id, name in _STORES
-    ]
-
-
-def tax_profiles(store_ids: Sequence[str]) -> list[TaxProfileChanged]:
-    """Normal regime, ICMS in full, PIS and COFINS non-cumulative; a series for each store."""
-    return [
-        TaxProfileChanged(
-            valid_from=SINCE,
-            store_id=store_id,
-            series=series,
-            regime="3",
-            icms_code="00",
-            internal_rates=INTERNAL_RATES,
-            interstate_rates={uf: _interstate_rate(uf) for uf in INTERNAL_RATES if uf != SELLER.address.uf},
-            fcp_rates=FCP_RATES,
-            pis_code="01",
-            pis_rate=Decimal("1.65"),
-            cofins_code="01",
-            cofins_rate=Decimal("7.6"),
-        )
-        for series, store_id in enumerate(store_ids, 1)
     ]
 
 
@@ -196,7 +171,3 @@ def _offer(facts: SupplierFacts, part: Part) -> OfferChanged:
         lead_time_days=facts.lead_time_days,
         ufs=facts.ufs,
     )
-
-
-def _interstate_rate(uf: Uf) -> Decimal:
-    return Decimal(12) if uf in TWELVE_PERCENT else Decimal(7)

@@ -123,7 +123,7 @@ def _differences(found: OrderBalance, bill: Bill) -> list[str]:
             found.customer_paid,
             found.revenue + found.refunded + found.owed_to_customer,
         ),
-        "revenue": (found.revenue, sum((i.total for i in bill.invoices if i.in_force), ZERO)),
+        "revenue": (found.revenue, sum((i.billed for i in bill.invoices if i.in_force), ZERO)),
         "refunded": (
             found.refunded,
             sum((r.amount for r in bill.refunds if r.status is RefundStatus.SETTLED), ZERO),

@@ -90,7 +90,7 @@ def drafts(bill: Bill, reference: Reference, now: datetime) -> tuple[Draft, ...]
     billed = {po_id for invoice in bill.billing for po_id in invoice.po_ids}
     if (
         order is None
-        or bill.stopping.under_way
+        or bill.stopping.holds
         or not any(po.supplied and po.po_id not in billed for po in bill.purchase_orders)
     ):
         return ()

@@ -52,9 +52,10 @@ def bought(order_id: str, payable_id: str, amount: Decimal, at: Time) -> Movemen
     return _movement("bought", order_id, payable_id, Account.COST_OF_GOODS, Account.PAYABLE, amount, at)
 
 
-def uninvoiced(order_id: str, invoice_id: str, amount: Decimal, at: Time) -> Movement:
-    """Revenue taken back, when R is cancelled: the customer is owed again."""
-    return _movement("uninvoiced", order_id, invoice_id, Account.REVENUE, Account.CUSTOMER_ADVANCE, amount, at)
+def uninvoiced(order_id: str, what: str, amount: Decimal, at: Time) -> Movement:
+    """Revenue taken back, when R is cancelled: the customer is owed again. `what`: the R, and how much was taken back
+    of it with this one, where the rest stays."""
+    return _movement("uninvoiced", order_id, what, Account.REVENUE, Account.CUSTOMER_ADVANCE, amount, at)
 
 
 def refunded(order_id: str, refund_id: str, amount: Decimal, at: Time) -> Movement:

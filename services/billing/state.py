@@ -66,7 +66,7 @@ class InvoiceStatus(StrEnum):
     """SEFAZ was asked to cancel it; in force until it says so."""
     CANCELLED = "cancelled"
     UNDONE = "undone"
-    """Authorised for good, and taken back by an entry NF: a person's decision."""
+    """Authorised for good, and taken back as a whole by an entry NF: a person's decision."""
 
 
 _REJECTED = InvoiceStatus.REFUSED
@@ -101,6 +101,9 @@ class Invoice(Model):
     shown: bool = False
     """That it stays in force and bills goods that do not come was told."""
     parts: tuple[BilledPart, ...] = ()
+    """Without what was taken back."""
+    taken_back: Amount = ZERO
+    """What entry NFs took back of it while the rest stays in force, BRL."""
     cancel_within: timedelta = timedelta(hours=24)
     """By the tax profile when it was numbered."""
     cancelled_at: Time | None = None
@@ -108,6 +111,11 @@ class Invoice(Model):
     @property
     def in_force(self) -> bool:
         return self.status in (InvoiceStatus.ISSUED, InvoiceStatus.CANCELLING)
+
+    @property
+    def billed(self) -> Decimal:
+        """What it bills now, BRL: its total less what was taken back."""
+        return self.total - self.taken_back
 
     @property
     def bills(self) -> bool:
@@ -211,11 +219,20 @@ class Stopping(Model):
     """When it was said last."""
     decided: OrderCancellationDecided | None = None
     """The newest word of a person on R's that could not be cancelled."""
+    decided_for: Time | None = None
+    """When the attempt was started that this word belongs to; None: to none."""
+    wished: bool = False
+    """This word wants the order cancelled, which was not being so, and order_intake has not answered yet."""
 
     @property
     def under_way(self) -> bool:
         """A cancellation that was started after the last one was refused."""
         return self.started_at is not None and (self.refused_at is None or self.refused_at < self.started_at)
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing more is billed or paid: it is being cancelled, or is about to be."""
+        return self.under_way or self.wished
 
 
 class Bill(Model):
@@ -266,6 +283,12 @@ class Bill(Model):
         """Whether it bills units that its POs do not bring any more."""
         left = {(po.po_id, line.line): line.quantity for po in self.purchase_orders if not po.void for line in po.lines}
         return any(part.quantity > left.get((part.po_id, part.po_line), 0) for part in invoice.parts)
+
+    @property
+    def unsettled(self) -> tuple[Invoice, ...]:
+        """R in force of which it was told that they bill goods that do not come: a person's to settle."""
+        issued = (i for i in self.invoices if i.status is InvoiceStatus.ISSUED)
+        return tuple(i for i in issued if i.shown and self.is_outdated(i))
 
     @property
     def billing(self) -> tuple[Invoice, ...]:

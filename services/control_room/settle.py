@@ -1,4 +1,4 @@
-"""`fleet orders settle`: a person ends a cancellation that found R too late to cancel."""
+"""`fleet orders settle`: a person decides on R in force that is too late to cancel."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -25,7 +25,8 @@ As = Annotated[
     Literal["continue", "returned"],
     typer.Option(
         "--as",
-        help="continue: it goes on, and what was cancelled is bought again; returned: it is cancelled and refunded.",
+        help="continue: it goes on, and what replaces the goods is billed anew; "
+        "returned: it is cancelled and refunded, where suppliers and store still allow it.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="What was decided as one JSON document on stdout.")]
@@ -41,7 +42,10 @@ def settle_order(
     entry_nf: EntryNf = None,
     json: Json = False,
 ) -> None:
-    """End a cancellation that found R in force, too late to cancel. Either way an entry NF of the retailer undoes R."""
+    """Decide on R in force that is too late to cancel: a cancellation found it, or it bills goods that do not come.
+
+    Either way an entry NF of the retailer (finNFe 4) undoes it.
+    """
     decided = _decided(order_id, decision, why, actor, entry_nf or [])
     broker = broker_to_act()
 
@@ -52,7 +56,7 @@ def settle_order(
         if not lines:
             raise stop(f"the journal knows no order {order_id!r}")
         if not undecided(lines):
-            raise stop(f"there is nothing to settle: order {order_id} has no cancellation that waits for a person")
+            raise stop(f"there is nothing to settle: order {order_id} has no R that waits for a person")
         await send(broker, [message(decided)], settings.console_confirm_seconds)
 
     run(publish())

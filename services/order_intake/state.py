@@ -145,6 +145,8 @@ class Order(Model):
     """By PO id."""
     invoices: Mapping[str, Invoice] = {}
     """R's by access key."""
+    reduced: Mapping[str, Amount] = {}
+    """What R's still bill of which a part was taken back, BRL, by access key."""
     divergences: Mapping[str, Id] = {}
     """PO numbers by the access key of an S2 that diverged."""
     wishes: tuple[Wish, ...] = ()

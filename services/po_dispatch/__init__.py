@@ -9,8 +9,8 @@ Consumes  order.ready, .cancellation_started, .cancellation_refused, .lines_give
 Publishes sourcing.quote_needed, .out_of_stock, .given_up, .retry_due · purchase_order.created, .sent, .confirmed,
           .refused, .rerouted, .cancelled, .cancel_refused, .late · fulfilment.stopped · invoice.handed_over
           shipment.dispatched, .delayed, .delivered, .problem_reported, .irregular
-Calls     the ERP (RegisterPurchaseOrder: its number becomes the PO's; VoidPurchaseOrder), suppliers, by HTTP or by mail
-          (SendPurchaseOrder, RemindSupplier, CancelPurchaseOrder, HandOverInvoice)
+Calls     the ERP (RegisterPurchaseOrder: its number becomes the PO's; RevisePurchaseOrder, VoidPurchaseOrder),
+          suppliers, by HTTP or by mail (SendPurchaseOrder, RemindSupplier, CancelPurchaseOrder, HandOverInvoice)
 Owns      `fulfilment`, keyed by order id: the order's POs, their shipments, and R and label until they are handed over;
           `store`, `supplier`, `offer`, `shipping_rule`, `packaging`: the reference data, as timelines
 

@@ -200,6 +200,19 @@ class PurchaseOrderRegistered(Model):
     number: Id
 
 
+class RevisePurchaseOrder(Request):
+    """ERP: the PO consists of no more than this now."""
+
+    po_id: Id
+    number: Id
+    lines: tuple[PoLine, ...]
+    total: Amount
+
+
+class PurchaseOrderRevised(Model):
+    number: Id
+
+
 class VoidPurchaseOrder(Request):
     """ERP: nothing of this PO will come."""
 

@@ -48,8 +48,10 @@ from services.po_dispatch.state import (
     InvoiceReceived,
     PurchaseOrderReceived,
     PurchaseOrderRegistered,
+    PurchaseOrderRevised,
     PurchaseOrderVoided,
     RegisterPurchaseOrder,
+    RevisePurchaseOrder,
     SendPurchaseOrder,
     VoidPurchaseOrder,
 )
@@ -162,6 +164,8 @@ class Partners:
             case RegisterPurchaseOrder(po_id=po_id):
                 self._note(call, po_id, key)
                 return PurchaseOrderRegistered(number=self._next("PC"))
+            case RevisePurchaseOrder(number=number):
+                return PurchaseOrderRevised(number=number)
             case VoidPurchaseOrder(po_id=po_id, number=number):
                 self._note(call, po_id, key)
                 return PurchaseOrderVoided(number=number)

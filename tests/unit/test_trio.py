@@ -1,29 +1,39 @@
 """Refusals, cancellations and payments of one order, crossing each other in any order between three services."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from decimal import Decimal
 
 import pytest
 
-from schemas.billing import InvoiceRefused
+from services.billing.state import InvoiceStatus
+from services.po_dispatch.purchase_order import PurchaseOrder
 from tests.unit.trio import Trio
 
 CHUNKS, SEEDS = 8, 25
-FOR_A_PERSON = {"already_shipped", "po_is_void", "not_asked", "not_sent", "not_being_cancelled"}
-"""What a supplier says against what it did or said before, and a decision on what is not to be decided any more."""
+OF_SUPPLIERS = {"already_shipped", "po_is_void", "not_asked", "not_sent"}
+"""What a supplier says against what it did or said before."""
+OF_PEOPLE = {"not_being_cancelled", "nothing_to_decide", "decided_otherwise"}
+"""A decision on what is not to be decided any more."""
 
 
 def problems(trio: Trio) -> Iterator[str]:
-    yield from (f"refused: {code}" for code in trio.letters if code not in FOR_A_PERSON)
+    yield from (f"refused: {code}" for code in trio.letters if code not in OF_SUPPLIERS | OF_PEOPLE)
     yield from (f"waits for ever: {service} {what!r:.200}" for service, _, what in trio.waiting)
     if trio.bill is not None:
         yield from trio.balance().wrong
+        yield from ("R in force waits for a person" for invoice in trio.bill.unsettled)
         if trio.order.ready_at is not None and trio.balance().customer_paid != trio.paid:
             yield f"paid {trio.balance().customer_paid}, by the ledger, of {trio.paid}"
+        undone = {i.access_key for i in trio.bill.invoices if i.status is InvoiceStatus.UNDONE}
+        yield from (f"PO {po.po_id} has an R that was taken back" for po in pos_with(trio, undone))
+        yield from (f"R {key} stands with the order" for key in undone if not trio.order.invoices[key].cancelled)
     void = sorted(po.po_id for po in trio.fulfilment.purchase_orders if po.void is not None) if trio.fulfilment else []
     if sorted(trio.voided_in_erp) != void:
         yield f"the ERP was told that {trio.voided_in_erp} are void, and {void} are"
+    if trio.fulfilment is not None:
+        wrong = [po.po_id for po in trio.fulfilment.living if trio.books.get(po.po_id, po.lines) != po.lines]
+        yield from (f"the ERP has other lines of PO {po_id}" for po_id in wrong)
     asked_twice = [po_id for po_id, times in Counter(trio.sent).items() if times > 1]
     if asked_twice:
         yield f"sent twice: {asked_twice}"
@@ -34,8 +44,12 @@ def problems(trio: Trio) -> Iterator[str]:
     elif trio.order.ready_at is None:
         if trio.paid >= Decimal("300.00"):
             yield f"paid {trio.paid} of {trio.order.sale.total}, and not ready"
-    elif not trio.letters and not any(isinstance(event, InvoiceRefused) for event in trio.events):
+    elif not OF_SUPPLIERS & {*trio.letters}:
         yield from of_delivered(trio)
+
+
+def pos_with(trio: Trio, invoices: Collection[str]) -> Iterator[PurchaseOrder]:
+    yield from (po for po in trio.fulfilment.purchase_orders if po.invoice_key in invoices)
 
 
 def of_cancelled(trio: Trio) -> Iterator[str]:
@@ -52,10 +66,13 @@ def of_delivered(trio: Trio) -> Iterator[str]:
         yield from () if trio.fulfilment.waiting else ("lines that nobody buys",)
         return
     in_force = [invoice for invoice in trio.bill.invoices if invoice.in_force]
-    if sum(invoice.total for invoice in in_force) != trio.order.sale.total:
-        yield f"billed {[str(i.total) for i in in_force]}"
+    billed = sum(invoice.billed for invoice in in_force)
+    if trio.bill.given_up and trio.balance().owed_to_customer:
+        yield f"owes {trio.balance().owed_to_customer} for what was given up"
+    if not trio.bill.given_up and billed != trio.order.sale.total:
+        yield f"billed {[str(i.billed) for i in in_force]}"
     living = {po.po_id for po in trio.fulfilment.living}
-    if {po_id for invoice in in_force for po_id in invoice.po_ids} != living:
+    if {part.po_id for invoice in in_force for part in invoice.parts} != living:
         yield "R bills other POs than there are"
     if any(po.is_lost for po in trio.fulfilment.living):
         return

@@ -16,7 +16,7 @@ from random import Random
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from schemas.billing import BillingStopped
+from schemas.billing import BillingStopped, InvoiceRefused
 from schemas.decision import Answered, Cause, Context, Decision, NotYet, Numbers
 from schemas.model import Message
 from schemas.nota_fiscal import NfLine, RemittanceNfMatched, SupplierNfMatched
@@ -97,6 +97,8 @@ class Trio:
     reminders: dict[tuple[str, str], datetime] = field(default_factory=dict)
     voided_in_erp: list[str] = field(default_factory=list)
     sent: list[str] = field(default_factory=list)
+    books: dict[str, Any] = field(default_factory=dict)
+    """The lines of each PO that was sent, as the ERP has them."""
     steps: int = 0
     counted: Iterator[int] = field(default_factory=lambda: count(1))
     """Numbers that partners give."""
@@ -229,7 +231,8 @@ class Trio:
         self.reminders |= {(service, reminder.name): reminder.due for reminder in outcome.reminders}
         for event in outcome.events:
             self.publish(event)
-            if isinstance(event, BillingStopped) and event.invoices_in_force:
+            kept = event.invoices_in_force if isinstance(event, BillingStopped) else isinstance(event, InvoiceRefused)
+            if kept:
                 self._later("billing", f"decided-{len(self.events)}", self._decided)
         for n, call in enumerate(outcome.calls):
             answer, said = self._asked(call.request)
@@ -271,11 +274,15 @@ class Trio:
                 return erp.CancelledMarked(number="SO1"), []
             case purchasing.RegisterPurchaseOrder():
                 return purchasing.PurchaseOrderRegistered(number=f"PC{next(self.counted)}"), []
+            case purchasing.RevisePurchaseOrder():
+                self.books[request.po_id] = request.lines
+                return purchasing.PurchaseOrderRevised(number=request.number), []
             case purchasing.VoidPurchaseOrder():
                 self.voided_in_erp.append(request.po_id)
                 return purchasing.PurchaseOrderVoided(number=request.number), []
             case purchasing.SendPurchaseOrder():
                 self.sent.append(request.po_id)
+                self.books[request.po_id] = request.lines
                 return purchasing.PurchaseOrderReceived(number=request.number), list(self._ordered(request))
             case purchasing.CancelPurchaseOrder():
                 return purchasing.CancellationReceived(number=request.number), list(self._cancelling(request))

@@ -17,7 +17,7 @@ ASKED = ("reminder", "cancellation")
 """What suppliers are asked, by PO number; counted by order."""
 ERP = ("concluido", "cancelado", "alteracao-pedido-venda")
 """What the ERP was told, by order id."""
-REGISTERED, VOIDED = "pedido-compra", "cancelamento-pedido-compra"
+REGISTERED, REVISED, VOIDED = "pedido-compra", "alteracao-pedido-compra", "cancelamento-pedido-compra"
 """What the ERP was told, by PO id."""
 
 BUYING = ("quote_pending", "out_of_stock", "supplier_payment_pending")
@@ -224,13 +224,17 @@ def _refused(facts: Facts) -> set[str]:
 
 
 def _books(facts: Facts, effects: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Of the POs that the ERP numbered it was told which are void, and of no other one."""
-    done = {name: {e["key"] for e in effects if e["operation"] == name} for name in (REGISTERED, VOIDED)}
+    """Of the POs that the ERP numbered it was told which are void or come in part, and of no other one."""
+    done = {name: {e["key"] for e in effects if e["operation"] == name} for name in (REGISTERED, REVISED, VOIDED)}
+    partly = {d["po_id"] for type, d in facts if type == "purchase_order.refused.v1" and d["lines"]}
+    unlike = sorted((partly ^ done[REVISED]) & done[REGISTERED])
     void, created = _void(facts), {d["po_id"] for type, d in facts if type == "purchase_order.created.v1"}
     silent = sorted((void & done[REGISTERED]) - done[VOIDED])
     wrong = sorted((done[VOIDED] & created) - void)
-    return [f"erp: was not told that PO {id} is void" for id in silent] + [
-        f"erp: was told that PO {id} is void, and it is not" for id in wrong
+    return [
+        *(f"erp: was not told that PO {id} is void" for id in silent),
+        *(f"erp: was told that PO {id} is void, and it is not" for id in wrong),
+        *(f"erp: has PO {id} otherwise than it comes" for id in unlike),
     ]
 
 

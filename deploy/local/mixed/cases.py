@@ -265,6 +265,8 @@ CASES: dict[str, Case] = {
     "cancelled while R waits for its taxes": stops.unbilled,
     "cancelled after S1 is issued": stops.packed,
     "lost, and given up": stops.given_up,
+    "PO refused after its R, too late for SEFAZ": refusals.after_r_too_late,
+    "PO refused after its R, too late, given up": refusals.after_r_given_up,
     "one of two parcels lost for a while": one_of_two_lost,
     "no supplier, no stock, no supplier": all_lacks_in_turn,
     "prepaid, the bank refuses, nobody else has it": refusals.bank_refuses_for_all,

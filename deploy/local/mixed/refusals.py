@@ -1,13 +1,16 @@
 """Cases of suppliers that do not deliver, and of those that want their money first."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from deploy.local.mixed.expected import cancelled, completed
-from deploy.local.mixed.sale import Place, placed
+from deploy.local.mixed.sale import Place, decided, placed
 from deploy.local.mixed.script import Cue, Script, nothing, told
-from deploy.local.mixed.stores import HASTY, STRICT
+from deploy.local.mixed.stores import HASTY, STRICT, hurried
 from deploy.local.mixed.suppliers import CHOOSY, SECOND, awaited, offer
+from schemas.model import Message
+from schemas.order import OrderCancellationDecided, OrderPlaced
+from schemas.store import StoreChanged
 from schemas.supplier import OfferChanged
 
 _MOVED = "order.status_changed.v1"
@@ -31,6 +34,37 @@ def after_r(case: str, place: Place) -> Script:
     more = twice | dict.fromkeys(("PO refused", "PO rerouted", "R cancelled"), 1)
     through = ("po_dispatched", "invoiced", "delivered")
     return Script(case, goods.order_id, completed(1, more, through=through), [goods])
+
+
+def after_r_too_late(case: str, place: Place) -> Script:
+    """As `after_r`, but too late for SEFAZ: what is bought elsewhere is billed once a person took R back. He says so
+    twice."""
+    reference, goods = _too_late_for_r(place)
+    twice = dict.fromkeys(("PO", "PO confirmed", "S2", "R", "supplier paid", "mail invoiced"), 2)
+    more = twice | dict.fromkeys(("PO refused", "PO rerouted", "R refused", "R cancelled"), 1)
+    end = completed(1, more, through=("po_dispatched", "invoiced", "delivered"))
+
+    def decide(now: datetime) -> list[OrderCancellationDecided]:
+        return [decided(goods, "continue", now), decided(goods, "continue", now + timedelta(seconds=1))]
+
+    return Script(case, goods.order_id, end, [goods], reference, [Cue("invoice.refused.v1", decide)])
+
+
+def after_r_given_up(case: str, place: Place) -> Script:
+    """As `after_r_too_late`, but the person wants the order cancelled: who replaces the goods has no R, and agrees."""
+    reference, goods = _too_late_for_r(place)
+    more = dict.fromkeys(("PO", "PO confirmed", "S2", "supplier paid"), 2)
+    more |= dict.fromkeys(("PO refused", "PO rerouted", "PO cancelled", "R", "R refused", "R cancelled"), 1)
+    more |= {"mail invoiced": 1, "cancellation": 1}
+    end = cancelled(more, through=("po_dispatched", "invoiced", "cancelled"))
+    decide = Cue("supplier_nf.matched.v1", lambda now: [decided(goods, "returned", now)], times=2)
+    return Script(case, goods.order_id, end, [goods], reference, [decide])
+
+
+def _too_late_for_r(place: Place) -> tuple[list[Message], OrderPlaced]:
+    reference = hurried(f"curta-{place.seed}-{place.number:06d}")
+    [store] = [message for message in reference if isinstance(message, StoreChanged)]
+    return reference, placed(place, {"REC-R": 2}, store=store.store_id)
 
 
 def line(case: str, place: Place) -> Script:

@@ -11,7 +11,7 @@ from deploy.local import world_orders
 from deploy.local.mixed.suppliers import PRODUCTS, Product
 from deploy.local.world_data import PARTS, Part
 from deploy.local.world_orders import MAGALU, MERCADO_LIVRE, OWN_SHOP, gtin
-from schemas.order import Item, OrderPlaced, Payment
+from schemas.order import Item, OrderCancellationDecided, OrderPlaced, Payment
 from schemas.payment import PaymentApproved, PaymentExpired
 from schemas.values import Logistics
 
@@ -86,6 +86,13 @@ def approvals(order: OrderPlaced, at: datetime) -> list[PaymentApproved]:
         for p in order.payments
         if p.approved_at is None
     ]
+
+
+def decided(order: OrderPlaced, decision: Literal["continue", "returned"], at: datetime) -> OrderCancellationDecided:
+    """A person's word on R's that are too late to cancel."""
+    return OrderCancellationDecided(
+        order_id=order.order_id, decision=decision, decided_by="financeiro", reason="NF de entrada", decided_at=at
+    )
 
 
 def expiries(order: OrderPlaced, at: datetime) -> list[PaymentExpired]:

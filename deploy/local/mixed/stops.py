@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any, Literal
 
 from deploy.local.mixed.expected import NOTHING_MORE, Expected, cancelled, completed
-from deploy.local.mixed.sale import Place, approvals, placed
+from deploy.local.mixed.sale import Place, approvals, decided, placed
 from deploy.local.mixed.script import Cue, Script, nothing
 from deploy.local.mixed.stores import STRICT, untaxed
 from deploy.local.mixed.suppliers import unknown
-from schemas.order import OrderCancellationDecided, OrderCancellationRequested, OrderPlaced
+from schemas.order import OrderCancellationRequested, OrderPlaced
 
 _MOVED = "order.status_changed.v1"
 Wisher = Literal["customer", "store"]
@@ -115,24 +115,17 @@ def given_up(case: str, place: Place) -> Script:
         **_BILLED,
         **dict.fromkeys(("S1", "parcel", "mail shipped", "delivery problem"), 1),
         "cancellation": 0,
-        "R cancelled": 0,
         "billing stopped": 2,
     }
     end = cancelled(more, through=("shipped", "delivery_problem", "cancelled"))
     script = _stopped(case, order, end, _MOVED, by="store", status="delivery_problem")
     lose = Cue("remittance_nf.matched.v1", nothing, visit=_loss)
-    decide = Cue("billing.stopped.v1", lambda now: [_returned(order, now)])
+    decide = Cue("billing.stopped.v1", lambda now: [decided(order, "returned", now)])
     return replace(script, cues=[lose, *script.cues, decide])
 
 
 def _loss(matched: Mapping[str, Any]) -> str:
     return f"/suppliers/{matched['supplier_id']}/purchase-orders/{matched['po_number']}/loss"
-
-
-def _returned(order: OrderPlaced, now: datetime) -> OrderCancellationDecided:
-    return OrderCancellationDecided(
-        order_id=order.order_id, decision="returned", decided_by="financeiro", reason="extraviado", decided_at=now
-    )
 
 
 def too_late(case: str, place: Place) -> Script:

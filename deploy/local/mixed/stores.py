@@ -4,7 +4,9 @@ from datetime import timedelta
 
 from deploy.local.mixed.suppliers import SINCE
 from deploy.local.world_data import SELLER
+from deploy.local.world_taxes import tax_profiles
 from schemas.channel import ChannelChanged, ReleaseRule
+from schemas.model import Message
 from schemas.store import Deadlines, StoreChanged
 
 HASTY = "apressada"
@@ -31,6 +33,13 @@ def untaxed(store_id: str) -> StoreChanged:
         mail_sender="pedidos@nova.example.com",
         return_window_days=0,
     )
+
+
+def hurried(store_id: str) -> list[Message]:
+    """A store of one order alone, whose R can be cancelled for less than a second: always too late."""
+    [profile] = tax_profiles([store_id])
+    short = profile.model_copy(update={"cancel_within": timedelta(microseconds=1)})
+    return [untaxed(store_id), short]
 
 
 def stores() -> list[StoreChanged]:

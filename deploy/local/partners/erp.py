@@ -7,6 +7,7 @@
 | PUT /pedidos-venda/{numero}              | 200 {numero, situacao}       | `alteracao-pedido-venda`, pedido_externo |
 | POST /pedidos-venda/{numero}/situacao    | 200 {numero, situacao}       | the situation, pedido_externo            |
 | POST /pedidos-compra                     | 201 {numero}                 | `pedido-compra`, referencia              |
+| PUT /pedidos-compra/{numero}             | 200 {numero, total}          | `alteracao-pedido-compra`, referencia    |
 | POST /pedidos-compra/{numero}/situacao   | 200 {numero, situacao}       | `cancelamento-pedido-compra`, referencia |
 | POST /notas-entrada                      | 201 {lancamento}             | `nota-entrada`, chave                    |
 | POST /pagamentos                         | 202 {pagamento}, then a call back | `pagamento`, referencia             |
@@ -31,6 +32,7 @@ from pydantic import ValidationError
 
 from deploy.local.mixed.suppliers import BANK
 from deploy.local.partners.erp_forms import (
+    AlteracaoCompra,
     Cancelamento,
     Estorno,
     NotaEntrada,
@@ -124,6 +126,14 @@ class Erp:
 
         return self.once(request, "pedido-compra", form.referencia, do, status=201)
 
+    async def change_purchase_order(self, request: web.Request) -> web.Response:
+        form = await self.read(request, AlteracaoCompra)
+        number = request.match_info["numero"]
+        if (reference := self.purchase_orders.get(number)) is None:
+            raise refusal(web.HTTPNotFound, "pedido de compra não encontrado")
+        shown = {"numero": number, "total": str(form.total)}
+        return self.once(request, "alteracao-pedido-compra", reference, lambda: shown)
+
     async def cancel_purchase_order(self, request: web.Request) -> web.Response:
         await self.read(request, Cancelamento)
         number = request.match_info["numero"]
@@ -216,6 +226,7 @@ def create_app(sandbox: Sandbox) -> web.Application:
             web.put("/pedidos-venda/{numero}", erp.change_sales_order),
             web.post("/pedidos-venda/{numero}/situacao", erp.move_sales_order),
             web.post("/pedidos-compra", erp.open_purchase_order),
+            web.put("/pedidos-compra/{numero}", erp.change_purchase_order),
             web.post("/pedidos-compra/{numero}/situacao", erp.cancel_purchase_order),
             web.post("/notas-entrada", erp.book_invoice),
             web.post("/pagamentos", erp.pay),

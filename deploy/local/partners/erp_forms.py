@@ -69,6 +69,11 @@ class PedidoCompra(Model):
     total: Amount
 
 
+class AlteracaoCompra(Model):
+    itens: Annotated[tuple[ItemCompra, ...], Field(min_length=1)]
+    total: Amount
+
+
 class NotaEntrada(Model):
     chave: AccessKey
     pedido_compra: Annotated[str, Field(min_length=1, max_length=15)]

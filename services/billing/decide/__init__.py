@@ -14,11 +14,11 @@ from services.billing.decide.fulfilment import (
     on_supplier_nf_matched,
 )
 from services.billing.decide.invoices import on_dispatch_marked, on_invoice_answered
-from services.billing.decide.payables import on_supplier_payment_reported, on_supplier_payment_taken
 from services.billing.decide.payments import on_payment_received
 from services.billing.decide.refunds import on_refund_reported, on_refund_requested, on_refund_taken
 from services.billing.decide.settling import on_cancellation_decided
 from services.billing.decide.stopping import on_cancellation_started, on_fulfilment_stopped
+from services.billing.decide.supplier_payments import on_supplier_payment_reported, on_supplier_payment_taken
 
 __all__ = [
     "on_cancellation_answered",

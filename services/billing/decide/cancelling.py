@@ -29,7 +29,7 @@ def on_cancellation_answered(
     at = answer.registered_at
     cancelled = invoice.model_copy(update={"status": InvoiceStatus.CANCELLED, "cancelled_at": at})
     bill, said, calls = wound_up(bill.with_invoice(cancelled), ctx)
-    undone = [ledger.uninvoiced(bill.order_id, invoice.invoice_id, invoice.total, at)] if invoice.total else []
+    undone = [ledger.uninvoiced(bill.order_id, invoice.invoice_id, invoice.billed, at)] if invoice.billed else []
     return advanced(bill, ctx, undone, [_fact(bill, cancelled, answer.protocol), *said], calls)
 
 

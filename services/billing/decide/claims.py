@@ -1,6 +1,7 @@
 """PURE. Goods that S2 bills and that do not come: their PO became void, or its supplier refused a part of it later.
 
-What was not sent to be paid yet is withheld: it stays open, held, until the supplier cancels its S2 or a person pays.
+What was not sent to be paid yet is withheld, and told (`payable.withheld`): it stays open, held, until the supplier
+cancels its S2 or credits it, or a person pays.
 What was paid, in advance or since, is a claim on the supplier, and no cost. A payment that the ERP has goes its way and
 is claimed once the bank has settled it. Of several S2 the last one loses its goods first, and of its duplicatas the
 last one: what was lost before is never given back, so both only grow.

@@ -22,8 +22,9 @@ from schemas.purchase_order import (
 from services.billing import ledger
 from services.billing.decide.claims import claimed
 from services.billing.decide.invoices import numbered
-from services.billing.decide.payables import advances, opened, ordered, payable_opened, without_void_advances
+from services.billing.decide.payables import advances, opened, told_of_payables, with_advances_as_they_remain
 from services.billing.decide.stopping import cancel_window, withdrawn
+from services.billing.decide.supplier_payments import ordered
 from services.billing.draft import drafts
 from services.billing.reference import Reference
 from services.billing.state import Bill, Payable, PurchaseOrder
@@ -91,7 +92,7 @@ def on_cancellation_refused(bill: Bill | None, event: OrderCancellationRefused, 
     before = known.stopping.refused_at
     if before is not None and event.refused_at <= before:
         return unchanged(bill)
-    stopping = known.stopping.model_copy(update={"refused_at": event.refused_at})
+    stopping = known.stopping.model_copy(update={"refused_at": event.refused_at, "wished": False})
     return advanced(known.model_copy(update={"stopping": stopping}), ctx)
 
 
@@ -167,15 +168,16 @@ def advanced(
         return written
     requests = [numbered(draft, ctx) for draft in written]
     bill = bill.model_copy(update={"invoices": (*bill.invoices, *(invoice for invoice, _ in requests))})
-    paid_first = advances(bill, ctx)
+    before, paid_first = bill, advances(bill, ctx)
     bill = bill.model_copy(update={"payables": (*bill.payables, *paid_first)})
     owed = opened(bill, ctx)
-    bill = without_void_advances(bill.model_copy(update={"payables": (*bill.payables, *owed)}))
+    bill = with_advances_as_they_remain(bill.model_copy(update={"payables": (*bill.payables, *owed)}))
     bill, claims = claimed(bill, ctx.now)
+    payables = told_of_payables(before, bill, ctx.now)
     bill, payments = ordered(bill)
     return Decision(
         bill,
-        events=[*events, *told, *(payable_opened(bill, payable) for payable in (*paid_first, *owed) if payable.owed)],
+        events=[*events, *told, *payables],
         calls=[*calls, *withdrawals, *(Call("sefaz", request) for _, request in requests), *payments],
         rows=[*rows, *(movement for payable in owed for movement in _bought(bill.order_id, payable, ctx.now)), *claims],
     )

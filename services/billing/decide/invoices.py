@@ -113,6 +113,8 @@ def _refused(bill: Bill, invoice: Invoice, answer: SefazAnswered, ctx: Context[N
     fact = InvoiceRefused(
         order_id=bill.order_id,
         invoice_id=invoice.invoice_id,
+        access_key=invoice.access_key,
+        po_ids=invoice.po_ids,
         series=invoice.series,
         number=invoice.number,
         problems=problems,

@@ -1,4 +1,4 @@
-"""What suppliers are owed: opened when S2 matches, paid through the ERP, settled when the bank says so.
+"""What suppliers are owed: opened when S2 matches; how it is paid is in `supplier_payments`.
 
 A prepaid supplier's PO opens an advance of its total when it is created; its S2 settle against that, and only what they
 ask beyond it is owed. An advance that was not ordered yet is dropped with its PO; one that was paid for a PO that
@@ -9,30 +9,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from schemas.billing import (
-    PayableOpened,
-    SupplierPaymentOrdered,
-    SupplierPaymentRefused,
-    SupplierPaymentReported,
-    SupplierPaymentSettled,
-)
-from schemas.decision import Answered, Call, Context, Decision, Outcome, Refused, unchanged
+from schemas.billing import PayableOpened, PayableWithheld
+from schemas.decision import Context
+from schemas.model import Message
 from schemas.nota_fiscal import Installment, SupplierNfMatched
 from schemas.purchase_order import PurchaseOrderCreated
-from services.billing import ledger
 from services.billing.apportion import ZERO, apportion
-from services.billing.decide.claims import claimed
 from services.billing.reference import Reference
-from services.billing.requests import (
-    OrderSupplierPayment,
-    SupplierPaymentTaken,
-)
-from services.billing.state import (
-    Bill,
-    Payable,
-    PayableStatus,
-    PurchaseOrder,
-)
+from services.billing.state import Bill, Payable, PayableStatus
 
 
 def opened(bill: Bill, ctx: Context[Reference]) -> tuple[Payable, ...]:
@@ -69,13 +53,32 @@ def advances(bill: Bill, ctx: Context[Any]) -> tuple[Payable, ...]:
     )
 
 
-def without_void_advances(bill: Bill) -> Bill:
-    """Advances that nobody was asked to pay are dropped with their POs."""
+def with_advances_as_they_remain(bill: Bill) -> Bill:
+    """Advances that nobody was asked to pay are dropped with their POs, and pay no more than what remains of them. What
+    was ordered goes its way: what is paid beyond what comes is a claim on the supplier."""
     for payable in bill.payables:
-        void = payable.is_advance and bill.purchase_order(payable.po_id).void
-        if void and payable.status is PayableStatus.OPEN:
+        if not payable.is_advance or payable.status is not PayableStatus.OPEN:
+            continue
+        po = bill.purchase_order(payable.po_id)
+        left = sum((line.total for line in po.lines), ZERO)
+        if po.void:
             bill = bill.with_payable(payable.model_copy(update={"status": PayableStatus.DROPPED}))
+        elif po.remaining is not None and left < payable.amount:
+            bill = bill.with_payable(payable.model_copy(update={"amount": left}))
     return bill
+
+
+def told_of_payables(before: Bill, bill: Bill, at: datetime) -> list[Message]:
+    """What is owed and was not, or less than was told; and what is withheld."""
+    known = {payable.payable_id: payable for payable in before.payables}
+    told: list[Message] = []
+    for payable in bill.payables:
+        earlier = known.get(payable.payable_id)
+        if payable.owed and (earlier is None or payable.amount < earlier.amount):
+            told.append(_opened(bill, payable))
+        if payable.withheld > (earlier.withheld if earlier else ZERO):
+            told.append(_withheld(bill, payable, at))
+    return told
 
 
 def _advance_left(bill: Bill, po_id: str) -> Decimal:
@@ -116,137 +119,22 @@ def _payables(po: PurchaseOrderCreated, nf: SupplierNfMatched, ctx: Context[Refe
     )
 
 
-def payable_opened(bill: Bill, payable: Payable) -> PayableOpened:
+def _opened(bill: Bill, payable: Payable) -> PayableOpened:
+    return PayableOpened.model_validate(_names(bill, payable) | {"amount": payable.owed, "due": payable.due})
+
+
+def _withheld(bill: Bill, payable: Payable, at: datetime) -> PayableWithheld:
+    return PayableWithheld.model_validate(_names(bill, payable) | {"amount": payable.withheld, "withheld_at": at})
+
+
+def _names(bill: Bill, payable: Payable) -> dict[str, Any]:
     po = bill.purchase_order(payable.po_id).created
     assert po is not None, "payables are opened for known POs"
-    return PayableOpened(
-        order_id=bill.order_id,
-        po_id=payable.po_id,
-        po_number=po.po_number,
-        supplier_id=payable.supplier_id,
-        payable_id=payable.payable_id,
-        access_key=payable.access_key,
-        amount=payable.amount - payable.advanced,
-        due=payable.due,
-    )
-
-
-def ordered(bill: Bill) -> tuple[Bill, tuple[Call, ...]]:
-    """Payments of open payables go to the ERP; on delivery terms once delivered. Without an ERP a person pays.
-
-    None while the order is being cancelled, and none for goods that do not come (see `claims`).
-    """
-    calls: list[Call] = []
-    if bill.order is None or bill.order.erp_order_number is None or bill.stopping.under_way:
-        return bill, ()
-    for payable in bill.payables:
-        due = _payment_due(bill.purchase_order(payable.po_id), payable)
-        if payable.status is not PayableStatus.OPEN or due is None or not payable.owed:
-            continue
-        calls.append(
-            Call(
-                "erp",
-                OrderSupplierPayment(
-                    payable_id=payable.payable_id,
-                    supplier_cnpj=payable.supplier_cnpj,
-                    amount=payable.owed,
-                    due=due,
-                ),
-            )
-        )
-        bill = bill.with_payable(payable.model_copy(update={"status": PayableStatus.ORDERING}))
-    return bill, tuple(calls)
-
-
-def _payment_due(po: PurchaseOrder, payable: Payable) -> datetime | None:
-    """When it is to be paid; None where that is not known yet, or it is not to be paid."""
-    if po.void:
-        return None
-    if payable.is_advance or po.created is None or po.created.terms.kind != "on_delivery":
-        return payable.due
-    return po.delivered_at and po.delivered_at + timedelta(days=po.created.terms.days)
-
-
-def on_supplier_payment_taken(
-    bill: Bill | None, event: Answered[OrderSupplierPayment, SupplierPaymentTaken], ctx: Context[None]
-) -> Outcome[Bill]:
-    """The ERP took the payment order; the bank may have reported on it before this answer is seen."""
-    payable = _payable(bill, event.request.payable_id)
-    if bill is None or payable is None:
-        return Refused("unknown_payable", event.request.payable_id)
-    if payable.erp_number is not None:
-        return unchanged(bill)
-    status = PayableStatus.ORDERED if payable.status is PayableStatus.ORDERING else payable.status
-    fact = SupplierPaymentOrdered(
-        order_id=bill.order_id,
-        po_id=payable.po_id,
-        supplier_id=payable.supplier_id,
-        payable_id=payable.payable_id,
-        amount=payable.owed,
-        ordered_at=event.answered_at,
-    )
-    known = payable.model_copy(update={"status": status, "erp_number": event.answer.erp_number})
-    return Decision(bill.with_payable(known), events=[fact])
-
-
-def on_supplier_payment_reported(
-    bill: Bill | None, event: SupplierPaymentReported, ctx: Context[None]
-) -> Outcome[Bill]:
-    """Settled or refused by the bank. A refused payment may be settled later, never the other way round."""
-    payable = _payable(bill, event.payable_id)
-    if bill is None or payable is None:
-        return Refused("unknown_payable", event.payable_id)
-    match payable.status, event.outcome:
-        case PayableStatus.SETTLED, "settled":
-            return unchanged(bill)
-        case PayableStatus.SETTLED, "refused":
-            return unchanged(bill) if _earlier(event, payable) else Refused("payment_settled_before", event.payable_id)
-        case _, "settled":
-            return _settled(bill, payable, event)
-        case PayableStatus.REFUSED, _:
-            return unchanged(bill)
-        case _:
-            return _payment_refused(bill, payable, event)
-
-
-def _settled(bill: Bill, payable: Payable, event: SupplierPaymentReported) -> Decision[Bill]:
-    """What nobody ordered a person paid, as `payable.opened` told it: whole, also what was withheld of it since."""
-    by_person = payable.status is PayableStatus.OPEN or not payable.owed
-    withheld = ZERO if by_person else payable.withheld
-    paid = {"status": PayableStatus.SETTLED, "settled_at": event.reported_at, "detail": "", "withheld": withheld}
-    payable = payable.model_copy(update=paid)
-    fact = SupplierPaymentSettled(
-        order_id=bill.order_id,
-        po_id=payable.po_id,
-        supplier_id=payable.supplier_id,
-        payable_id=payable.payable_id,
-        amount=payable.owed,
-        settled_at=event.reported_at,
-    )
-    pay = ledger.advance_paid if payable.is_advance else ledger.supplier_paid
-    rows = [pay(bill.order_id, payable.payable_id, payable.owed, event.reported_at)] if payable.owed else []
-    bill, claims = claimed(bill.with_payable(payable), event.reported_at)
-    return Decision(bill, events=[fact], rows=[*rows, *claims])
-
-
-def _payment_refused(bill: Bill, payable: Payable, event: SupplierPaymentReported) -> Decision[Bill]:
-    known = payable.model_copy(update={"status": PayableStatus.REFUSED, "detail": event.detail})
-    fact = SupplierPaymentRefused(
-        order_id=bill.order_id,
-        po_id=payable.po_id,
-        supplier_id=payable.supplier_id,
-        payable_id=payable.payable_id,
-        amount=payable.owed,
-        detail=event.detail,
-        refused_at=event.reported_at,
-    )
-    return Decision(bill.with_payable(known), events=[fact])
-
-
-def _payable(bill: Bill | None, payable_id: str) -> Payable | None:
-    return next((p for p in bill.payables if p.payable_id == payable_id), None) if bill else None
-
-
-def _earlier(event: SupplierPaymentReported, payable: Payable) -> bool:
-    """Whether this refusal came late: the bank refused first and settled then."""
-    return payable.settled_at is not None and event.reported_at <= payable.settled_at
+    return {
+        "order_id": bill.order_id,
+        "po_id": payable.po_id,
+        "po_number": po.po_number,
+        "supplier_id": payable.supplier_id,
+        "payable_id": payable.payable_id,
+        "access_key": payable.access_key,
+    }

@@ -18,6 +18,7 @@ from schemas.values import Problem
 from services.billing.reference import Reference
 from services.billing.requests import CancelInvoice
 from services.billing.state import Bill, Invoice, InvoiceStatus, Stopping
+from services.billing.taking_back import at_stake, void_goods
 
 REASON = "Pedido cancelado antes da saida da mercadoria"
 """xJust, 15 characters at least."""
@@ -29,7 +30,8 @@ def on_cancellation_started(bill: Bill | None, event: OrderCancellationStarted, 
     before = known.stopping
     if before.started_at is not None and event.started_at <= before.started_at:
         return unchanged(bill)
-    stopping = before.model_copy(update={"started_at": event.started_at})
+    decided_for = event.started_at if before.wished else before.decided_for
+    stopping = before.model_copy(update={"started_at": event.started_at, "wished": False, "decided_for": decided_for})
     return _decided(known.model_copy(update={"stopping": stopping}), ctx)
 
 
@@ -110,6 +112,9 @@ def stays_in_force(bill: Bill, invoice: Invoice) -> InvoiceRefused:
         invoice_id=invoice.invoice_id,
         series=invoice.series,
         number=invoice.number,
+        access_key=invoice.access_key,
+        po_ids=void_goods(bill, invoice),
+        at_stake=at_stake(bill, invoice),
         problems=(why, *invoice.problems),
     )
 

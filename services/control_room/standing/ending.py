@@ -4,14 +4,18 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from services.control_room.entry import instant
-from services.control_room.standing.facts import Facts, Names, listed, living, problems, span, started_at
+from services.control_room.standing.facts import Fact, Facts, Names, listed, living, problems, span, started_at
 from services.control_room.timeline import Told
+
+TO_SETTLE = "a person must settle it; `fleet orders settle` tells"
 
 
 def undecided(lines: Sequence[Told]) -> bool:
-    """Whether a cancellation found R in force and waits for a person's decision."""
+    """Whether R in force waits for a person's decision: a cancellation found it, or it bills goods that do not come."""
     facts = Facts(lines)
-    if not is_under_way(facts) or facts.last("order.cancelled"):
+    if not is_under_way(facts):
+        return bool(_unsettled(facts))
+    if facts.last("order.cancelled"):
         return False
     stopped = [fact for fact in facts.all("billing.stopped") if _is_of_the_last(facts, started_at(fact))]
     return bool(stopped) and bool(listed(stopped[-1][1], "invoices_in_force"))
@@ -51,18 +55,42 @@ def cancelling(facts: Facts, names: Names, now: datetime) -> str | None:
 
 def undone_at(facts: Facts) -> datetime | None:
     """When R's in force were last taken back by a person's decision."""
-    return max((at for at, data in facts.all("billing.stopped") if data.get("decision")), default=None)
+    settled = [at for at, data in facts.all("billing.stopped") if data.get("decision")]
+    settled += [at for at, _ in (*facts.all("invoice.cancelled", how="entry_nf"), *facts.all("invoice.reduced"))]
+    return max(settled, default=None)
 
 
 def unsettled(facts: Facts) -> str | None:
     """The R in force that bills goods which do not come, wherever the order stands otherwise."""
-    cancelled = {data.get("invoice_id") for _, data in facts.all("invoice.cancelled")}
-    undone = undone_at(facts)
-    told = [fact for fact in facts.all("invoice.refused") if "bills_void_goods" in problems(fact)]
-    told = [fact for fact in told if undone is None or fact[0] > undone]
-    left = [fact for fact in told if fact[1].get("invoice_id") not in cancelled]
+    left = _unsettled(facts)
     if not left:
         return None
     data = left[-1][1]
     which = f"R {data.get('series')}/{data.get('number')}"
-    return f"{which} is in force and bills goods that do not come ({problems(left[-1])}): a person must settle it"
+    return f"{which} is in force and bills goods that do not come ({money_at_stake(facts, left[-1])}): {TO_SETTLE}"
+
+
+def _unsettled(facts: Facts) -> list[Fact]:
+    """What was told of R in force that bill goods which do not come, and was not settled since."""
+    cancelled = {data.get("invoice_id") for _, data in facts.all("invoice.cancelled")}
+    undone = undone_at(facts)
+    told = [fact for fact in facts.all("invoice.refused") if "bills_void_goods" in problems(fact)]
+    told = [fact for fact in told if undone is None or fact[0] > undone]
+    return [fact for fact in told if fact[1].get("invoice_id") not in cancelled]
+
+
+def money_at_stake(facts: Facts, told: Fact) -> str:
+    """Why R is not cancelled, and the money and the POs concerned, where they were said."""
+    number = {data.get("po_id"): data.get("po_number") for _, data in facts.all("purchase_order.created")}
+    pos = ", ".join(str(number.get(id) or id) for id in listed(told[1], "po_ids"))
+    money = told[1].get("at_stake")
+    parts = (problems(told), f"BRL {money}" if money else "", f"of PO {pos}" if pos else "")
+    return ", ".join(part for part in parts if part)
+
+
+def withheld(facts: Facts) -> str | None:
+    """What suppliers' NFs ask for goods that do not come, and nobody paid."""
+    paid = {data.get("payable_id") for _, data in facts.all("supplier_payment.settled")}
+    amounts = {str(data.get("payable_id")): data.get("amount") for _, data in facts.all("payable.withheld")}
+    left = " and ".join(f"BRL {amount}" for id, amount in amounts.items() if id not in paid)
+    return f"{left} withheld: the supplier must cancel its NF or credit that" if left else None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from services.control_room.standing.ending import undone_at
+from services.control_room.standing.ending import TO_SETTLE, money_at_stake, undone_at
 from services.control_room.standing.facts import Data, Fact, Facts, Names, count, listed, living, problems, span
 
 
@@ -120,7 +120,8 @@ class _One:
     def _supplied(self) -> Step | None:
         """By the S2s, and what SEFAZ said of R."""
         if (refused := self._rejected()) and "bills_void_goods" in problems(refused):
-            why = f"an R in force bills what PO {self.number} replaces ({problems(refused)}): a person must settle it"
+            why = money_at_stake(self._facts, refused)
+            why = f"an R in force bills what PO {self.number} replaces ({why}): {TO_SETTLE}"
             return 4, why, *_from(refused)
         if refused:
             why = f"SEFAZ rejected the invoice of PO {self.number} ({problems(refused)}): a person must correct it"

@@ -5,7 +5,8 @@ from schemas.decision import Context, Decision, unchanged
 from schemas.order import OrderCancellationRequested
 from schemas.purchase_order import FulfilmentStopped, PurchaseOrderCancelRefused
 from services.order_intake.decide.follow import follow
-from services.order_intake.state import CancelRefusal, Order, Stop, Wish
+from services.order_intake.decide.follow.cancelling import wished
+from services.order_intake.state import CancelRefusal, Order, Stop
 
 Ctx = Context[None]
 
@@ -13,10 +14,8 @@ Ctx = Context[None]
 def on_cancellation_requested(order: Order | None, event: OrderCancellationRequested, ctx: Ctx) -> Decision[Order]:
     """Kept until the order comes. Of a refused order there is nothing to cancel."""
     known = order or Order()
-    if known.refused or any(wish.event == event for wish in known.wishes):
-        return unchanged(known)
-    wishes = sorted([*known.wishes, Wish(event=event)], key=lambda wish: wish.event.requested_at)
-    return follow(order, known.model_copy(update={"wishes": tuple(wishes)}), ctx)
+    after = known if known.refused else wished(known, event)
+    return unchanged(known) if after == known else follow(order, after, ctx)
 
 
 def on_cancel_refused(order: Order | None, event: PurchaseOrderCancelRefused, ctx: Ctx) -> Decision[Order]:

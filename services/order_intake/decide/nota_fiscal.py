@@ -1,10 +1,14 @@
 """Decisions on the three notas fiscais as the others report them: each adds one fact, in whatever order they come."""
 
-from schemas.billing import InvoiceCancelled, InvoiceIssued
+from datetime import datetime
+
+from schemas.billing import InvoiceCancelled, InvoiceIssued, InvoiceReduced
 from schemas.decision import Context, Decision, unchanged
 from schemas.nota_fiscal import RemittanceNfMatched, SupplierNfDiverged, SupplierNfMatched
+from schemas.order import OrderCancellationRequested
 from schemas.purchase_order import InvoiceHandedOver
 from services.order_intake.decide.follow import follow
+from services.order_intake.decide.follow.cancelling import wished
 from services.order_intake.purchase import Invoice
 from services.order_intake.state import Order
 
@@ -33,16 +37,33 @@ def on_invoice_issued(order: Order | None, event: InvoiceIssued, ctx: Ctx) -> De
     if event.access_key in known.invoices:
         return unchanged(known)
     invoice = Invoice(po_ids=event.po_ids, cancellable_until=event.cancellable_until, total=event.total)
-    return _with_invoice(order, event.access_key, invoice, ctx)
+    return follow(order, known.model_copy(update={"invoices": {**known.invoices, event.access_key: invoice}}), ctx)
 
 
 def on_invoice_cancelled(order: Order | None, event: InvoiceCancelled, ctx: Ctx) -> Decision[Order]:
-    return _with_invoice(order, event.access_key, Invoice(po_ids=event.po_ids, cancelled=True), ctx)
+    """Or taken back by a person, who may want the order cancelled with it."""
+    known = _with_wish(order or Order(), event, event.cancelled_at)
+    cancelled = Invoice(po_ids=event.po_ids, cancelled=True)
+    invoices = {**known.invoices, event.access_key: cancelled}
+    return follow(order, known.model_copy(update={"invoices": invoices}), ctx)
 
 
-def _with_invoice(order: Order | None, key: str, invoice: Invoice, ctx: Ctx) -> Decision[Order]:
-    known = order or Order()
-    return follow(order, known.model_copy(update={"invoices": {**known.invoices, key: invoice}}), ctx)
+def on_invoice_reduced(order: Order | None, event: InvoiceReduced, ctx: Ctx) -> Decision[Order]:
+    """R stays in force for what comes; a person may want the order cancelled all the same. Of two words the smaller one
+    holds."""
+    known = _with_wish(order or Order(), event, event.reduced_at)
+    left = min(event.left, known.reduced.get(event.access_key, event.left))
+    return follow(order, known.model_copy(update={"reduced": {**known.reduced, event.access_key: left}}), ctx)
+
+
+def _with_wish(order: Order, event: InvoiceCancelled | InvoiceReduced, at: datetime) -> Order:
+    if event.decision != "returned":
+        return order
+    reason = event.reason or "taken back"
+    return wished(
+        order,
+        OrderCancellationRequested(order_id=event.order_id, requested_by="engineer", reason=reason, requested_at=at),
+    )
 
 
 def on_invoice_handed_over(order: Order | None, event: InvoiceHandedOver, ctx: Ctx) -> Decision[Order]:

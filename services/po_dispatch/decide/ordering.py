@@ -15,10 +15,12 @@ from services.po_dispatch.state import (
     Fulfilment,
     PurchaseOrderReceived,
     PurchaseOrderRegistered,
+    PurchaseOrderRevised,
     PurchaseOrderVoided,
     RegisterPurchaseOrder,
     ReminderReceived,
     RemindSupplier,
+    RevisePurchaseOrder,
     SendPurchaseOrder,
     VoidPurchaseOrder,
 )
@@ -85,6 +87,13 @@ def on_confirmed(fulfilment: Fulfilment | None, event: SupplierPoConfirmed, ctx:
         expected_ship_at=event.expected_ship_at,
     )
     return Decision(fulfilment.with_po(noted), events=[confirmed])
+
+
+def on_revised_in_erp(
+    fulfilment: Fulfilment | None, event: Answered[RevisePurchaseOrder, PurchaseOrderRevised], ctx: Context[None]
+) -> Outcome[Fulfilment]:
+    """Nothing follows: the PO is as it was told."""
+    return unchanged(fulfilment)
 
 
 def on_voided_in_erp(

@@ -6,7 +6,7 @@ from typing import Any
 
 from schemas.model import Model
 from services.po_dispatch.partners import supplier_mail
-from services.po_dispatch.partners.erp import register_purchase_order, void_purchase_order
+from services.po_dispatch.partners.erp import register_purchase_order, revise_purchase_order, void_purchase_order
 from services.po_dispatch.partners.supplier_api import (
     cancel_purchase_order,
     hand_over_invoice,
@@ -19,6 +19,7 @@ from services.po_dispatch.state import (
     HandOverInvoice,
     RegisterPurchaseOrder,
     RemindSupplier,
+    RevisePurchaseOrder,
     SendPurchaseOrder,
     VoidPurchaseOrder,
 )
@@ -39,6 +40,7 @@ def operations(settings: Settings) -> tuple[Operation, ...]:
     secrets = settings.secrets
     return (
         Operation(RegisterPurchaseOrder, partial(register_purchase_order, settings.erp_url), Policy(concurrency=16)),
+        Operation(RevisePurchaseOrder, partial(revise_purchase_order, settings.erp_url), Policy(concurrency=16)),
         Operation(VoidPurchaseOrder, partial(void_purchase_order, settings.erp_url), Policy(concurrency=16)),
         Operation(SendPurchaseOrder, _either(partial(send_purchase_order, secrets), supplier_mail.send, server)),
         Operation(CancelPurchaseOrder, _either(partial(cancel_purchase_order, secrets), supplier_mail.cancel, server)),

@@ -56,6 +56,24 @@ async def test_settled_order_is_told_as_one_json_document(room: Room, pool: asyn
     assert (said["entry_nf_keys"], done.exit_code) == ([KEY], 0)
 
 
+async def test_invoice_of_goods_that_do_not_come_is_settled_while_its_order_goes_on(
+    room: Room, pool: asyncpg.Pool
+) -> None:
+    problems = [{"code": "bills_void_goods"}, {"code": "501"}]
+    in_force = told("1", "invoice.refused.v1", 1, invoice_id="r-1", series=1, number=7, problems=problems)
+    async with journaling(room, pool):
+        await say(room, in_force)
+        await until(lambda: kept(pool, 1))
+        done = await fleet_cli(room, "orders", *SETTLE[:3], "continue", *SETTLE[4:])
+        assert (done.exit_code, done.stdout) == (0, "order ORD-1: told to go on\n")
+        await until(lambda: kept(pool, 2))
+        await say(room, told("3", "invoice.cancelled.v1", 3, invoice_id="r-1", how="entry_nf"))
+        await until(lambda: kept(pool, 3))
+        again = await fleet_cli(room, "orders", *SETTLE)
+    assert "nothing to settle" in again.stderr
+    assert [decided.decision for decided in await decisions(room)] == ["continue"]
+
+
 async def test_order_that_waits_for_nobody_is_not_settled(room: Room, pool: asyncpg.Pool) -> None:
     async with journaling(room, pool):
         await say(room, STARTED)

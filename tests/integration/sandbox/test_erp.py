@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -16,10 +17,11 @@ from aiohttp.test_utils import TestServer
 from deploy.local.partners import erp
 from deploy.local.partners.sandbox import Sandbox
 from schemas.billing import SupplierPaymentReported
+from schemas.purchase_order import PoLine
 from services.order_intake.partners import Erp
 from services.order_intake.requests import MarkCancelled, MarkCompleted, RegisterSalesOrder, UpdateSalesOrder
-from services.po_dispatch.partners.erp import void_purchase_order
-from services.po_dispatch.state import VoidPurchaseOrder
+from services.po_dispatch.partners.erp import revise_purchase_order, void_purchase_order
+from services.po_dispatch.state import RevisePurchaseOrder, VoidPurchaseOrder
 from shared.partner.errors import Rejected, Unavailable, Uncertain
 from shared.partner.operation import Attempt
 from tests.builders import order_placed
@@ -188,6 +190,21 @@ async def test_void_purchase_order_is_cancelled_once_and_an_unknown_one_is_rejec
     assert partner.effects() == [("pedido-compra", "po-1", 1), ("cancelamento-pedido-compra", "po-1", 2)]
     with pytest.raises(Rejected, match="404"):
         await void_purchase_order(partner.url, VoidPurchaseOrder(po_id="po-9", number="PC9"), partner.attempt("call-3"))
+
+
+async def test_purchase_order_is_revised_once_and_an_unknown_one_is_rejected(partner: Partner) -> None:
+    _, opened = await partner.post("/pedidos-compra", FORMS[0][1], "call-1")
+    line = PoLine(
+        line=1, order_line=1, offer_id="o-1", sku="S-1", supplier_sku="F-1", name="Filtro", ncm="84212300",
+        unit="UN", quantity=1, unit_cost=Decimal("30.0000"), total=Decimal("30.00"),
+    )  # fmt: skip
+    asked = RevisePurchaseOrder(po_id="po-1", number=opened["numero"], lines=(line,), total=Decimal("30.00"))
+    for _ in range(2):
+        assert (await revise_purchase_order(partner.url, asked, partner.attempt("call-2"))).number == opened["numero"]
+    assert partner.effects() == [("pedido-compra", "po-1", 1), ("alteracao-pedido-compra", "po-1", 2)]
+    unknown = asked.model_copy(update={"number": "PC9"})
+    with pytest.raises(Rejected, match="404"):
+        await revise_purchase_order(partner.url, unknown, partner.attempt("call-3"))
 
 
 FORMS: list[tuple[str, dict[str, Any], str, int]] = [

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from schemas.billing import PayableOpened
+from schemas.billing import PayableOpened, PayableWithheld
 from schemas.model import Message
 from schemas.purchase_order import PoLine, PurchaseOrderCancelled, PurchaseOrderRefused, RefusedLine, ShipmentDelivered
 from schemas.store import StoreChanged
@@ -18,6 +18,7 @@ from services.billing.requests import AuthoriseInvoice, OrderSupplierPayment
 from services.billing.state import PayableStatus
 from tests.unit.billing import builders as b
 from tests.unit.billing.run import Run
+from tests.unit.billing.test_replaced import GOES_ON, STARTED
 
 LATER = b.NOW - timedelta(minutes=30)
 PREPAID = Terms(kind="prepaid", days=0)
@@ -139,12 +140,38 @@ def test_advance_that_nobody_ordered_is_dropped_with_its_po() -> None:
     assert run.balance().wrong == ()
 
 
+@pytest.mark.parametrize("erp", [None, "SO1"])
+def test_advance_that_nobody_ordered_becomes_what_remains_of_its_po(erp: str | None) -> None:
+    """The order is being cancelled when its PO is created, and goes on; or nobody can be asked. It is told again."""
+    run = Run().hear(b.order_ready(erp_order_number=erp), STARTED, prepaid(), refused(ONE_OF_TWO), GOES_ON)
+    assert [said.amount for said in run.said(PayableOpened)] == [Decimal("160.00"), Decimal("120.00")]
+    assert [request.amount for request in run.asked(OrderSupplierPayment)] == [Decimal("120.00")] * (erp is not None)
+    run.hear(b.payment_reported(run.now.payables[0].payable_id))
+    balance = run.balance()
+    assert (balance.payments, balance.claims, balance.wrong) == (Decimal("120.00"), Decimal("120.00"), ())
+    rest = b.nf_of_only_po(payable=Decimal("120.00"), lines=SPLIT[4].lines)  # type: ignore[attr-defined]
+    balance = run.hear(rest).balance()
+    assert (balance.cost, balance.claims, balance.wrong) == (Decimal("120.00"), Decimal(0), ())
+
+
+def test_advance_that_was_ordered_is_paid_whole_and_what_does_not_come_is_a_claim() -> None:
+    run = settled(Run().hear(b.order_ready(), prepaid(), refused(ONE_OF_TWO)))
+    run.hear(b.nf_of_only_po(payable=Decimal("120.00"), lines=SPLIT[4].lines))  # type: ignore[attr-defined]
+    balance = run.balance()
+    assert (balance.payments, balance.cost, balance.claims) == (Decimal("160.00"), Decimal("120.00"), Decimal("40.00"))
+    assert balance.wrong == ()
+
+
 def test_void_prepaid_po_opens_no_advance() -> None:
     assert not Run().hear(b.order_ready(), cancelled(), prepaid()).now.payables
 
 
 def test_s2_of_a_void_po_is_not_paid_and_told_apart_from_what_is_owed() -> None:
-    balance = Run().hear(b.order_ready(), b.only_po(), cancelled(), b.nf_of_only_po()).balance()
+    run = Run().hear(b.order_ready(), b.only_po(), cancelled(), b.nf_of_only_po())
+    assert not run.said(PayableOpened)
+    (withheld,) = run.said(PayableWithheld)
+    assert (withheld.po_number, withheld.amount) == ("PC-a", Decimal("160.00"))
+    balance = run.balance()
     assert (balance.open_payables, balance.held, balance.wrong) == (Decimal("160.00"), Decimal("160.00"), ())
 
 
@@ -211,6 +238,7 @@ def test_payable_that_was_not_ordered_becomes_what_is_still_owed() -> None:
     on_delivery = b.only_po(terms=Terms(kind="on_delivery", days=7))
     run = Run().hear(b.order_ready(), on_delivery, b.nf_of_only_po(), refused(ONE_LEFT))
     assert (run.balance().held, run.balance().wrong) == (Decimal("40.00"), ())
+    assert [said.amount for said in run.said(PayableWithheld)] == [Decimal("40.00")]
     arrived = ShipmentDelivered(order_id="order-1", po_id="po-a", po_number="PC-a", shipment_id="s", delivered_at=b.NOW)
     settled(run.hear(arrived))
     assert [asked.amount for asked in run.asked(OrderSupplierPayment)] == [Decimal("120.00")]

@@ -176,6 +176,8 @@ def kept_in_force() -> Run:
 @pytest.mark.parametrize("decision", ["returned", "continue"])
 def test_person_who_decides_undoes_the_invoice_in_force_and_billing_stops_with_none(decision: str) -> None:
     run = kept_in_force().hear(decided(decision), decided(decision))
+    (undone,) = run.said(InvoiceCancelled)
+    assert (undone.how, undone.protocol, undone.decision) == ("entry_nf", None, None)
     first, second = run.said(BillingStopped)
     assert (second.invoices_in_force, second.decision, second.reason) == ((), decision, "NF de entrada 12")
     assert (second.started_at, second.stopped_at > first.stopped_at) == (first.started_at, True)
@@ -205,8 +207,10 @@ def test_decision_where_nothing_is_to_be_decided_is_refused_saying_why() -> None
         outcome = decide.on_cancellation_decided(bill, decided(), b.context())
         assert isinstance(outcome, Refused)
         assert outcome.code == code
-    goes_on = kept_in_force().hear(refused())
-    assert isinstance(decide.on_cancellation_decided(goes_on.bill, decided(), b.context()), Refused)
+    issued = Run().hear(*BOUGHT).authorise_all()
+    outcome = decide.on_cancellation_decided(issued.bill, decided(), b.context())
+    assert isinstance(outcome, Refused)
+    assert outcome.code == "not_being_cancelled"
 
 
 def test_decision_before_purchasing_has_stopped_waits() -> None:

@@ -110,6 +110,36 @@ def test_invoice_that_a_person_took_back_is_not_to_be_settled_any_more() -> None
         assert "settle" not in standing([*lines, told_of, undone], NAMES, NOW).sentence
 
 
+@pytest.mark.parametrize(
+    "settled", [told("invoice.cancelled", 2, invoice_id="i", how="entry_nf"), told("invoice.reduced", 2)]
+)
+def test_invoice_that_bills_void_goods_waits_for_a_person_until_he_has_decided(settled: Told) -> None:
+    named = {"invoice_id": "i", "series": 1, "number": 501, "po_ids": ["po-1"], "at_stake": "89.90"}
+    told_of = told("invoice.refused", 1, problems=[{"code": "bills_void_goods"}, {"code": "501"}], **named)
+    for lines in (GIVEN, MATCHED):
+        assert "(bills_void_goods, 501, BRL 89.90, of PO 1042)" in standing([*lines, told_of], NAMES, NOW).sentence
+        assert undecided([*lines, told_of])
+        assert not undecided([*lines, told_of, settled])
+        assert "settle" not in standing([*lines, told_of, settled], NAMES, NOW).sentence
+
+
+def test_what_is_withheld_from_a_supplier_is_said_until_it_is_paid() -> None:
+    lines = [status("cancelled"), *(told("payable.withheld", n, payable_id="p", amount=f"{n}0.00") for n in (1, 2))]
+    assert standing(lines, NAMES, NOW).sentence.endswith(
+        "; BRL 20.00 withheld: the supplier must cancel its NF or credit that"
+    )
+    paid = told("supplier_payment.settled", 3, payable_id="p")
+    assert "withheld" not in standing([*lines, paid], NAMES, NOW).sentence
+
+
+def test_while_an_order_is_being_cancelled_nothing_is_decided_before_billing_has_stopped() -> None:
+    told_of = told("invoice.refused", 1, invoice_id="i", problems=[{"code": "bills_void_goods"}])
+    lines = [*GIVEN, told_of, told("order.cancellation_started", 2)]
+    assert not undecided(lines)
+    assert undecided([*lines, told("billing.stopped", 3, invoices_in_force=["k1"])])
+    assert undecided([*lines, told("order.cancellation_refused", 3)])
+
+
 def test_of_several_pos_the_least_advanced_says_it_and_void_ones_are_left_out() -> None:
     other, void = PO | {"po_id": "po-2", "po_number": "1043"}, PO | {"po_id": "po-3", "po_number": "1044"}
     lines = [*SHIPPED, told("purchase_order.created", **other), told("purchase_order.sent", **other),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from schemas.access_key import check_digit
-from schemas.billing import BillingStopped, InvoiceCancelled, InvoiceIssued
+from schemas.billing import BillingStopped, InvoiceCancelled, InvoiceIssued, InvoiceReduced
 from schemas.decision import Answered, Call, Decision, Reminder
 from schemas.model import Message
 from schemas.nota_fiscal import RemittanceNfMatched, SupplierNfDiverged, SupplierNfMatched
@@ -151,6 +151,17 @@ def invoice_cancelled(number: int = 2, *po_ids: str) -> InvoiceCancelled:
     return InvoiceCancelled.model_validate(data)
 
 
+def invoice_taken_back(decision: str, number: int = 2) -> InvoiceCancelled:
+    by_entry_nf = {"how": "entry_nf", "decision": decision, "reason": "NF de entrada 12", "protocol": None}
+    return InvoiceCancelled.model_validate(invoice_cancelled(number).model_dump() | by_entry_nf)
+
+
+def invoice_reduced(decision: str, number: int = 2) -> InvoiceReduced:
+    data = invoice_taken_back(decision, number).model_dump()
+    same = {name: data[name] for name in InvoiceReduced.model_fields if name in data}
+    return InvoiceReduced.model_validate(same | {"amount": "9.90", "left": "90.00", "reduced_at": hours(11)})
+
+
 def _of_refund(**fields: Any) -> dict[str, Any]:
     name = refund_id("order-1", "pay-1")
     return {"order_id": "order-1", "refund_id": name, "payment_id": "pay-1", "amount": "99.90", **fields}
@@ -291,6 +302,7 @@ DECISIONS: dict[type[Any], Callable[..., Any]] = {
     SupplierNfDiverged: decide.on_supplier_nf_diverged,
     InvoiceIssued: decide.on_invoice_issued,
     InvoiceCancelled: decide.on_invoice_cancelled,
+    InvoiceReduced: decide.on_invoice_reduced,
     InvoiceHandedOver: decide.on_invoice_handed_over,
     RemittanceNfMatched: decide.on_remittance_nf_matched,
     ShipmentDispatched: decide.on_shipment_dispatched,

@@ -316,3 +316,34 @@ def test_goods_lost_after_their_supplier_said_too_late_are_given_up_all_the_same
     assert codes(again) == ["supplier_too_late"], "it was delivered after all"
     order, published = b.told(b.fulfilment_stopped("po-1"), b.billing_stopped(), order=order)
     assert b.moves(published) == [("delivery_problem", "cancelled")]
+
+
+TAKEN_BACK = [b.invoice_taken_back, b.invoice_reduced]
+
+
+@pytest.mark.parametrize("told", TAKEN_BACK)
+def test_order_is_to_be_cancelled_where_a_person_said_so_when_its_invoice_was_taken_back(told: Any) -> None:
+    order, published = b.told(*INVOICED, told("returned"), told("returned"))
+    [started] = [event for event in published if isinstance(event, OrderCancellationStarted)]
+    assert (started.cause, started.reason) == ("requested", "NF de entrada 12")
+    order, published = b.told(*stopped_for(started), order=order)
+    assert order.status == "cancelled"
+
+
+@pytest.mark.parametrize("told", TAKEN_BACK)
+def test_order_goes_on_where_a_person_said_so_when_its_invoice_was_taken_back(told: Any) -> None:
+    order, published = b.told(*INVOICED, told("continue"))
+    assert not [event for event in published if isinstance(event, OrderCancellationStarted)]
+    assert order.wishes == ()
+
+
+def test_wish_of_a_person_that_comes_too_late_is_answered() -> None:
+    _, published = b.told(*SHIPPED, b.invoice_reduced("returned"))
+    assert codes(published) == ["already_shipped"]
+
+
+def stopped_for(started: OrderCancellationStarted) -> list[Any]:
+    return [
+        b.fulfilment_stopped("po-1").model_copy(update={"started_at": started.started_at}),
+        b.billing_stopped(started_at=started.started_at),
+    ]

@@ -109,3 +109,9 @@ def test_cancelled_order_says_what_goes_back(payments: list[dict[str, Any]], mon
     _, published = b.told(order_placed(payments=payments), b.registered(), b.wish())
     [cancelled] = [event for event in published if isinstance(event, OrderCancelled)]
     assert str(cancelled.to_refund) == money
+
+
+def test_what_is_left_of_an_invoice_that_was_reduced_counts_whatever_comes_first() -> None:
+    for facts in ((b.invoice_issued(), b.invoice_reduced("continue")), (b.invoice_reduced("continue"),)):
+        order, _ = b.told(*facts)
+        assert {str(left) for left in order.reduced.values()} == {"90.00"}

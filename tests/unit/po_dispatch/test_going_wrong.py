@@ -33,6 +33,7 @@ from services.po_dispatch.state import (
     CancelPurchaseOrder,
     HandOverInvoice,
     RemindSupplier,
+    RevisePurchaseOrder,
     SendPurchaseOrder,
     VoidPurchaseOrder,
 )
@@ -128,6 +129,9 @@ def test_refused_quantity_stays_off_the_po_and_is_bought_from_another() -> None:
     assert (str(told.total), len(told.order_po_ids)) == ("20.00", 1)
     [rerouted] = of(events, PurchaseOrderRerouted)
     assert (rerouted.cause, [(x.order_line, x.quantity) for x in rerouted.lines]) == ("refused", [(1, 2)])
+    [revised] = asked(one, RevisePurchaseOrder)
+    assert (revised.number, revised.lines, revised.total) == ("PC1", told.lines, told.total)
+    assert not asked(one, VoidPurchaseOrder)
     [created] = of(events, PurchaseOrderCreated)
     assert (created.supplier_id, [line.quantity for line in created.lines]) == ("norte", [2])
     assert len(created.order_po_ids) == 2

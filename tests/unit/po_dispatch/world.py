@@ -41,10 +41,12 @@ from services.po_dispatch.state import (
     InvoiceReceived,
     PurchaseOrderReceived,
     PurchaseOrderRegistered,
+    PurchaseOrderRevised,
     PurchaseOrderVoided,
     RegisterPurchaseOrder,
     ReminderReceived,
     RemindSupplier,
+    RevisePurchaseOrder,
     SendPurchaseOrder,
     Sourcing,
     VoidPurchaseOrder,
@@ -130,6 +132,8 @@ class World:
             case RegisterPurchaseOrder():
                 registered = sum(isinstance(c.request, RegisterPurchaseOrder) for c in self.calls)
                 answer: Any = PurchaseOrderRegistered(number=f"PC{registered}")
+            case RevisePurchaseOrder(number=number):
+                answer = PurchaseOrderRevised(number=number)
             case VoidPurchaseOrder(number=number):
                 answer = PurchaseOrderVoided(number=number)
             case SendPurchaseOrder(number=number):

@@ -138,6 +138,17 @@ def test_void_po_of_which_the_erp_was_not_told_is_seen() -> None:
     assert "erp: was told that PO po-1 is void, and it is not" in audit([], facts[:1], [told], 0, []).problems
 
 
+def test_po_that_comes_in_part_and_of_which_the_erp_was_not_told_is_seen() -> None:
+    refused = {"order_id": "A", "po_id": "po-1", "total": "10.00", "lines": [{"line": 1}]}
+    facts: Facts = [("purchase_order.refused.v1", refused)]
+    numbered = {"partner": "erp", "operation": "pedido-compra", "key": "po-1", "idempotency_key": "1"}
+    told = numbered | {"operation": "alteracao-pedido-compra"}
+    problem = "erp: has PO po-1 otherwise than it comes"
+    assert problem in audit([], facts, [numbered], 0, []).problems
+    assert problem in audit([], [], [numbered, told], 0, []).problems
+    assert problem not in audit([], facts, [numbered, told], 0, []).problems
+
+
 def test_advance_of_which_a_part_came_is_a_claim() -> None:
     facts: Facts = [
         ("purchase_order.created.v1", {**_fact("PO"), "terms": {"kind": "prepaid"}}),

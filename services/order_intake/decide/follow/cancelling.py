@@ -38,6 +38,14 @@ BY_STORE = ("store", "engineer")
 TICK = timedelta(microseconds=1)
 
 
+def wished(order: Order, event: OrderCancellationRequested) -> Order:
+    """With somebody's wish to cancel it, to be answered; said before: as it was."""
+    if any(wish.event == event for wish in order.wishes):
+        return order
+    wishes = sorted([*order.wishes, Wish(event=event)], key=lambda wish: wish.event.requested_at)
+    return order.model_copy(update={"wishes": tuple(wishes)})
+
+
 def settle(order: Order, now: datetime) -> tuple[Order, list[Message]]:
     """With every wish answered, and the cancellation as far as the facts are."""
     placed, terms = order.placed, order.terms

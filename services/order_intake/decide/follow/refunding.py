@@ -51,8 +51,9 @@ def _cost(order: Order) -> Decimal | None:
 
 def _billed(order: Order) -> Decimal | None:
     """By the R in force; None while a PO has none, or the sum of one is not known."""
-    invoices = [invoice for invoice in order.invoices.values() if not invoice.cancelled]
-    totals = [invoice.total for invoice in invoices if invoice.total is not None]
+    in_force = {key: invoice for key, invoice in order.invoices.items() if not invoice.cancelled}
+    invoices = in_force.values()
+    totals = [order.reduced.get(key, r.total) for key, r in in_force.items() if r.total is not None]
     billed = {po_id for invoice in invoices for po_id in invoice.po_ids}
     if len(totals) < len(invoices) or not billed >= order.open_purchase_orders.keys():
         return None

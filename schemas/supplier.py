@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from schemas.model import Dated, Message, Model
 from schemas.values import (
@@ -76,6 +76,16 @@ class SupplierChanged(Dated):
         return self
 
 
+def _payable(cost: Decimal) -> Decimal:
+    if cost >= _DEAREST:
+        raise ValueError(f"a unit costs less than {_DEAREST} BRL: the most units that a line may have must be payable")
+    return cost
+
+
+_DEAREST = 10**8
+Cost = Annotated[UnitPrice, AfterValidator(_payable)]
+
+
 class OfferChanged(Dated):
     """A supplier's offer for a store's SKU. Stock zero: no stock."""
 
@@ -90,7 +100,7 @@ class OfferChanged(Dated):
     name: Text
     ncm: Ncm
     unit: Annotated[str, Field(min_length=1, max_length=6)] = "UN"
-    cost: UnitPrice
+    cost: Cost
     stock: Annotated[int, Field(ge=0)]
     lead_time_days: Annotated[int, Field(ge=0, le=365)] = 1
     ufs: tuple[Uf, ...] = ()

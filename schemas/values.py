@@ -4,7 +4,7 @@ Money is BRL as decimal strings with two places, unit prices have up to ten, tim
 """
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -104,7 +104,8 @@ PostalCode = Annotated[str, Field(pattern=r"^[0-9]{8}$")]
 IbgeCode = Annotated[str, Field(pattern=r"^[0-9]{7}$")]
 Percent = Annotated[Decimal, PlainValidator(_price), _TEXT, _schema(_PRICE)]
 Base64 = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*={0,2}$", max_length=4_000_000)]
-Time = AwareDatetime
+Time = Annotated[AwareDatetime, Field(ge=datetime.min.replace(tzinfo=UTC), le=datetime.max.replace(tzinfo=UTC))]
+"""An instant, with its offset, that the calendar has in UTC too: other places keep it so."""
 Span = Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(days=90))]
 """How long something may take, as an ISO 8601 duration (`PT24H`)."""
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import uuid4
@@ -50,10 +50,26 @@ def read(body: bytes) -> Body:
         content = from_json(body, allow_inf_nan=False)
     except ValueError as error:
         raise Problem(400, "not-json", "The body is not JSON", str(error)) from error
+    if b"u0000" in body and (places := [*_unkept(content)]):
+        raise invalid(*(Fault(pointer(*place), "U+0000 can be kept nowhere", "nul") for place in places))
     try:
         return Body.model_validate(content)
     except ValidationError as error:
         raise violations(error) from error
+
+
+def _unkept(said: Any, *place: str | int) -> Iterator[tuple[str | int, ...]]:
+    """Where the character is that PostgreSQL does not take: further in it would hold the order that it is about."""
+    match said:
+        case str():
+            if "\0" in said:
+                yield place
+        case dict():
+            for name, value in said.items():
+                yield from _unkept(value, *place, name)
+        case list():
+            for number, value in enumerate(said):
+                yield from _unkept(value, *place, number)
 
 
 def validated(door: Door, partner: str, said: Body) -> Message:

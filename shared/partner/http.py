@@ -2,6 +2,7 @@
 
 import email.utils
 import json as _json
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import aiohttp
 from shared.partner.errors import Rejected, Unavailable, Uncertain
 from shared.partner.operation import Attempt
 
+_ELSEWHERE = re.compile(r"^[^?#]*/\.{1,2}(?:[/?#]|$)")
 _NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 
@@ -46,11 +48,16 @@ async def request(
     data: bytes | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Reply:
-    """Sends with the call's idempotency key. Unavailable: not taken. Uncertain: perhaps taken."""
+    """Sends with the call's idempotency key. Unavailable: not taken. Uncertain: perhaps taken. Rejected: no such URL
+    can be meant (dots as a part of the path would lead elsewhere)."""
+    if _ELSEWHERE.search(url):
+        raise Rejected(f"{method} {url}: a part of the path is only dots")
     all_headers = {"Idempotency-Key": attempt.idempotency_key, **(headers or {})}
     try:
         async with attempt.session.request(method, url, json=json, data=data, headers=all_headers) as response:
             body = await response.read()
+    except aiohttp.InvalidURL as error:
+        raise Rejected(f"{method} {url}: not a URL") from error
     except _NOT_SENT as error:
         raise Unavailable(f"{method} {url}: {error}") from error
     except (TimeoutError, aiohttp.ClientError) as error:

@@ -12,6 +12,7 @@ from schemas.timeline import Timeline
 from schemas.values import Problem
 from services.order_intake.decide.follow import follow
 from services.order_intake.decide.follow.sales_order import ERP, opened
+from services.order_intake.decide.invoiceable import unsayable
 from services.order_intake.state import Approval, Order, Terms
 
 
@@ -57,6 +58,7 @@ def _problems(event: OrderPlaced, store: StoreChanged) -> Iterator[Problem]:
         )
     if len({payment.payment_id for payment in event.payments}) != len(event.payments):
         yield Problem(code="payment_twice", where="payments", detail="two payments have the same id")
+    yield from unsayable(event)
 
 
 def _refused(event: OrderPlaced, problems: tuple[Problem, ...]) -> OrderRefused:

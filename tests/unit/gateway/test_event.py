@@ -126,6 +126,17 @@ def test_body_that_does_not_fit_is_refused_with_pointers(content: Any, places: l
     assert (found.status, sorted(pointers(found))) == (422, sorted(places))
 
 
+def test_character_that_no_database_takes_is_refused_wherever_it_is() -> None:
+    data = confirmed()["data"] | {"reason": "a\0b", "lines": [{"line": 1}, {"reason": "\0"}]}
+    found = problem(confirmed(data=data))
+    assert (found.status, pointers(found)) == (422, ["#/data/reason", "#/data/lines/1/reason"])
+
+
+def test_text_that_only_names_that_character_is_taken() -> None:
+    data = {"po_number": "PC1", "reason": "\\u0000", "refused_at": "2026-11-22T12:00:00Z"}
+    assert outgoing(SUPPLIERS, "farol-sul", body(confirmed(type="supplier.po_refused", data=data)), AT).body
+
+
 def test_refusal_never_repeats_what_the_body_said() -> None:
     found = problem(confirmed(data={"po_number": "P", "confirmed_at": "529.982.247-25"}))
     text = found.response().text

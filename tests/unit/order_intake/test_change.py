@@ -57,6 +57,12 @@ def test_change_before_the_erp_has_the_order_goes_there_when_it_has() -> None:
     assert [type(call.request) for call in calls] == [UpdateSalesOrder]
 
 
+def test_change_to_what_no_nota_fiscal_can_say_is_refused() -> None:
+    order, _ = b.told(order_placed(), b.registered())
+    _, published = b.told(b.change(ship_to=HOME | {"street": " "}), order=order)
+    assert codes(published) == ["not_printable"]
+
+
 def test_change_in_a_store_without_erp_holds_nobody_up() -> None:
     events = [order_placed(), b.change(ship_to=NEW_HOME), b.payment_approved()]
     _, published = b.told(*events, has_erp=False)

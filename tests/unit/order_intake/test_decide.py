@@ -13,7 +13,7 @@ from schemas.timeline import Timeline
 from services.order_intake import decide
 from services.order_intake.requests import MarkCompleted, RegisterSalesOrder
 from services.order_intake.state import Order
-from tests.builders import ITEM, NOW, PAYMENT, context, order_placed, store_changed
+from tests.builders import CUSTOMER, HOME, ITEM, NOW, PAYMENT, context, order_placed, store_changed
 from tests.unit.order_intake import builders as b
 from tests.unit.order_intake.builders import kinds
 from tests.unit.order_intake.stages import DELIVERED, OVER, PAID, SHIPPED
@@ -221,6 +221,37 @@ def test_store_that_fulfils_all_takes_a_fulfilled_order() -> None:
 def test_order_whose_payments_share_an_id_is_refused() -> None:
     [refused] = b.decision_on(None, order_placed(payments=[PAYMENT, PAYMENT])).events
     assert [p.code for p in refused.reasons] == ["payment_twice"]
+
+
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        ({"customer": CUSTOMER | {"name": "Жан"}}, "customer/name"),
+        ({"ship_to": HOME | {"street": "  "}}, "ship_to/street"),
+        ({"ship_to": HOME | {"district": "A"}}, "ship_to/district"),
+        ({"ship_to": HOME | {"city": "🎉🎉"}}, "ship_to/city"),
+        ({"items": [ITEM | {"name": " "}]}, "items/0/name"),
+    ],
+    ids=lambda said: said if isinstance(said, str) else "",
+)
+def test_order_that_no_nota_fiscal_can_say_is_refused_before_anything_is_bought(
+    said: dict[str, Any], where: str
+) -> None:
+    [refused] = b.decision_on(None, order_placed(**said)).events
+    assert isinstance(refused, OrderRefused)
+    assert [(p.code, p.where) for p in refused.reasons] == [("not_printable", where)]
+
+
+@pytest.mark.parametrize("name", ["Łu Ą", "José 🎉", "Ana", "D'", "ﾌﾟ Li"])
+def test_name_that_can_be_printed_in_part_is_taken(name: str) -> None:
+    decision = b.decision_on(None, order_placed(customer=CUSTOMER | {"name": name}))
+    assert "order.accepted" in kinds(decision.events)
+
+
+def test_line_with_a_discount_above_its_price_is_refused() -> None:
+    given_away = ITEM | {"line": 2, "unit_price": "10.00", "quantity": 1, "discount": "10.01"}
+    [refused] = b.decision_on(None, order_placed(items=[ITEM, given_away], total="99.89")).events
+    assert [(p.code, p.where, p.found) for p in refused.reasons] == [("discount_too_high", "items/1/discount", "10.01")]
 
 
 @pytest.mark.parametrize(

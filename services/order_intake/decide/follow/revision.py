@@ -12,6 +12,7 @@ from typing import Any
 from schemas.model import Message
 from schemas.order import OrderChanged, OrderChangeRefused, OrderChangeRequested, OrderPlaced
 from schemas.values import Problem
+from services.order_intake.decide.invoiceable import unsayable
 from services.order_intake.state import Change, Order
 
 TICK = timedelta(microseconds=1)
@@ -118,6 +119,7 @@ def _problems(order: Order, revised: OrderPlaced, event: OrderChangeRequested) -
         yield Problem(code="in_fulfilment", detail=f"the goods are being bought since {order.ready_at.isoformat()}")
     if len({item.line for item in revised.items}) != len(revised.items):
         yield Problem(code="line_twice", where="items", detail="two items have the same line number")
+    yield from unsayable(revised)
     expected = _expected(revised)
     if expected != revised.total:
         yield Problem(code="total_differs", where="total", expected=str(expected), found=str(revised.total))

@@ -46,12 +46,8 @@ def _following(known: Campaign, message: Any) -> range:
 
 async def load_unanswered(con: Connection, keys: Sequence[str], messages: Sequence[Any]) -> list[list[Letter]]:
     """The letters that are asked for and not answered, and those that may follow."""
-    rows = await con.fetch(
-        "select key, array(select jsonb_array_elements_text(body -> 'open')::int) as open "
-        "from replay_campaign where key = any($1::text[])",
-        keys,
-    )
-    open = {row["key"]: row["open"] for row in rows}
+    rows = await con.fetch("select key, body from replay_campaign where key = any($1::text[])", keys)
+    open = {row["key"]: list(Campaign.model_validate_json(row["body"]).open) for row in rows}
     following = await load_next(con, keys, messages)
     return [
         [*await _load_letters(con, key, open.get(key, ())), *more] for key, more in zip(keys, following, strict=True)
@@ -135,33 +131,34 @@ async def _save_letters(con: Connection, row: LettersRow) -> None:
 
 async def _save_asked(con: Connection, row: AskedRow) -> None:
     await con.execute(
-        "insert into dead_letter_action (action_id, step, occurrence, at, action, actor, reason) "
-        "select $1 || '/' || p, 'ordered', o, $4, $5, $6, $7 from unnest($2::int[], $3::text[]) as a(p, o) "
-        "on conflict do nothing",
-        *(row.campaign_id, row.places, row.occurrences, row.at, row.action, row.actor, row.reason),
+        "insert into dead_letter_action (action_id, step, occurrences, at, action, actor, reason) "
+        "values ($1, 'ordered', $2, $3, $4, $5, $6) on conflict do nothing",
+        *(f"{row.campaign_id}/{min(row.places)}", row.occurrences, row.at, row.action, row.actor, row.reason),
     )
 
 
 async def _save_skipped(con: Connection, row: SkippedRow) -> None:
     step, id = "failed" if row.failed else "resolved", f"{row.campaign_id}/{row.place}"
     await con.execute(
-        "insert into dead_letter_action (action_id, step, occurrence, at, outcome) values ($1, $2, $3, $4, $5) "
-        "on conflict do nothing",
+        "insert into dead_letter_action (action_id, step, occurrences, at, outcome) "
+        "values ($1, $2, array[$3], $4, $5) on conflict do nothing",
         *(id, step, row.occurrence, row.at, row.outcome),
     )
 
 
 async def _save_answers(con: Connection, row: AnswersRow) -> None:
-    """The end of each action, and the letters' new status. What is settled stays settled."""
+    """The end of the action on each letter, a row for those that ended alike, and their new status. What is settled
+    stays settled."""
     await con.execute(
-        "with ended as (select l.occurrence, a.*, $1 || '/' || a.place as id, "
+        "with ended as (select l.occurrence, a.*, "
         "  case a.outcome when 'failed' then 'failed' else 'resolved' end as step, "
         "  case a.outcome when 'failed' then 'failed' when 'discarded' then 'discarded' else 'resolved' end as status "
         "  from unnest($2::int[], $3::text[], $4::text[], $5::text[]) as a(place, outcome, error, next) "
         "  join replay_letter l on l.campaign = $1 and l.place = a.place), "
-        "noted as (insert into dead_letter_action (action_id, step, occurrence, at, outcome) "
-        "  select id, step, occurrence, $6, "
-        "  case step when 'failed' then error else outcome end from ended on conflict do nothing) "
+        "noted as (insert into dead_letter_action (action_id, step, occurrences, at, outcome) "
+        "  select $1 || '/' || min(place), step, array_agg(occurrence order by place), $6, said from ("
+        "  select *, case step when 'failed' then error else outcome end as said from ended) s "
+        "  group by step, said on conflict do nothing) "
         "update dead_letter d set version = version + 1, updated_at = now(), body = d.body || jsonb_strip_nulls("
         "  jsonb_build_object('status', e.status, 'next_occurrence', e.next)) "
         "from ended e where d.key = e.occurrence and d.status not in ('resolved', 'discarded')",

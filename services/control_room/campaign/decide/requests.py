@@ -4,8 +4,8 @@ import base64
 from collections.abc import Iterable, Iterator, Sequence
 
 from schemas.replay import ReplayCampaignOrdered
-from schemas.runtime import TOGETHER, AskedLetter, DeadLetterBatchRequested
-from services.control_room.campaign import edit
+from schemas.runtime import AskedLetter, DeadLetterBatchRequested
+from services.control_room.campaign import edit, pace
 from services.control_room.campaign.state import Letter
 
 BROUGHT = 1_000_000
@@ -37,7 +37,7 @@ def requests(order: ReplayCampaignOrdered, letters: Sequence[Letter]) -> list[De
             service=service, campaign_id=order.campaign_id, action=order.action, letters=tuple(some)
         )
         for service, group in by_service(letters)
-        for some in parts([asked_letter(letter) for letter in group], TOGETHER)
+        for some in parts([asked_letter(letter) for letter in group], pace.LEAST)
     ]
 
 

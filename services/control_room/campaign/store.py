@@ -61,15 +61,20 @@ async def load_inspected(con: Connection, keys: Sequence[str], messages: Sequenc
 
 
 async def _load_letters(con: Connection, campaign: str, places: Sequence[int]) -> list[Letter]:
-    """Original bytes come only where a request needs them: edited, or known to nobody but the broker; and whole."""
+    """Original bytes come only where a request needs them: edited, or known to nobody but the broker; and whole.
+
+    The planner takes an array that a sub-select makes for short and looks each letter up; for a join with as many rows
+    it reads the whole ledger, a hundred times a campaign."""
     rows = await con.fetch(
+        "with l as materialized (select place, occurrence, edited from replay_letter "
+        "  where campaign = $1 and place = any($2::int[])), "
+        "d as (select * from dead_letter where key = any(array(select occurrence from l))), "
+        "o as (select * from dead_letter_original where occurrence = any(array(select occurrence from l))) "
         "select l.place, l.occurrence, l.edited, d.status, d.next_occurrence, o.service, o.kind, o.event_type, "
         "o.event_source, o.event_id, o.service_version = 'broker' as written_here, o.reason, "
         "case when (l.edited is not null or o.service_version = 'broker') "
         "and o.letter ->> 'body_bytes' is null then o.letter ->> 'body' end as original "
-        "from replay_letter l left join dead_letter d on d.key = l.occurrence "
-        "left join dead_letter_original o on o.occurrence = l.occurrence "
-        "where l.campaign = $1 and l.place = any($2::int[]) order by l.place",
+        "from l left join d on d.key = l.occurrence left join o on o.occurrence = l.occurrence order by l.place",
         campaign,
         list(places),
     )
@@ -78,7 +83,7 @@ async def _load_letters(con: Connection, campaign: str, places: Sequence[int]) -
 
 def _letter(row: Record) -> Letter:
     edited = row["edited"]
-    return Letter.model_construct(
+    return Letter.of_valid(
         place=row["place"],
         occurrence=row["occurrence"],
         service=row["service"],
@@ -154,14 +159,15 @@ async def _save_answers(con: Connection, row: AnswersRow) -> None:
         "  case a.outcome when 'failed' then 'failed' else 'resolved' end as step, "
         "  case a.outcome when 'failed' then 'failed' when 'discarded' then 'discarded' else 'resolved' end as status "
         "  from unnest($2::int[], $3::text[], $4::text[], $5::text[]) as a(place, outcome, error, next) "
-        "  join replay_letter l on l.campaign = $1 and l.place = a.place), "
+        "  join replay_letter l on l.campaign = $1 and l.place = a.place where l.place = any($2::int[])), "
         "noted as (insert into dead_letter_action (action_id, step, occurrences, at, outcome) "
         "  select $1 || '/' || min(place), step, array_agg(occurrence order by place), $6, said from ("
         "  select *, case step when 'failed' then error else outcome end as said from ended) s "
         "  group by step, said on conflict do nothing) "
         "update dead_letter d set version = version + 1, updated_at = now(), body = d.body || jsonb_strip_nulls("
         "  jsonb_build_object('status', e.status, 'next_occurrence', e.next)) "
-        "from ended e where d.key = e.occurrence and d.status not in ('resolved', 'discarded')",
+        "from ended e where d.key = e.occurrence and d.status not in ('resolved', 'discarded') "
+        "and d.key = any(array(select occurrence from ended))",
         row.campaign_id,
         [answer.place for answer in row.answers],
         [answer.outcome for answer in row.answers],

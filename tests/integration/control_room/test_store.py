@@ -11,12 +11,22 @@ import asyncpg
 import pytest
 
 from schemas.replay import ListedLetter
-from schemas.runtime import Finding
+from schemas.runtime import Finding, LetterAnswer
 from services.control_room import journal, store
 from services.control_room.campaign import store as campaigns
-from services.control_room.campaign.state import Campaign, EditRow, FindingsRow, LettersRow, StepRow
+from services.control_room.campaign.reading import store as reading
+from services.control_room.campaign.state import (
+    AnswersRow,
+    AskedRow,
+    Campaign,
+    EditRow,
+    FindingsRow,
+    LettersRow,
+    StepRow,
+)
 from services.control_room.entry import OrderSeen
 from services.control_room.facts import facts_of
+from services.control_room.looking import store as looking
 from services.control_room.state import ActionRow, DeadLetter, LetterRow, Status
 from shared.worker.store import locked
 from tests.integration.control_room.conftest import Room
@@ -166,6 +176,44 @@ async def test_steps_are_written_once_and_never_changed(con: asyncpg.Connection)
         await con.execute("update dead_letter_action set actor = 'eve'")
     with pytest.raises(asyncpg.RaiseError, match="append-only"):
         await con.execute("delete from dead_letter_action")
+
+
+async def test_action_on_many_letters_is_a_row_a_step_and_found_by_each_letter(con: asyncpg.Connection) -> None:
+    names = [await save_letter(con) for _ in range(5)]
+    listed = LettersRow(campaign_id="c", first=0, letters=tuple(ListedLetter(occurrence=one) for one in names))
+    asked = AskedRow(
+        campaign_id="c", action="replay", at=AT, actor="ana", reason="why", places=(0, 1, 2, 3), occurrences=names[:4]
+    )
+    outcomes = ("handled", "failed", "handled", "failed", "discarded")
+    answers = [LetterAnswer(place=n, outcome=said, error="no" * (said == "failed")) for n, said in enumerate(outcomes)]
+    answers[3] = answers[3].model_copy(update={"error": "never", "next_occurrence": "next"})
+    ended = AnswersRow(campaign_id="c", at=AT + timedelta(seconds=1), answers=tuple(answers[:4]))
+    await campaigns.save_rows(con, [listed, asked, ended, ended.model_copy(update={"answers": (answers[4],)})])
+
+    assert await con.fetchval("select count(*) from dead_letter_action") == 5
+    steps = [[(a["step"], a["actor"], a["outcome"]) for a in await store.load_actions(con, name)] for name in names]
+    began = ("ordered", "ana", None)
+    assert steps == [
+        [began, ("resolved", None, "handled")],
+        [began, ("failed", None, "no")],
+        [began, ("resolved", None, "handled")],
+        [began, ("failed", None, "never")],
+        [("resolved", None, "discarded")],
+    ]
+    every = await looking.load_all_actions(con, names[:2])
+    assert {name: [a["step"] for a in found] for name, found in every.items()} == {
+        names[0]: ["ordered", "resolved"],
+        names[1]: ["ordered", "failed"],
+    }
+    failures = await reading.load_failures(con, "c", 10)
+    assert [(f["place"], f["occurrence"], f["error"]) for f in failures] == [
+        (1, names[1], "no"),
+        (3, names[3], "never"),
+    ]
+    ledger = await con.fetch("select status, next_occurrence from dead_letter where key = any($1)", names)
+    assert sorted((row["status"], row["next_occurrence"] or "") for row in ledger) == [
+        *(("discarded", ""), ("failed", ""), ("failed", "next"), ("resolved", ""), ("resolved", "")),
+    ]
 
 
 async def save_campaign(con: asyncpg.Connection, name: str, status: str, *letters: str) -> None:

@@ -41,13 +41,14 @@ def requests(order: ReplayCampaignOrdered, letters: Sequence[Letter]) -> list[De
     ]
 
 
-def asked_letter(letter: Letter) -> AskedLetter:
-    """What the broker dead-lettered over a service's head, and what was edited, brings its bytes along."""
-    return AskedLetter.model_construct(
+def asked_letter(letter: Letter, *, named: bool = False) -> AskedLetter:
+    """What the broker dead-lettered over a service's head, and what was edited, brings its bytes along. `named`: with
+    the event's source and id, for who asks what became of it."""
+    return AskedLetter.of_valid(
         place=letter.place,
         occurrence=letter.occurrence,
-        event_source=letter.event_source,
-        event_id=letter.event_id,
+        event_source=letter.event_source if named else None,
+        event_id=letter.event_id if named else None,
         body=letter.edited or (letter.original if letter.written_here else None),
     )
 

@@ -29,6 +29,7 @@ from services.control_room.facts import facts_of
 from services.control_room.looking import store as looking
 from services.control_room.state import ActionRow, DeadLetter, LetterRow, Status
 from shared.worker.store import locked
+from tests.conftest import execute
 from tests.integration.control_room.conftest import Room
 from tests.integration.worker.bench import until
 from tests.unit.control_room.builders import AT, delivery, event, letter
@@ -214,6 +215,40 @@ async def test_action_on_many_letters_is_a_row_a_step_and_found_by_each_letter(c
     assert sorted((row["status"], row["next_occurrence"] or "") for row in ledger) == [
         *(("discarded", ""), ("failed", ""), ("failed", "next"), ("resolved", ""), ("resolved", "")),
     ]
+
+
+class Explained:
+    """In the place of a connection: what it would do, and does not."""
+
+    def __init__(self, con: asyncpg.Connection) -> None:
+        self._con = con
+        self.plan = ""
+
+    async def fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        self.plan += "\n".join(row[0] for row in await self._con.fetch(f"explain {query}", *arguments))
+        return []
+
+    execute = fetch
+
+
+async def test_letters_of_a_request_are_looked_up_whatever_the_ledger_holds(
+    con: asyncpg.Connection, room: Room
+) -> None:
+    """A join would read the whole ledger, and the whole set, for every 250 letters."""
+    for into in (
+        "dead_letter (key, version, body) select 'o-' || n, 1, '{\"status\": \"open\"}'",
+        "dead_letter_original (occurrence, letter) select 'o-' || n, '{}'",
+        "replay_letter (campaign, place, occurrence) select 'c', n, 'o-' || n",
+    ):
+        await con.execute(f"insert into {into} from generate_series(0, 19999) n")
+    await execute(room.admin_url, "analyze")
+    some = range(5000, 5250)
+    looked: Any = Explained(con)
+    await campaigns._load_letters(looked, "c", some)
+    answers = tuple(LetterAnswer(place=n, outcome="handled") for n in some)
+    await campaigns.save_rows(looked, [AnswersRow(campaign_id="c", at=AT, answers=answers)])
+    assert "dead_letter_pkey" in looked.plan, "it was explained"
+    assert "Seq Scan" not in looked.plan
 
 
 async def save_campaign(con: asyncpg.Connection, name: str, status: str, *letters: str) -> None:

@@ -159,7 +159,8 @@ class DeadLetterDiscardRequested(Message):
 
 
 class AskedLetter(Model):
-    """One dead letter of a campaign. Source and id name the event where the service has no row of the occurrence."""
+    """One dead letter of a campaign. Source and id are for inspections: they name the event where the service has no
+    row of the occurrence (any more)."""
 
     place: Annotated[int, Field(ge=0)]
     """Its place in the campaign's frozen set."""

@@ -164,8 +164,8 @@ async def save_rows(con: Connection, rows: Sequence[Model]) -> None:
     """Writes what decisions recorded; what is there already stays as it is."""
     steps = [row for row in rows if isinstance(row, ActionRow)]
     await con.executemany(
-        "insert into dead_letter_action (action_id, step, occurrence, at, action, actor, reason, outcome) "
-        "values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing",
+        "insert into dead_letter_action (action_id, step, occurrences, at, action, actor, reason, outcome) "
+        "values ($1, $2, array[$3], $4, $5, $6, $7, $8) on conflict do nothing",
         [tuple(getattr(row, name) for name in ActionRow.model_fields) for row in steps],
     )
     if letters := [row for row in rows if isinstance(row, LetterRow)]:
@@ -203,6 +203,6 @@ async def load_actions(con: Connection, occurrence: str) -> list[Record]:
     """The steps of all actions on a dead letter, oldest first."""
     return await con.fetch(
         "select action_id, step, at, action, actor, reason, outcome from dead_letter_action "
-        "where occurrence = $1 order by at, step = 'ordered' desc",
+        "where occurrences @> array[$1] order by at, step = 'ordered' desc",
         occurrence,
     )

@@ -29,7 +29,7 @@ from schemas.runtime import (
 from schemas.text import storable_error
 from shared.partner import store as calls
 from shared.worker.fold import Result, is_held
-from shared.worker.incoming import Incoming, Replay
+from shared.worker.incoming import Fault, Incoming, Replay
 from shared.worker.outbox import Outbox
 from shared.worker.routes import plain
 
@@ -37,46 +37,54 @@ _ERRORS = 200_000
 """Characters of errors in one answer, or one error."""
 
 
-def order_of(request: DeadLetterReplayRequested | DeadLetterDiscardRequested) -> Replay:
-    body = request.body if isinstance(request, DeadLetterReplayRequested) else None
-    return Replay(
-        UUID(request.occurrence),
-        request.replay_id,
-        isinstance(request, DeadLetterDiscardRequested),
-        None if body is None else base64.b64decode(body),
-    )
-
-
 def orders_in(item: Incoming) -> list[Incoming]:
-    """A batch of a campaign as one order for each letter: each is remembered, tried and fails for itself."""
-    if item.fault is not None or not isinstance(item.data, DeadLetterBatchRequested):
+    """An event with its order, where it is one; a batch of a campaign as one order for each letter: each is
+    remembered, tried and fails for itself."""
+    if item.fault is not None:
         return [item]
-    batch = item.data
-    return [
-        Incoming(
-            ref=envelope.reference(str(item.ref), letter.occurrence),
-            source=item.source,
-            id=f"{item.id}/{letter.place}",
-            type=item.type,
-            subject=item.subject,
-            time=item.time,
-            correlation=item.correlation,
-            trace=item.trace,
-            data=_order(batch, letter),
-            delivery=item.delivery,
-            index=item.index,
-        )
-        for letter in batch.letters
-    ]
+    match item.data:
+        case DeadLetterBatchRequested(letters=letters):
+            request = str(item.ref)
+            return [_one_of(item, envelope.reference(request, letter.occurrence), letter) for letter in letters]
+        case DeadLetterReplayRequested(occurrence=occurrence, replay_id=replay_id, body=body):
+            _ordered(item, occurrence, replay_id, False, body)
+        case DeadLetterDiscardRequested(occurrence=occurrence, replay_id=replay_id):
+            _ordered(item, occurrence, replay_id, True)
+    return [item]
 
 
-def _order(batch: DeadLetterBatchRequested, letter: AskedLetter) -> Message:
-    service, occurrence, replay_id = batch.service, letter.occurrence, f"{batch.campaign_id}/{letter.place}"
-    if batch.action == "discard":
-        return DeadLetterDiscardRequested.model_construct(service=service, occurrence=occurrence, replay_id=replay_id)
-    return DeadLetterReplayRequested.model_construct(
-        service=service, occurrence=occurrence, replay_id=replay_id, body=letter.body
+def _one_of(item: Incoming, ref: UUID, letter: AskedLetter) -> Incoming:
+    batch: DeadLetterBatchRequested = item.data
+    one = Incoming(
+        ref=ref,
+        source=item.source,
+        id=f"{item.id}/{letter.place}",
+        type=item.type,
+        subject=item.subject,
+        time=item.time,
+        correlation=item.correlation,
+        trace=item.trace,
+        delivery=item.delivery,
+        index=item.index,
     )
+    _ordered(
+        one,
+        letter.occurrence,
+        f"{batch.campaign_id}/{letter.place}",
+        batch.action == "discard",
+        letter.body,
+        item.ref,
+        len(batch.letters),
+    )
+    return one
+
+
+def _ordered(item: Incoming, occurrence: str, replay_id: str, discard: bool, body: str | None = None, *of: Any) -> None:
+    try:
+        brought = None if body is None or discard else base64.b64decode(body)
+        item.data = Replay(UUID(occurrence), replay_id, discard, brought, *of)
+    except ValueError as error:
+        item.fault = Fault("invalid", f"occurrence: {occurrence!r} is none of a service: {error}")
 
 
 async def calls_again(con: Connection, replays: Sequence[Replay]) -> set[UUID]:
@@ -144,21 +152,28 @@ def answer(
 ) -> Answer:
     """What came of a replay: processed, not merely sent. `about` is the event that was dead, None where the service
     has no such dead letter (any more)."""
-    common: dict[str, Any] = {
-        "occurrence": str(replay.occurrence),
-        "replay_id": replay.replay_id,
-        "service": service,
-    }
     said: Said
     if about is not None and about.status != "handled":
-        next_one = None if about.status != "dead" else str(about.occurrence)
-        error = storable_error(about.error or about.status)
-        said = DeadLetterFailed(**common, error=error, next_occurrence=next_one, failed_at=now)
+        said = DeadLetterFailed(
+            occurrence=str(replay.occurrence),
+            replay_id=replay.replay_id,
+            service=service,
+            error=storable_error(about.error or about.status),
+            next_occurrence=None if about.status != "dead" else str(about.occurrence),
+            failed_at=now,
+        )
     else:
         outcome = "discarded" if replay.discard else "handled"
         if about is None:
             outcome = "called_again" if again else "already_handled"
-        said = DeadLetterResolved(**common, outcome=cast(Any, outcome), released=released, resolved_at=now)
+        said = DeadLetterResolved.of_valid(
+            occurrence=str(replay.occurrence),
+            replay_id=replay.replay_id,
+            service=service,
+            outcome=outcome,
+            released=released,
+            resolved_at=now,
+        )
     waited = about is not None and cause is about.item
     return Answer(said, f"{replay.replay_id}/{replay.occurrence}/answer" if waited else f"{cause.id}/answer", cause)
 
@@ -191,7 +206,7 @@ def say(outbox: Outbox, service: str, answers: Sequence[Answer], now: datetime) 
             _add(outbox, one.said, one.id, one.cause)
     for campaign, group in campaigns.items():
         for some in _parts(group):
-            together = DeadLetterBatchAnswered(
+            together = DeadLetterBatchAnswered.of_valid(
                 service=service,
                 campaign_id=campaign,
                 answers=tuple(_in_short(one.said) for one in some),
@@ -218,7 +233,9 @@ def _parts(answers: Sequence[Answer]) -> Iterator[list[Answer]]:
 def _in_short(said: Said) -> LetterAnswer:
     place = int(said.replay_id.rpartition("/")[2])
     if isinstance(said, DeadLetterResolved):
-        return LetterAnswer(place=place, outcome=said.outcome, released=said.released)
+        return LetterAnswer.of_valid(
+            place=place, outcome=said.outcome, released=said.released, error="", next_occurrence=None
+        )
     if isinstance(said, Waits):
         return LetterAnswer(place=place, outcome="waiting")
     return LetterAnswer(place=place, outcome="failed", error=said.error, next_occurrence=said.next_occurrence)

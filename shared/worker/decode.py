@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -44,17 +44,48 @@ def refused(delivery: Delivery, fault: Fault) -> list[Incoming]:
     return [_unreadable(delivery, fault)]
 
 
+def decode_all_kept(rows: Sequence[tuple[Kept, bytes | None]]) -> list[Incoming]:
+    """As `decode_kept`, with those of a type that were valid events when they came in one go."""
+    found: dict[int, Incoming] = {}
+    by_type: dict[str, list[tuple[int, Kept]]] = {}
+    for n, (row, edited) in enumerate(rows):
+        if row.type is not None and row.reason in _VALID and not (edited or row.edited):
+            by_type.setdefault(row.type, []).append((n, row))
+    for type, some in by_type.items():
+        together = Delivery(0, "", "", type, envelope.PACK, {}, b"[%b]" % b",".join(row.body for _, row in some), False)
+        model = _model(type)
+        events = (model and len(some) > 1 and _valid(together, model, True)) or ()
+        if len(events) == len(some):
+            items = [_incoming(event, together, None, _EVER) for event in events]
+            found |= {
+                n: _kept(item, row, row.body)
+                for (n, row), item in zip(some, items, strict=True)
+                if item.fault is None and (item.source, item.id) == (row.source, row.id)
+            }
+    return [found[n] if n in found else decode_kept(row, edited) for n, (row, edited) in enumerate(rows)]
+
+
+_VALID = ("decision_raised", "database_refused", "refused", "held")
+"""Reasons that are found only after an event was decoded without a fault."""
+_EVER = timedelta(days=36500)
+
+
 def decode_kept(row: Kept, edited: bytes | None = None) -> Incoming:
     """An event that the inbox kept, decoded again, however old, as it was edited last."""
     body = edited or row.edited or row.body
     is_pack = (row.content_type or "").startswith(envelope.PACK)
     event = Delivery(0, "", "", row.type or "", envelope.PACK if is_pack else envelope.EVENT, {}, body, False)
-    items = decode(event, timedelta(days=36500))
+    items = decode(event, _EVER)
     item = items[0]
     if len(items) > 1:
         item.fault = Fault("undecodable", "a whole pack was kept as one dead letter; publish its events again")
     elif not row.source.startswith("/unknown/") and (item.source, item.id) != (row.source, row.id):
         item.fault = item.fault or Fault("invalid", "an edit keeps the event's source and id")
+    return _kept(item, row, body)
+
+
+def _kept(item: Incoming, row: Kept, body: bytes) -> Incoming:
+    """The event as what the row keeps."""
     item.ref, item.source, item.id = row.ref, row.source, row.id
     item.kept, item.delivery, item.body = row, None, body
     if row.status == "waiting" and row.replay_id is not None and row.occurrence is not None:

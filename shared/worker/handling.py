@@ -96,15 +96,15 @@ class Handling:
         return [finding for order in orders for finding in await self._rehearsed([order])]
 
     @property
-    def _order_refs(self) -> list[UUID]:
-        """What control_room asked is remembered like events."""
-        return [*self._replays.refs, *(order.ref for order, _ in self._inspected)]
+    def _inspection_refs(self) -> list[UUID]:
+        return [order.ref for order, _ in self._inspected]
 
     def _keys(self) -> set[str]:
         """What is locked: the events' keys; the events themselves where another replica may know of another key or of
-        none (it was looked up, or the event is kept and that one is of another release); and the replays' orders."""
+        none (it was looked up, or the event is kept and that one is of another release); what control_room asked."""
         refs = [i.ref for i in self._items if i.kept is not None or i.key is None or _is_looked_up(i)]
-        return {i.key for i in self._items if i.key is not None} | {f"event:{r}" for r in (*refs, *self._order_refs)}
+        asked = [*self._replays.requests, *self._inspection_refs]
+        return {i.key for i in self._items if i.key is not None} | {f"event:{r}" for r in (*refs, *asked)}
 
     async def _find_keys(self) -> None:
         """Looks up the keys that messages do not carry; they never change, so no lock is needed."""
@@ -120,7 +120,8 @@ class Handling:
 
         Returns which of the events' keys a dead letter holds.
         """
-        fresh = [i.ref for i in self._items if i.kept is None] + self._order_refs
+        asked = {*self._replays.refs, *self._replays.requests, *self._inspection_refs}
+        fresh = [*(i.ref for i in self._items if i.kept is None), *asked]
         keys = list({i.key for i in self._items if i.key is not None})
         known, held = await store.load_known(self._con, fresh, keys)
         moved = await store.load_kept(self._con, [i.ref for i in self._items if i.kept is not None])
@@ -150,7 +151,7 @@ class Handling:
         self._batch.outgoing = self._said(results)
         if marks := [item.mark for item in self._batch.items if item.mark is not None]:
             await store.end_attempts(self._con, marks)
-        refs = [*(r.item.ref for r in results if r.item.kept is None), *self._order_refs]
+        refs = [*(r.item.ref for r in results if r.item.kept is None), *self._replays.done, *self._inspection_refs]
         if refs or self._batch.outgoing or self._sent:
             await store.save_done(self._con, refs, self._batch.id, self._batch.outgoing, self._sent)
 

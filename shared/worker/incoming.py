@@ -10,6 +10,7 @@ from uuid import UUID
 
 from schemas import envelope
 from schemas.decision import Cause
+from schemas.runtime import DeadLetterBatchAnswered
 from schemas.text import storable
 from shared.broker.link import Delivery
 
@@ -61,7 +62,11 @@ class Replay:
     occurrence: UUID
     replay_id: str
     discard: bool
-    body: bytes | None
+    body: bytes | None = None
+    request: UUID | None = None
+    """The event that ordered it together with others."""
+    together: int = 1
+    """How many letters that event is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +125,11 @@ class Incoming:
 
     @property
     def lateness(self) -> float:
-        """Seconds since it was published, by our clock; 0 for what was kept or replayed, and was late before."""
+        """Seconds since it was published, by our clock; 0 for what was kept or replayed, and was late before, and for
+        answers about many letters: that is what waiting for more is good for."""
         if self.time is None or self.kept is not None or self.replay is not None:
+            return 0.0
+        if isinstance(self.data, DeadLetterBatchAnswered):
             return 0.0
         return max(0.0, (datetime.now(UTC) - self.time).total_seconds())
 

@@ -21,6 +21,7 @@ from shared.worker.appetite import Appetite
 from shared.worker.batch import Batch
 from shared.worker.decode import decode, decode_kept, refused, refused_kept
 from shared.worker.incoming import Fault, Incoming, Kept
+from shared.worker.replays import is_order
 from shared.worker.routes import Routes
 from shared.worker.suspects import is_suspect
 from shared.worker.watermark import Watermark
@@ -95,14 +96,15 @@ class Intake:
         await self._room.wait()
 
     def fill(self) -> None:
-        """Decodes what waits into the next batch, as far as there is room."""
+        """Decodes what waits into the next batch, as far as there is room. What a campaign asks for together is
+        enough: the sooner it is answered, the sooner more is asked for."""
         batch = self._next
         while self._waiting and self._room.is_set():
             first = self._waiting[0]
             if not is_suspect(first):
                 self._waiting.popleft()
                 batch.items += self.opened(first)
-                is_full = len(batch.items) >= self._batch_events
+                is_full = len(batch.items) >= self._batch_events or is_order(batch.items[-1])
             else:
                 if not batch.items:
                     self._waiting.popleft()

@@ -3,6 +3,7 @@
 A finding tells how things are now; between it and the replay they may change, and the replay's own answer counts.
 """
 
+import base64
 from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -10,11 +11,11 @@ from uuid import UUID, uuid4
 from asyncpg import Connection
 
 from schemas import envelope
-from schemas.runtime import AskedLetter, DeadLetterInspectRequested, DeadLetterReplayRequested, Finding
+from schemas.runtime import AskedLetter, DeadLetterInspectRequested, Finding
 from schemas.text import storable_error
 from shared.worker import store
 from shared.worker.fold import Result
-from shared.worker.incoming import Incoming
+from shared.worker.incoming import Incoming, Replay
 
 UNSENT_AFTER = timedelta(seconds=3)
 _LONGEST = 1000
@@ -34,11 +35,18 @@ def replays(request: DeadLetterInspectRequested) -> list[Incoming]:
 
 
 def _order(request: DeadLetterInspectRequested, letter: AskedLetter) -> Incoming:
-    replay = DeadLetterReplayRequested(
-        service=request.service, occurrence=letter.occurrence, replay_id=f"rehearsal/{letter.place}", body=letter.body
-    )
     source, id = letter.event_source or "", letter.event_id or ""
-    return Incoming(uuid4(), source, id, replay.TYPE, letter.occurrence, data=replay)
+    body = None if letter.body is None else base64.b64decode(letter.body)
+    replay = Replay(_known_as(letter.occurrence), f"rehearsal/{letter.place}", False, body)
+    return Incoming(uuid4(), source, id, request.TYPE, letter.occurrence, data=replay)
+
+
+def _known_as(occurrence: str) -> UUID:
+    """A service's occurrences are UUIDs; it knows nothing of any other."""
+    try:
+        return UUID(occurrence)
+    except ValueError:
+        return envelope.reference("/rehearsal/unknown", occurrence)
 
 
 async def findings(
@@ -78,7 +86,7 @@ def _processed(order: Incoming, mine: Sequence[Result], holders: dict[str, UUID]
 
 def _gone(order: Incoming, again: set[UUID], trace: str | None, unsent: set[str]) -> Finding:
     """The service has no dead letter of this occurrence."""
-    if UUID(order.subject) in again:
+    if order.data.occurrence in again:
         return _finding(order, "would_be_called_again", "")
     if trace == "handled":
         return _finding(order, "handled_unsent" if order.id in unsent else "already_handled", "")

@@ -4,27 +4,24 @@ A replay is answered when it is settled: an event that must wait first is answer
 waiting, because its row remembers the order.
 """
 
-import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from asyncpg import Connection
 
-from schemas.runtime import DeadLetterDiscardRequested, DeadLetterReplayRequested
 from shared.worker import deadletter, store
 from shared.worker.deadletter import Answer
-from shared.worker.decode import decode_brought, decode_kept
+from shared.worker.decode import decode_all_kept, decode_brought
 from shared.worker.fold import HOLDING, Result
 from shared.worker.incoming import Incoming, Kept, Replay
 from shared.worker.routes import Routes
 
-_ORDERS = (DeadLetterReplayRequested, DeadLetterDiscardRequested)
 _UNDONE = (*HOLDING, "delivery_limit")
 
 
 def is_order(item: Incoming) -> bool:
-    return isinstance(item.data, _ORDERS)
+    return isinstance(item.data, Replay)
 
 
 class Replays:
@@ -46,7 +43,29 @@ class Replays:
     @property
     def refs(self) -> list[UUID]:
         """The orders' own references: they are remembered like events."""
-        return [order.ref for order, _ in (*self._orders, *self._failed, *self._waiting)]
+        return [order.ref for order, _ in self._all]
+
+    @property
+    def requests(self) -> set[UUID]:
+        """The events that the orders came with: who does the same one elsewhere waits."""
+        return {replay.request or order.ref for order, replay in self._all}
+
+    @property
+    def done(self) -> list[UUID]:
+        """What is to be remembered of them: of a request that is done as a whole, itself."""
+        by_request: dict[UUID, list[UUID]] = {}
+        size: dict[UUID, int] = {}
+        for order, replay in self._all:
+            request = replay.request or order.ref
+            by_request.setdefault(request, []).append(order.ref)
+            size[request] = replay.together
+        return [
+            ref for request, refs in by_request.items() for ref in ([request] if len(refs) == size[request] else refs)
+        ]
+
+    @property
+    def _all(self) -> list[tuple[Incoming, Replay]]:
+        return [*self._orders, *self._failed, *self._waiting]
 
     async def opened(self, con: Connection, items: Sequence[Incoming]) -> list[Incoming]:
         """The items with the dead events that orders are about, at the front, in the place of the orders."""
@@ -54,13 +73,13 @@ class Replays:
         orders = {id(i): i for i in rest if i.fault is None and is_order(i)}
         if not orders:
             return rest
-        asked = [(item, deadletter.order_of(item.data)) for item in orders.values()]
+        asked: list[tuple[Incoming, Replay]] = [(item, item.data) for item in orders.values()]
         rows = {k.occurrence: k for k in await store.load_dead(con, [r.occurrence for _, r in asked])}
         for item, replay in asked:
             is_again = _is_under_way(replay, rows.get(replay.occurrence))
             (self._waiting if is_again else self._orders).append((item, replay))
         self._unknown = [r for _, r in self._orders if r.occurrence not in rows]
-        dead = [self._reopened(rows.pop(r.occurrence), r) for _, r in self._orders if r.occurrence in rows]
+        dead = self._reopened([(rows.pop(r.occurrence), r) for _, r in self._orders if r.occurrence in rows])
         dead += [self._brought(r, r.body) for r in self._unknown if r.body and not r.discard]
         return dead + [i for i in rest if id(i) not in orders]
 
@@ -68,9 +87,8 @@ class Replays:
         """Whether it is an order that cannot be carried out: refused, or the process dies of it. One that cannot be
         read is a dead letter itself."""
         if item.fault is not None and item.fault.reason in _UNDONE and is_order(item):
-            with contextlib.suppress(ValueError):
-                self._failed.append((item, deadletter.order_of(item.data)))
-                return True
+            self._failed.append((item, item.data))
+            return True
         return False
 
     def _brought(self, replay: Replay, body: bytes) -> Incoming:
@@ -80,13 +98,14 @@ class Replays:
             self._routes.assign(item)
         return item
 
-    def _reopened(self, row: Kept, replay: Replay) -> Incoming:
-        item = decode_kept(row, replay.body if row.occurrence == replay.occurrence else None)
-        item.replay = replay
-        if item.fault is None:
-            self._routes.assign(item)
-        item.key = row.key or item.key
-        return item
+    def _reopened(self, asked: Sequence[tuple[Kept, Replay]]) -> list[Incoming]:
+        items = decode_all_kept([(row, r.body if row.occurrence == r.occurrence else None) for row, r in asked])
+        for item, (row, replay) in zip(items, asked, strict=True):
+            item.replay = replay
+            if item.fault is None:
+                self._routes.assign(item)
+            item.key = row.key or item.key
+        return items
 
     async def call_again(self, con: Connection, items: list[Incoming]) -> list[Incoming]:
         """Orders that mean no event of this service may mean a partner call that is exhausted."""
@@ -100,15 +119,18 @@ class Replays:
         holders = {i.key: i for i in items if i.replay is not None and i.kept is not None and i.kept.key}
         if not holders:
             return items
-        behind: dict[str, list[Incoming]] = {}
+        behind: dict[str | None, list[Incoming]] = {}
+        held: list[tuple[Kept, Replay]] = []
         for row in await store.load_held(con, [key for key in holders if key is not None]):
-            holder = holders[row.key]
-            assert holder.replay is not None
-            behind.setdefault(row.key or "", []).append(self._reopened(row, holder.replay))
+            holder = holders[row.key].replay
+            assert holder is not None
+            held.append((row, holder))
+        for (row, _), item in zip(held, self._reopened(held), strict=True):
+            behind.setdefault(row.key, []).append(item)
         return [
             one
             for item in items
-            for one in ([item, *behind.get(item.key or "", [])] if holders.get(item.key) is item else [item])
+            for one in ([item, *behind.get(item.key, [])] if holders.get(item.key) is item else [item])
         ]
 
     def drop(self, known: set[UUID]) -> None:
@@ -150,7 +172,7 @@ def _is_under_way(replay: Replay, row: Kept | None) -> bool:
 def _once(orders: Iterable[tuple[Incoming, Replay]], known: set[UUID]) -> list[tuple[Incoming, Replay]]:
     fresh: dict[UUID, tuple[Incoming, Replay]] = {}
     for order, replay in orders:
-        if order.ref not in known:
+        if order.ref not in known and replay.request not in known:
             fresh.setdefault(order.ref, (order, replay))
     return list(fresh.values())
 

@@ -11,12 +11,10 @@ from schemas.model import places
 from schemas.runtime import (
     CallAnswered,
     CallExhausted,
-    DeadLetterDiscardRequested,
     DeadLetterInspectRequested,
-    DeadLetterReplayRequested,
     ReminderDue,
 )
-from shared.worker.incoming import Fault, Incoming
+from shared.worker.incoming import Fault, Incoming, Replay
 from shared.worker.subscription import Aggregate, Answer, Decide, Find, Load, Series, Service, Subscription, Timer
 
 
@@ -59,7 +57,7 @@ class Routes:
         """Sets route, key (unless it must be looked up) and, for answers, the typed data."""
         try:
             match item.data:
-                case DeadLetterReplayRequested() | DeadLetterDiscardRequested() | DeadLetterInspectRequested():
+                case Replay() | DeadLetterInspectRequested():
                     pass
                 case CallAnswered() | CallExhausted():
                     self._assign_answer(item, item.data)

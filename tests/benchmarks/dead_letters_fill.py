@@ -89,11 +89,13 @@ CHANGED = {
     },
     "dead_letter_action": {
         "action_id": "t.action_id || c.mark",
-        "occurrence": "c.occurrence",
+        "occurrences": "array[c.occurrence]",
         "at": "c.at",
     },
 }
 """By table, the columns that are not copied as they are."""
+MEANT = {"dead_letter": "key", "dead_letter_action": "occurrences[1]"}
+"""By table, what tells whose rows they are."""
 COLUMNS = (
     "select attname from pg_attribute where attrelid = $1::text::regclass and attnum > 0 and not attisdropped "
     "and attgenerated = ''"
@@ -171,7 +173,7 @@ async def multiply(con: Connection, copies: int) -> None:
     for table, changed in CHANGED.items():
         names = [row["attname"] for row in await con.fetch(COLUMNS, table)]
         values = ", ".join(changed.get(name, f"t.{name}") for name in names)
-        source = f"{table} t join copies c on c.original = t.{'occurrence' if 'occurrence' in names else 'key'}"
+        source = f"{table} t join copies c on c.original = t.{MEANT.get(table, 'occurrence')}"
         await con.execute(f"insert into {table} ({', '.join(names)}) select {values} from {source}")
     await con.execute("drop table copies cascade; set maintenance_work_mem = '512MB'")
     for index in indexes:

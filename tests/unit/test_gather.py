@@ -24,9 +24,13 @@ def intake(prefetch: int = 512) -> Intake:
     return made
 
 
-def arrives(at: Intake, tag: int, late: float) -> None:
+COMPLETED = {"order_id": "ORD-1", "store_id": "s", "channel_id": "c", "completed_at": "2026-07-01T12:00:00Z"}
+
+
+def arrives(
+    at: Intake, tag: int, late: float, kind: str = "order.completed.v1", data: dict[str, Any] = COMPLETED
+) -> None:
     """An event that was published so many seconds ago."""
-    kind = "order.completed.v1"
     event = {
         "specversion": "1.0",
         "id": f"e{tag}",
@@ -35,7 +39,7 @@ def arrives(at: Intake, tag: int, late: float) -> None:
         "subject": "ORD-1",
         "time": (datetime.now(UTC) - timedelta(seconds=late)).isoformat(),
         "datacontenttype": "application/json",
-        "data": {"order_id": "ORD-1", "store_id": "s", "channel_id": "c", "completed_at": "2026-07-01T12:00:00Z"},
+        "data": data,
     }
     body = json.dumps(event).encode()
     at.deliver(Delivery(tag, "billing", "fleet.events", kind, "application/cloudevents+json", {}, body, False))
@@ -80,3 +84,24 @@ async def test_batch_that_has_all_that_may_come_waits_for_nobody() -> None:
     arrives(one, 2, late=5)
     events, waited = await gathered(one)
     assert (events, waited < GATHER / 2) == (2, True)
+
+
+async def test_what_a_campaign_asks_for_is_a_batch_and_waits_for_nobody() -> None:
+    one = intake()
+    one.committed_several()
+    asked = [{"place": n, "occurrence": f"0198a2e1-7c44-7a08-b3c5-0d9f8e7a6b5{n}"} for n in range(3)]
+    request = {"service": "billing", "campaign_id": "c-1", "action": "replay", "letters": asked}
+    arrives(one, 1, 5, "dead_letter.batch_requested.v1", request)
+    one.deliver(Delivery(2, "billing", "", "x", "text/plain", {}, b"?", False))
+    one.fill()
+    events, waited = await gathered(one)
+    assert (events, waited < GATHER / 2) == (3, True)
+
+
+async def test_answers_about_many_letters_wait_for_nobody() -> None:
+    one = intake()
+    one.committed_several()
+    answers = [{"place": n, "outcome": "handled"} for n in range(2)]
+    said = {"service": "billing", "campaign_id": "c-1", "answers": answers, "answered_at": "2026-07-01T12:00:00Z"}
+    arrives(one, 1, 5, "dead_letter.batch_answered.v1", said)
+    assert (await gathered(one))[1] < GATHER / 2

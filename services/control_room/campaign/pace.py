@@ -9,8 +9,9 @@ from services.control_room.campaign.state import Campaign
 CANARIES = (1, 10, 100)
 STEP = 1000
 """Letters of a step after the canaries; also how many may be on their way at once."""
-LEAST = 256
-"""Places of the window that must be free before more is asked for: many at once cost little more than one."""
+LEAST = 250
+"""Letters of one request, and places of the window that must be free before more is asked for: many at once cost
+little more than one, and while one request is answered for and the next is made, a service has others to work on."""
 ANSWER_WITHIN = timedelta(minutes=10)
 """Without any answer for so long, a campaign asks again about what is open."""
 ASKED_AGAIN = 3

@@ -9,6 +9,7 @@ from schemas.model import Model
 from schemas.replay import ListedLetter, ReplayCampaignOrdered
 from schemas.runtime import Finding, LetterAnswer
 from schemas.values import Base64, Id, Time
+from services.control_room.campaign.places import Places
 
 Action = Literal["replay", "discard"]
 
@@ -77,7 +78,7 @@ class Campaign(Model):
     ended_at: Time | None = None
     answered_at: Time | None = None
     """The last answer."""
-    open: frozenset[int] = frozenset()
+    open: Places = frozenset()
 
 
 class Letter(Model):

@@ -46,12 +46,8 @@ def _following(known: Campaign, message: Any) -> range:
 
 async def load_unanswered(con: Connection, keys: Sequence[str], messages: Sequence[Any]) -> list[list[Letter]]:
     """The letters that are asked for and not answered, and those that may follow."""
-    rows = await con.fetch(
-        "select key, array(select jsonb_array_elements_text(body -> 'open')::int) as open "
-        "from replay_campaign where key = any($1::text[])",
-        keys,
-    )
-    open = {row["key"]: row["open"] for row in rows}
+    rows = await con.fetch("select key, body from replay_campaign where key = any($1::text[])", keys)
+    open = {row["key"]: list(Campaign.model_validate_json(row["body"]).open) for row in rows}
     following = await load_next(con, keys, messages)
     return [
         [*await _load_letters(con, key, open.get(key, ())), *more] for key, more in zip(keys, following, strict=True)
@@ -66,43 +62,60 @@ async def load_inspected(con: Connection, keys: Sequence[str], messages: Sequenc
 
 async def _load_letters(con: Connection, campaign: str, places: Sequence[int]) -> list[Letter]:
     """Original bytes come only where a request needs them: edited, or known to nobody but the broker; and whole."""
-    rows = await con.fetch(
-        "select l.place, l.occurrence, l.edited, d.status, d.next_occurrence, o.service, o.kind, o.event_type, "
-        "o.event_source, o.event_id, o.service_version = 'broker' as written_here, o.reason, "
-        "case when (l.edited is not null or o.service_version = 'broker') "
-        "and o.letter ->> 'body_bytes' is null then o.letter ->> 'body' end as original "
-        "from replay_letter l left join dead_letter d on d.key = l.occurrence "
-        "left join dead_letter_original o on o.occurrence = l.occurrence "
-        "where l.campaign = $1 and l.place = any($2::int[]) order by l.place",
+    listed = await _load_listed(con, campaign, places)
+    occurrences = [row["occurrence"] for row in listed]
+    ledger = await con.fetch(f"select key, status, next_occurrence from dead_letter where key {_ONE_OF}", occurrences)
+    originals = await con.fetch(
+        "select occurrence, service, kind, event_type, event_source, event_id, reason, "
+        "service_version = 'broker' as written_here, "
+        "case when (occurrence = any($2::text[]) or service_version = 'broker') "
+        "and letter ->> 'body_bytes' is null then letter ->> 'body' end as original "
+        f"from dead_letter_original where occurrence {_ONE_OF}",
+        occurrences,
+        [row["occurrence"] for row in listed if row["edited"] is not None],
+    )
+    now = {row["key"]: dict(row) for row in ledger}
+    recorded = {row["occurrence"]: dict(row) for row in originals}
+    return [_letter(row, now.get(row["occurrence"], {}), recorded.get(row["occurrence"], {})) for row in listed]
+
+
+_ONE_OF = "= any(array(select unnest($1::text[])))"
+"""The planner takes such an array for short, and looks each of it up in the index whatever it knows of the table. Where
+it counts them, or joins, it may read the whole ledger for each request of a campaign."""
+
+
+async def _load_listed(con: Connection, campaign: str, places: Sequence[int]) -> list[Record]:
+    return await con.fetch(
+        "select place, occurrence, edited from replay_letter where campaign = $1 "
+        "and place = any(array(select unnest($2::int[]))) order by place",
         campaign,
         list(places),
     )
-    return [_letter(row) for row in rows]
 
 
-def _letter(row: Record) -> Letter:
-    edited = row["edited"]
-    return Letter.model_construct(
-        place=row["place"],
-        occurrence=row["occurrence"],
-        service=row["service"],
-        kind=row["kind"] or "event",
-        settled=_settled(row),
-        event_type=row["event_type"],
-        event_source=row["event_source"],
-        event_id=row["event_id"],
-        original=row["original"],
-        written_here=bool(row["written_here"]),
+def _letter(listed: Record, now: Mapping[str, Any], recorded: Mapping[str, Any]) -> Letter:
+    edited = listed["edited"]
+    return Letter.of_valid(
+        place=listed["place"],
+        occurrence=listed["occurrence"],
+        service=recorded.get("service"),
+        kind=recorded.get("kind") or "event",
+        settled=_settled(now, recorded),
+        event_type=recorded.get("event_type"),
+        event_source=recorded.get("event_source"),
+        event_id=recorded.get("event_id"),
+        original=recorded.get("original"),
+        written_here=bool(recorded.get("written_here")),
         edited=None if edited is None else base64.b64encode(edited).decode(),
     )
 
 
-def _settled(row: Record) -> str | None:
-    if row["status"] in ("resolved", "discarded"):
-        return f"was {row['status']} before"
-    if "held" in (row["status"], row["reason"]):
+def _settled(now: Mapping[str, Any], recorded: Mapping[str, Any]) -> str | None:
+    if now.get("status") in ("resolved", "discarded"):
+        return f"was {now['status']} before"
+    if "held" in (now.get("status"), recorded.get("reason")):
         return "waits behind a dead letter, and goes on with it"
-    return f"became {row['next_occurrence']}; act on that one" if row["next_occurrence"] else None
+    return f"became {next_one}; act on that one" if (next_one := now.get("next_occurrence")) else None
 
 
 async def save_rows(con: Connection, rows: Sequence[Model]) -> None:
@@ -122,10 +135,11 @@ async def _save_step(con: Connection, row: StepRow) -> None:
 
 
 async def _save_letters(con: Connection, row: LettersRow) -> None:
+    """All of a part or, where it is there, nothing. (To look for a conflict at each letter takes twice the time.)"""
     await con.execute(
         "insert into replay_letter (campaign, place, occurrence, edited) "
         "select $1, $2 + n - 1, o, e from unnest($3::text[], $4::bytea[]) with ordinality as l(o, e, n) "
-        "on conflict do nothing",
+        "where not exists (select from replay_letter where campaign = $1 and place = $2)",
         row.campaign_id,
         row.first,
         [letter.occurrence for letter in row.letters],
@@ -135,42 +149,49 @@ async def _save_letters(con: Connection, row: LettersRow) -> None:
 
 async def _save_asked(con: Connection, row: AskedRow) -> None:
     await con.execute(
-        "insert into dead_letter_action (action_id, step, occurrence, at, action, actor, reason) "
-        "select $1 || '/' || p, 'ordered', o, $4, $5, $6, $7 from unnest($2::int[], $3::text[]) as a(p, o) "
-        "on conflict do nothing",
-        *(row.campaign_id, row.places, row.occurrences, row.at, row.action, row.actor, row.reason),
+        "insert into dead_letter_action (action_id, step, occurrences, at, action, actor, reason) "
+        "values ($1, 'ordered', $2, $3, $4, $5, $6) on conflict do nothing",
+        *(f"{row.campaign_id}/{min(row.places)}", row.occurrences, row.at, row.action, row.actor, row.reason),
     )
 
 
 async def _save_skipped(con: Connection, row: SkippedRow) -> None:
     step, id = "failed" if row.failed else "resolved", f"{row.campaign_id}/{row.place}"
     await con.execute(
-        "insert into dead_letter_action (action_id, step, occurrence, at, outcome) values ($1, $2, $3, $4, $5) "
-        "on conflict do nothing",
+        "insert into dead_letter_action (action_id, step, occurrences, at, outcome) "
+        "values ($1, $2, array[$3], $4, $5) on conflict do nothing",
         *(id, step, row.occurrence, row.at, row.outcome),
     )
 
 
 async def _save_answers(con: Connection, row: AnswersRow) -> None:
-    """The end of each action, and the letters' new status. What is settled stays settled."""
-    await con.execute(
-        "with ended as (select l.occurrence, a.*, $1 || '/' || a.place as id, "
-        "  case a.outcome when 'failed' then 'failed' else 'resolved' end as step, "
-        "  case a.outcome when 'failed' then 'failed' when 'discarded' then 'discarded' else 'resolved' end as status "
-        "  from unnest($2::int[], $3::text[], $4::text[], $5::text[]) as a(place, outcome, error, next) "
-        "  join replay_letter l on l.campaign = $1 and l.place = a.place), "
-        "noted as (insert into dead_letter_action (action_id, step, occurrence, at, outcome) "
-        "  select id, step, occurrence, $6, "
-        "  case step when 'failed' then error else outcome end from ended on conflict do nothing) "
-        "update dead_letter d set version = version + 1, updated_at = now(), body = d.body || jsonb_strip_nulls("
-        "  jsonb_build_object('status', e.status, 'next_occurrence', e.next)) "
-        "from ended e where d.key = e.occurrence and d.status not in ('resolved', 'discarded')",
-        row.campaign_id,
-        [answer.place for answer in row.answers],
-        [answer.outcome for answer in row.answers],
-        [answer.error.replace("\0", "\ufffd") for answer in row.answers],
-        [answer.next_occurrence for answer in row.answers],
-        row.at,
+    """The end of the action on each letter, a row for those that ended alike, and their new status. What is settled
+    stays settled."""
+    listed = await _load_listed(con, row.campaign_id, [answer.place for answer in row.answers])
+    named = {one["place"]: one["occurrence"] for one in listed}
+    ends: dict[tuple[str, str], list[int]] = {}
+    changes: dict[tuple[str, str | None], list[str]] = {}
+    for answer in row.answers:
+        if answer.place not in named:
+            continue
+        failed = answer.outcome == "failed"
+        said = answer.error.replace("\0", "\ufffd") if failed else answer.outcome
+        ends.setdefault(("failed" if failed else "resolved", said), []).append(answer.place)
+        status = answer.outcome if answer.outcome in ("failed", "discarded") else "resolved"
+        changes.setdefault((status, answer.next_occurrence), []).append(named[answer.place])
+    await con.executemany(
+        "insert into dead_letter_action (action_id, step, occurrences, at, outcome) values ($1, $2, $3, $4, $5) "
+        "on conflict do nothing",
+        [
+            (f"{row.campaign_id}/{min(places)}", step, [named[place] for place in sorted(places)], row.at, said)
+            for (step, said), places in ends.items()
+        ],
+    )
+    await con.executemany(
+        "update dead_letter set version = version + 1, updated_at = now(), "
+        "body = body || jsonb_strip_nulls(jsonb_build_object('status', $2::text, 'next_occurrence', $3::text)) "
+        f"where key {_ONE_OF} and status not in ('resolved', 'discarded')",
+        [(occurrences, status, next_one) for (status, next_one), occurrences in changes.items()],
     )
 
 

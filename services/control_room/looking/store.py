@@ -130,8 +130,9 @@ def _whole(known: WholeLetter, rest: Sequence[bytes]) -> WholeLetter:
 async def load_all_actions(con: Connection, occurrences: Sequence[str]) -> dict[str, list[Record]]:
     """The steps of all actions on these dead letters, oldest first."""
     rows = await con.fetch(
-        "select occurrence, action_id, step, at, action, actor, reason, outcome from dead_letter_action "
-        "where occurrence = any($1::text[]) order by at, step = 'ordered' desc",
+        "select occurrence, action_id, step, at, action, actor, reason, outcome from dead_letter_action, "
+        "unnest(occurrences) as occurrence where occurrences && $1::text[] and occurrence = any($1::text[]) "
+        "order by at, step = 'ordered' desc",
         occurrences,
     )
     found: dict[str, list[Record]] = {}

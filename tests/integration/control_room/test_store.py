@@ -11,14 +11,25 @@ import asyncpg
 import pytest
 
 from schemas.replay import ListedLetter
-from schemas.runtime import Finding
+from schemas.runtime import Finding, LetterAnswer
 from services.control_room import journal, store
 from services.control_room.campaign import store as campaigns
-from services.control_room.campaign.state import Campaign, EditRow, FindingsRow, LettersRow, StepRow
+from services.control_room.campaign.reading import store as reading
+from services.control_room.campaign.state import (
+    AnswersRow,
+    AskedRow,
+    Campaign,
+    EditRow,
+    FindingsRow,
+    LettersRow,
+    StepRow,
+)
 from services.control_room.entry import OrderSeen
 from services.control_room.facts import facts_of
+from services.control_room.looking import store as looking
 from services.control_room.state import ActionRow, DeadLetter, LetterRow, Status
 from shared.worker.store import locked
+from tests.conftest import execute
 from tests.integration.control_room.conftest import Room
 from tests.integration.worker.bench import until
 from tests.unit.control_room.builders import AT, delivery, event, letter
@@ -166,6 +177,85 @@ async def test_steps_are_written_once_and_never_changed(con: asyncpg.Connection)
         await con.execute("update dead_letter_action set actor = 'eve'")
     with pytest.raises(asyncpg.RaiseError, match="append-only"):
         await con.execute("delete from dead_letter_action")
+
+
+async def test_action_on_many_letters_is_a_row_a_step_and_found_by_each_letter(con: asyncpg.Connection) -> None:
+    names = [await save_letter(con) for _ in range(5)]
+    listed = LettersRow(campaign_id="c", first=0, letters=tuple(ListedLetter(occurrence=one) for one in names))
+    asked = AskedRow(
+        campaign_id="c", action="replay", at=AT, actor="ana", reason="why", places=(0, 1, 2, 3), occurrences=names[:4]
+    )
+    outcomes = ("handled", "failed", "handled", "failed", "discarded")
+    answers = [LetterAnswer(place=n, outcome=said, error="no" * (said == "failed")) for n, said in enumerate(outcomes)]
+    answers[3] = answers[3].model_copy(update={"error": "never", "next_occurrence": "next"})
+    ended = AnswersRow(campaign_id="c", at=AT + timedelta(seconds=1), answers=tuple(answers[:4]))
+    await campaigns.save_rows(con, [listed, asked, ended, ended.model_copy(update={"answers": (answers[4],)})])
+
+    assert await con.fetchval("select count(*) from dead_letter_action") == 5
+    steps = [[(a["step"], a["actor"], a["outcome"]) for a in await store.load_actions(con, name)] for name in names]
+    began = ("ordered", "ana", None)
+    assert steps == [
+        [began, ("resolved", None, "handled")],
+        [began, ("failed", None, "no")],
+        [began, ("resolved", None, "handled")],
+        [began, ("failed", None, "never")],
+        [("resolved", None, "discarded")],
+    ]
+    every = await looking.load_all_actions(con, names[:2])
+    assert {name: [a["step"] for a in found] for name, found in every.items()} == {
+        names[0]: ["ordered", "resolved"],
+        names[1]: ["ordered", "failed"],
+    }
+    failures = await reading.load_failures(con, "c", 10)
+    assert [(f["place"], f["occurrence"], f["error"]) for f in failures] == [
+        (1, names[1], "no"),
+        (3, names[3], "never"),
+    ]
+    ledger = await con.fetch("select status, next_occurrence from dead_letter where key = any($1)", names)
+    assert sorted((row["status"], row["next_occurrence"] or "") for row in ledger) == [
+        *(("discarded", ""), ("failed", ""), ("failed", "next"), ("resolved", ""), ("resolved", "")),
+    ]
+
+
+class Explained:
+    """A connection that also tells what it is about to do."""
+
+    def __init__(self, con: asyncpg.Connection) -> None:
+        self._con = con
+        self.plan = ""
+
+    async def fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        self.plan += "\n".join(row[0] for row in await self._con.fetch(f"explain {query}", *arguments))
+        return await self._con.fetch(query, *arguments)
+
+    async def executemany(self, query: str, several: Any) -> None:
+        for arguments in several:
+            await self.fetch(query, *arguments)
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_letters_of_a_request_are_looked_up_whatever_the_ledger_holds(
+    con: asyncpg.Connection, room: Room, known: bool
+) -> None:
+    """A join would read the whole ledger and the whole set for every 250 letters, or each of them for each."""
+    for into in (
+        "dead_letter (key, version, body) select 'o-' || n, 1, '{\"status\": \"open\"}'",
+        "dead_letter_original (occurrence, letter) select 'o-' || n, '{}'",
+        "replay_letter (campaign, place, occurrence) select 'c', n, 'o-' || n",
+    ):
+        await con.execute(f"insert into {into} from generate_series(0, 19999) n")
+    if known:
+        await execute(room.admin_url, "analyze")
+    some = range(5000, 5250)
+    looked: Any = Explained(con)
+    assert [letter.place for letter in await campaigns._load_letters(looked, "c", some)] == list(some)
+    answers = tuple(LetterAnswer(place=n, outcome="handled") for n in some)
+    await campaigns.save_rows(looked, [AnswersRow(campaign_id="c", at=AT, answers=answers)])
+    assert await con.fetchval("select count(*) from dead_letter where status = 'resolved'") == 250
+    assert looked.plan.count("dead_letter_pkey") == 2
+    assert "Seq Scan" not in looked.plan
+    assert "Join" not in looked.plan
+    assert "Nested Loop" not in looked.plan
 
 
 async def save_campaign(con: asyncpg.Connection, name: str, status: str, *letters: str) -> None:

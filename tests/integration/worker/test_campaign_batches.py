@@ -157,6 +157,31 @@ async def test_letter_that_the_database_refuses_fails_alone(bench: Bench) -> Non
     assert answers(bench) == {0: "handled", 1: "failed"}
 
 
+async def test_batch_of_which_some_was_done_before_is_carried_on_and_then_known_as_a_whole(bench: Bench) -> None:
+    """Done in parts, each letter is remembered; done in one, the batch is. Both are known when it comes again."""
+    switch = Switch("raises")
+    async with bench.working(service(switch)):
+        letters = await die(bench, "bad1", "bad2", "bad3", "bad4", "bad5")
+        switch.broken = "unstorable"
+        good = base64.b64encode(event(payment("O-bad1", "P1"), "e-bad1")).decode()
+        edited = [letters[0].model_copy(update={"body": good}), letters[1]]
+        await bench.command(batch(edited), "batch-1")
+        await until(lambda: len(answers(bench)) == 2)
+        parts = await bench.rows("select count(*) as n from inbox")
+        switch.broken = None
+        await bench.command(batch(edited), "batch-1")
+        await bench.command(batch(letters[2:]), "batch-2")
+        await until(lambda: len(answers(bench)) == 5)
+        whole = await bench.rows("select count(*) as n from inbox")
+        await bench.command(batch(letters[2:]), "batch-2")
+        await bench.command(batch([letters[0].model_copy(update={"place": 9})]), "batch-3")
+        await until(lambda: 9 in answers(bench))
+    assert answers(bench) == {0: "handled", 1: "failed", 2: "handled", 3: "handled", 4: "handled", 9: "already_handled"}
+    said = [f["data"]["answers"] for f in bench.facts if f["type"] == "dead_letter.batch_answered.v1"]
+    assert sum(len(one) for one in said) == 6, "nobody is answered twice"
+    assert whole[0]["n"] - parts[0]["n"] == 1, "a row for the batch; those of its events are there since they died"
+
+
 async def test_discards_of_a_batch_skip_the_letters(bench: Bench) -> None:
     async with bench.working(service(Switch("raises"))):
         letters = await die(bench, "bad1", "bad2")

@@ -30,7 +30,7 @@ def on_inspection_due(
             service=service, inspection_id=f"{known.campaign_id}/{some[0].place}", letters=tuple(some)
         )
         for service, group in by_service(asked)
-        for some in parts([asked_letter(letter) for letter in group], INSPECTED_TOGETHER)
+        for some in parts([asked_letter(letter, named=True) for letter in group], INSPECTED_TOGETHER)
     ]
     skipped = len(letters) - len(asked)
     campaign = known.model_copy(

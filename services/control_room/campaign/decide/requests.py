@@ -4,8 +4,8 @@ import base64
 from collections.abc import Iterable, Iterator, Sequence
 
 from schemas.replay import ReplayCampaignOrdered
-from schemas.runtime import TOGETHER, AskedLetter, DeadLetterBatchRequested
-from services.control_room.campaign import edit
+from schemas.runtime import AskedLetter, DeadLetterBatchRequested
+from services.control_room.campaign import edit, pace
 from services.control_room.campaign.state import Letter
 
 BROUGHT = 1_000_000
@@ -37,17 +37,18 @@ def requests(order: ReplayCampaignOrdered, letters: Sequence[Letter]) -> list[De
             service=service, campaign_id=order.campaign_id, action=order.action, letters=tuple(some)
         )
         for service, group in by_service(letters)
-        for some in parts([asked_letter(letter) for letter in group], TOGETHER)
+        for some in parts([asked_letter(letter) for letter in group], pace.LEAST)
     ]
 
 
-def asked_letter(letter: Letter) -> AskedLetter:
-    """What the broker dead-lettered over a service's head, and what was edited, brings its bytes along."""
-    return AskedLetter.model_construct(
+def asked_letter(letter: Letter, *, named: bool = False) -> AskedLetter:
+    """What the broker dead-lettered over a service's head, and what was edited, brings its bytes along. `named`: with
+    the event's source and id, for who asks what became of it."""
+    return AskedLetter.of_valid(
         place=letter.place,
         occurrence=letter.occurrence,
-        event_source=letter.event_source,
-        event_id=letter.event_id,
+        event_source=letter.event_source if named else None,
+        event_id=letter.event_id if named else None,
         body=letter.edited or (letter.original if letter.written_here else None),
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from asyncpg import Connection, Record
 
+from schemas import envelope
 from services.control_room.campaign.sequence import Died
 from services.control_room.campaign.state import (
     Campaign,
@@ -49,9 +50,9 @@ async def load_findings(con: Connection, campaign: str) -> list[Record]:
 async def load_failures(con: Connection, campaign: str, limit: int) -> list[Record]:
     """Letters of the campaign that failed, with the error, in its order."""
     return await con.fetch(
-        "select l.place, l.occurrence, a.outcome as error from replay_letter l join dead_letter_action a "
-        "on a.action_id = l.campaign || '/' || l.place and a.step = 'failed' where l.campaign = $1 "
-        "order by l.place limit $2",
+        "select l.place, l.occurrence, a.outcome as error from dead_letter_action a, unnest(a.occurrences) o "
+        "join replay_letter l on l.campaign = $1 and l.occurrence = o "
+        "where split_part(a.action_id, '/', 1) = $1 and a.step = 'failed' order by l.place limit $2",
         campaign,
         limit,
     )
@@ -65,11 +66,16 @@ async def load_died(con: Connection, occurrences: Sequence[str]) -> list[Died]:
         "where o.occurrence = any($1::text[])",
         occurrences,
     )
+    refs = {
+        row["occurrence"]: envelope.reference(row["event_source"], row["event_id"])
+        for row in rows
+        if row["event_source"] is not None and row["event_id"] is not None
+    }
     seen = await con.fetch(
-        "select source, id, min(position) as position from journal where id = any($1::text[]) group by source, id",
-        [row["event_id"] for row in rows if row["event_id"] is not None],
+        "select ref, min(position) as position from journal where ref = any($1::uuid[]) group by ref",
+        list(refs.values()),
     )
-    positions = {(row["source"], row["id"]): row["position"] for row in seen}
+    positions = {row["ref"]: row["position"] for row in seen}
     return [
         Died(
             occurrence=row["occurrence"],
@@ -78,7 +84,7 @@ async def load_died(con: Connection, occurrences: Sequence[str]) -> list[Died]:
             event_id=row["event_id"],
             cause=row["cause"],
             time=instant(row["time"]),
-            position=positions.get((row["event_source"], row["event_id"])),
+            position=positions.get(refs[row["occurrence"]]) if row["occurrence"] in refs else None,
         )
         for row in rows
     ]

@@ -185,7 +185,8 @@ def _access(supplier: Supplier, order: CustomerOrder) -> SupplierAccess:
 
 
 def _po_line(number: int, line: OrderLine, offer: Offer) -> PoLine:
-    return PoLine(
+    """Not validated: all of it is an offer's or an order's that was."""
+    return PoLine.of_valid(
         line=number,
         order_line=line.line,
         offer_id=offer.offer_id,

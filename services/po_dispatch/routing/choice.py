@@ -44,6 +44,7 @@ class _Search:
         self._criteria = criteria
         self._priority_leads = next((c for c in criteria if c != "shipments"), None) == "priority"
         """Within sets of one size the suppliers' priorities decide before anything that depends on the line."""
+        self._quantities = [(line.line, line.quantity) for line in lines]
         self._by_demand = sorted(lines, key=lambda line: (-line.quantity, line.line))
         self._share = len({line.sku for line in lines}) < len(lines)
         """Whether lines may share an offer's stock; where they do not, who can deliver each can deliver all."""
@@ -140,7 +141,7 @@ class _Search:
         for measure in measures([criterion for criterion in self._criteria if criterion not in equal]):
             if len(ways) == 1:
                 break
-            measured = [measure(chosen, self.lines) for chosen in ways]
+            measured = [measure(chosen, self._quantities) for chosen in ways]
             least = min(measured)
             ways = [chosen for chosen, value in zip(ways, measured, strict=True) if value == least]
         return ways[0]

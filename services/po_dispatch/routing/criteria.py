@@ -9,7 +9,6 @@ from typing import Any
 
 from schemas.store import Criterion
 from services.po_dispatch.routing.sources import OFFER, STOCK, SUPPLIER, SUPPLIER_ID, Option
-from services.po_dispatch.state import OrderLine
 
 DEFAULT: tuple[Criterion, ...] = ("shipments", "priority", "cost", "lead_time")
 UNKNOWN_PRIORITY = 10**6
@@ -36,14 +35,16 @@ def of_offers(criteria: Sequence[Criterion]) -> list[Criterion]:
 
 
 Chosen = Mapping[int, Option]
-Measure = Callable[[Chosen, Sequence[OrderLine]], Any]
+Quantities = Sequence[tuple[int, int]]
+"""Order lines, and how many of each."""
+Measure = Callable[[Chosen, Quantities], Any]
 
 _OF_ALL: Mapping[Criterion, Measure] = {
     "shipments": lambda chosen, lines: len({option[SUPPLIER_ID] for option in chosen.values()}),
     "priority": lambda chosen, lines: sum(
         {o[SUPPLIER_ID]: o[SUPPLIER].priority for o in chosen.values() if o[SUPPLIER]}.values()
     ),
-    "cost": lambda chosen, lines: sum([line.quantity * chosen[line.line][OFFER].cost for line in lines], Decimal(0)),
+    "cost": lambda chosen, lines: sum([quantity * chosen[line][OFFER].cost for line, quantity in lines], Decimal(0)),
     "lead_time": lambda chosen, lines: max([option[OFFER].lead_time_days for option in chosen.values()]),
 }
 
@@ -53,5 +54,5 @@ def measures(criteria: Collection[Criterion]) -> list[Measure]:
     return [*[_OF_ALL[criterion] for criterion in criteria], _ids]
 
 
-def _ids(chosen: Chosen, lines: Sequence[OrderLine]) -> list[str]:
+def _ids(chosen: Chosen, lines: Quantities) -> list[str]:
     return sorted([option[OFFER].offer_id for option in chosen.values()])

@@ -11,7 +11,7 @@ from services.po_dispatch.routing.options import Market, preferred
 from services.po_dispatch.routing.sources import OFFER, SUPPLIER_ID, Option, objection, preference
 from services.po_dispatch.state import OrderLine
 
-SHOWN_CANDIDATES = 10
+SHOWN_CANDIDATES = 5
 _SHORT: Mapping[Criterion, str] = {"priority": "priority", "cost": "cost", "lead_time": "lead time"}
 _NAMES: Mapping[Criterion, str] = {**_SHORT, "priority": "supplier priority"}
 _UNITS: Mapping[Criterion, str] = {"priority": "", "cost": "", "lead_time": " day(s)"}
@@ -27,10 +27,11 @@ class Comparison:
     shipments: int
 
     def explained(self) -> Iterator[Candidate]:
-        """The winner first, then the others by preference, `SHOWN_CANDIDATES` at most."""
-        compared = of_offers(self.market.criteria)
-        yield self._candidate(self.winner, True, self._won(compared))
-        options = self.market.options[self.line.sku].every
+        """The winner first, then the others by preference, `SHOWN_CANDIDATES` at most; how many more there are is said
+        with the winner."""
+        compared, options = of_offers(self.market.criteria), self.market.options[self.line.sku].every
+        more = len(options) - SHOWN_CANDIDATES
+        yield self._candidate(self.winner, True, self._won(compared) + (f"; {more} more offers" if more > 0 else ""))
         others = (option for option in preferred(options) if option is not self.winner)
         for option in islice(others, SHOWN_CANDIDATES - 1):
             why = objection(option, self.line, self.market.uf, self.market.barred)

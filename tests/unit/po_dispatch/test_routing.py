@@ -113,6 +113,7 @@ def test_candidates_are_bounded_and_the_winner_is_among_them() -> None:
     routing = route([line(1, "A")], [source(f"s{n:03d}", "A", 500 - n) for n in range(60)], "SP")
     assert len(routing.candidates) == SHOWN_CANDIDATES
     assert [c.offer_id for c in routing.candidates if c.chosen] == ["s059:A"]
+    assert routing.candidates[0].reason.endswith(f"; {60 - SHOWN_CANDIDATES} more offers")
 
 
 def test_many_suppliers_of_which_none_has_all_are_served_greedily() -> None:

@@ -25,7 +25,7 @@ SETTINGS = {
     "tcp_keepalives_count": "2",
     "tcp_user_timeout": "20000",  # milliseconds
     "client_connection_check_interval": "5s",
-    # Statements here are short. Where the planner thinks otherwise, compiling one takes a hundred times as long.
+    # Statements here are short: compiling one, where the planner thinks it dear, costs more than it can save.
     "jit": "off",
 }
 """Of the role's sessions in this database."""

@@ -48,12 +48,17 @@ def of_cancelled(trio: Trio) -> Iterator[str]:
 
 
 def of_delivered(trio: Trio) -> Iterator[str]:
+    if trio.order.status in ("quote_pending", "out_of_stock"):
+        yield "waits for ever for a supplier, or for stock"
     if trio.fulfilment.waiting or trio.fulfilment.open_lines:
         yield from () if trio.fulfilment.waiting else ("lines that nobody buys",)
         return
     in_force = [invoice for invoice in trio.bill.invoices if invoice.in_force]
-    if sum(invoice.total for invoice in in_force) != trio.order.sale.total:
+    billed = sum((invoice.total for invoice in in_force), Decimal(0))
+    if billed != trio.order.sale.total and not trio.order.given_up:
         yield f"billed {[str(i.total) for i in in_force]}"
+    if trio.paid - trio.balance().refunded != billed:
+        yield f"billed {billed} of an order of which {trio.paid} was paid and {trio.balance().refunded} paid back"
     living = {po.po_id for po in trio.fulfilment.living}
     if {po_id for invoice in in_force for po_id in invoice.po_ids} != living:
         yield "R bills other POs than there are"

@@ -62,15 +62,20 @@ def of_cancelled(trio: Trio) -> Iterator[str]:
 
 
 def of_delivered(trio: Trio) -> Iterator[str]:
+    if trio.order.status in ("quote_pending", "out_of_stock"):
+        yield "waits for ever for a supplier, or for stock"
     if trio.fulfilment.waiting or trio.fulfilment.open_lines:
         yield from () if trio.fulfilment.waiting else ("lines that nobody buys",)
         return
     in_force = [invoice for invoice in trio.bill.invoices if invoice.in_force]
-    billed = sum(invoice.billed for invoice in in_force)
-    if trio.bill.given_up and trio.balance().owed_to_customer:
+    billed = sum((invoice.billed for invoice in in_force), Decimal(0))
+    given_up = trio.bill.given_up or trio.order.given_up
+    if given_up and trio.balance().owed_to_customer:
         yield f"owes {trio.balance().owed_to_customer} for what was given up"
-    if not trio.bill.given_up and billed != trio.order.sale.total:
+    if not given_up and billed != trio.order.sale.total:
         yield f"billed {[str(i.billed) for i in in_force]}"
+    if trio.paid - trio.balance().refunded != billed:
+        yield f"billed {billed} of an order of which {trio.paid} was paid and {trio.balance().refunded} paid back"
     living = {po.po_id for po in trio.fulfilment.living}
     if {part.po_id for invoice in in_force for part in invoice.parts} != living:
         yield "R bills other POs than there are"

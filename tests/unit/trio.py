@@ -16,7 +16,7 @@ from random import Random
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from schemas.billing import BillingStopped, InvoiceRefused
+from schemas.billing import BillingStopped, InvoiceReduced, InvoiceRefused
 from schemas.decision import Answered, Cause, Context, Decision, NotYet, Numbers
 from schemas.model import Message
 from schemas.nota_fiscal import NfLine, RemittanceNfMatched, SupplierNfMatched
@@ -231,6 +231,9 @@ class Trio:
         self.reminders |= {(service, reminder.name): reminder.due for reminder in outcome.reminders}
         for event in outcome.events:
             self.publish(event)
+            if isinstance(event, InvoiceReduced):
+                for message in self._what_is_left(event):
+                    self.publish(message)
             kept = event.invoices_in_force if isinstance(event, BillingStopped) else isinstance(event, InvoiceRefused)
             if kept:
                 self._later("billing", f"decided-{len(self.events)}", self._decided)
@@ -368,26 +371,37 @@ class Trio:
             part = (RefusedPoLine(line=po.lines[0].line, quantity=1),)
             yield SupplierPoRefused(**who, lines=self.random.choice(((), part)), refused_at=self.now)
             return
-        if not po.shipments and not any(
-            isinstance(e, SupplierShipped) and e.po_number == request.number for e in self.events
-        ):
-            code = f"T-{request.number}"
-            yield SupplierShipped(**who, carrier="rapido", tracking_code=code, shipped_at=self.now)
-            arrives = self.random.random() < 0.7
-            status = "delivered" if arrives else "problem"
-            yield CarrierReported.model_validate(
-                {"carrier": "rapido", "tracking_code": code, "status": status, "occurred_at": self.now}
-            )
-            if not arrives:
-                for n in range(self.random.choice((1, 2))):
-                    self._later("order_intake", f"{code}/{n}", partial(self._wish, "store", f"{code} is lost"))
-                if self.random.random() < 0.2:
-                    found = {"carrier": "rapido", "tracking_code": code, "status": "delivered"}
-                    self._later(
-                        "po_dispatch",
-                        f"{code}/found",
-                        lambda: CarrierReported.model_validate(found | {"occurred_at": self.now}),
-                    )
+        yield from self._ships(po)
+
+    def _what_is_left(self, reduced: InvoiceReduced) -> Iterator[Message]:
+        """Who refused a part after R was handed over ships the rest with it, once it is clear that R stays."""
+        for po in self.fulfilment.living:
+            if po.po_id in reduced.po_ids and po.handed_over_at is not None:
+                yield from self._ships(po)
+
+    def _ships(self, po: PurchaseOrder) -> Iterator[Message]:
+        """Its parcel, once, and what becomes of it."""
+        who = {"supplier_id": po.supplier.supplier_id, "po_number": po.number}
+        shipped = (e for e in self.events if isinstance(e, SupplierShipped))
+        if po.shipments or any(e.po_number == po.number for e in shipped):
+            return
+        code = f"T-{po.number}"
+        yield SupplierShipped(**who, carrier="rapido", tracking_code=code, shipped_at=self.now)
+        arrives = self.random.random() < 0.7
+        status = "delivered" if arrives else "problem"
+        yield CarrierReported.model_validate(
+            {"carrier": "rapido", "tracking_code": code, "status": status, "occurred_at": self.now}
+        )
+        if not arrives:
+            for n in range(self.random.choice((1, 2))):
+                self._later("order_intake", f"{code}/{n}", partial(self._wish, "store", f"{code} is lost"))
+            if self.random.random() < 0.2:
+                found = {"carrier": "rapido", "tracking_code": code, "status": "delivered"}
+                self._later(
+                    "po_dispatch",
+                    f"{code}/found",
+                    lambda: CarrierReported.model_validate(found | {"occurred_at": self.now}),
+                )
 
     # what became of it
 

@@ -83,7 +83,8 @@ def on_given_up(bill: Bill | None, event: SourcingGivenUp, ctx: Ctx) -> Outcome[
     given_up = {line: max(known.given_up.get(line, 0), said.get(line, 0)) for line in lines}
     if given_up == known.given_up:
         return unchanged(bill)
-    return advanced(known.model_copy(update={"given_up": given_up}), ctx)
+    word = {"given_up": given_up, "given_up_at": event.at, "given_up_po_ids": event.order_po_ids}
+    return advanced(known.model_copy(update=word), ctx)
 
 
 def on_cancellation_refused(bill: Bill | None, event: OrderCancellationRefused, ctx: Ctx) -> Outcome[Bill]:

@@ -31,4 +31,5 @@ def on_lines_given_up(
     if not gone:
         return Decision(settled)
     lines = tuple(OrderLineQuantity(order_line=line, quantity=quantity) for line, quantity in given_up.items())
-    return Decision(settled, events=[SourcingGivenUp(order_id=settled.order_id, lines=lines, at=ctx.now)])
+    told = SourcingGivenUp(order_id=settled.order_id, lines=lines, order_po_ids=settled.po_ids, at=ctx.now)
+    return Decision(settled, events=[told])

@@ -13,7 +13,9 @@ from services.billing.ledger import Account
 from tests.unit.billing import builders as b
 from tests.unit.billing.run import Run
 
-GIVEN_UP = SourcingGivenUp(order_id="order-1", lines=(OrderLineQuantity(order_line=2, quantity=2),), at=b.NOW)
+GIVEN_UP = SourcingGivenUp(
+    order_id="order-1", lines=(OrderLineQuantity(order_line=2, quantity=2),), order_po_ids=("po-a",), at=b.NOW
+)
 REPORTED = RefundReported(refund_id="r-1", outcome="settled", bank_reference="B1", reported_at=b.NOW)
 ONLY_A = b.po_created("po-a", order_po_ids=("po-a",))
 

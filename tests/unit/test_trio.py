@@ -62,6 +62,8 @@ def of_cancelled(trio: Trio) -> Iterator[str]:
 
 
 def of_delivered(trio: Trio) -> Iterator[str]:
+    if trio.order.status in ("quote_pending", "out_of_stock"):
+        yield "waits for ever for a supplier, or for stock"
     if trio.fulfilment.waiting or trio.fulfilment.open_lines:
         yield from () if trio.fulfilment.waiting else ("lines that nobody buys",)
         return

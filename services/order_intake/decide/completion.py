@@ -7,7 +7,7 @@ from schemas.order import CancellationCause, OrderCompleted
 from schemas.runtime import ReminderDue
 from services.order_intake.decide import status
 from services.order_intake.decide.follow import follow, giving_up, revision
-from services.order_intake.decide.follow.cancelling import start, supplier_refusals
+from services.order_intake.decide.follow.cancelling import start
 from services.order_intake.decide.follow.sales_order import ERP
 from services.order_intake.requests import MarkCompleted
 from services.order_intake.state import Order
@@ -50,7 +50,7 @@ def on_waited_enough(order: Order | None, event: ReminderDue, ctx: Ctx) -> Outco
         return unchanged(order)
     if order.is_being_cancelled or order.cancelled_at is not None:
         return unchanged(order)
-    if giving_up.has_left(order) or any(supplier_refusals(order)):
+    if giving_up.is_partly_bought(order):
         order, told = giving_up.give_up(order, ctx.now)
         return Decision(order, told)
     given_up, started = start(order, *_why(order), ctx.now)

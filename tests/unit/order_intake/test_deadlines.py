@@ -100,6 +100,21 @@ def test_limit_where_goods_have_left_gives_up_what_is_missing_and_pays_it_back()
     assert [type(event) for event in published if isinstance(event, RefundRequested)] == []
 
 
+def test_order_that_a_person_wants_to_go_on_after_the_limit_waits_as_long_again() -> None:
+    """Its R could not be cancelled any more, and nothing of it has left: nothing is given up."""
+    order, _ = b.told(*READY, b.created(), b.invoice_issued(), b.po_refused(), b.out_of_stock(at=b.hours(9)))
+    order, _ = b.told(b.reminder("give_up", order.gives_up_at or NOW), b.fulfilment_stopped(), order=order)
+    stopped = b.billing_stopped(b.key(2))
+    later = b.billing_stopped(decision="continue", reason="entry NF", stopped_at=b.hours(15))
+    first = order.gives_up_at or NOW
+    order, decisions = b.decided(stopped, later, order=order)
+    published = [event for decision in decisions for event in decision.events]
+    assert kinds(published) == ["order.cancellation_refused"]
+    assert order.cancellation is not None
+    assert order.gives_up_at == (order.cancellation.refused_at or NOW) + timedelta(days=5)
+    assert order.gives_up_at > first
+
+
 def test_goods_that_were_bought_before_it_was_given_up_are_waited_for() -> None:
     """po_dispatch gave nothing up: it had bought the line by then."""
     order, _ = b.told(*ONE_LEFT)

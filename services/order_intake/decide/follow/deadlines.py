@@ -4,7 +4,7 @@ from datetime import datetime
 
 from schemas.decision import Reminder
 from services.order_intake.decide import status
-from services.order_intake.decide.follow import revision
+from services.order_intake.decide.follow import giving_up, revision
 from services.order_intake.state import Order
 
 COMPLETE = "complete"
@@ -40,14 +40,18 @@ def _giving_up(order: Order) -> tuple[Order, list[Reminder], list[str]]:
 
 
 def _gives_up_at(order: Order) -> datetime | None:
-    """From when the order began to wait so. Waiting for stock after a supplier was found is another wait."""
+    """From when the order began to wait so. Waiting for stock after a supplier was found is another wait, and so is one
+    after the limit was refused."""
     if order.terms is None or order.status_at is None:
         return None
+    attempt = order.cancellation
+    refused_at = attempt.refused_at if attempt and attempt.cause in giving_up.CAUSES else None
+    waits = max(order.status_at, refused_at or order.status_at)
     match order.status:
         case "quote_pending":
-            return order.status_at + order.terms.longest_quote
+            return waits + order.terms.longest_quote
         case "out_of_stock":
-            return order.status_at + order.terms.longest_stock
+            return waits + order.terms.longest_stock
         case "payment_slip_expired" if order.terms.longest_late_payment is not None:
             return order.status_at + order.terms.longest_late_payment
     return None

@@ -10,6 +10,7 @@ from typing import Literal
 from schemas.model import Message
 from schemas.order import OrderLinesGivenUp
 from services.order_intake.decide import status
+from services.order_intake.decide.follow.cancelling import supplier_refusals
 from services.order_intake.decide.moves import RANK
 from services.order_intake.state import Order
 
@@ -18,20 +19,23 @@ CAUSES = ("no_supplier", "no_stock")
 
 
 def due(order: Order, now: datetime) -> tuple[Order, list[Message]]:
-    """The store's limit for what it waits for was to cancel the order, and that was refused: once for each attempt."""
+    """The store's limit for what it waits for was to cancel the order, and a supplier refused: once for each attempt.
+    Where a person wanted it to go on, it waits anew."""
     attempt = order.cancellation
     if attempt is None or attempt.refused_at is None or attempt.cause not in CAUSES:
         return order, []
     before_this_wait = order.status_at is None or attempt.started_at < order.status_at
-    if before_this_wait or order.given_up_for == attempt.started_at:
+    if before_this_wait or order.given_up_for == attempt.started_at or not is_partly_bought(order):
         return order, []
     return give_up(order.model_copy(update={"given_up_for": attempt.started_at}), now)
 
 
-def has_left(order: Order) -> bool:
-    """Whether goods of the order are on their way, or there: it cannot be cancelled as a whole."""
+def is_partly_bought(order: Order) -> bool:
+    """Whether goods of the order are on their way, or there, or a supplier has said that it is too late for a PO: it
+    cannot be cancelled as a whole."""
     pos = order.open_purchase_orders.items()
-    return any(RANK[status.of_po(order, po_id, po)] >= RANK["shipped"] for po_id, po in pos)
+    left = any(RANK[status.of_po(order, po_id, po)] >= RANK["shipped"] for po_id, po in pos)
+    return left or any(supplier_refusals(order))
 
 
 def give_up(order: Order, now: datetime) -> tuple[Order, list[Message]]:

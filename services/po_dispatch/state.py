@@ -185,6 +185,8 @@ class WaitingOrder:
     """No offer at all was known for it."""
     in_portions: bool = False
     """Fewer may help it: the SKU is on several of its lines, or its store splits lines."""
+    uf: str | None = None
+    """Where the goods go."""
 
 
 class RegisterPurchaseOrder(Request):

@@ -57,14 +57,15 @@ _ORDERED = """
     from fulfilment where key = any($1) and body ? 'order'
 """
 _WAITING = """
-    select sku, key, quantity, lacks = 1 as only, unconnected, in_portions
+    select sku, key, quantity, lacks = 1 as only, unconnected, in_portions, uf
     from unnest($1::text[]) as wanted(sku)
     cross join lateral (
         select key, lines.quantity, jsonb_array_length(body->'waiting') as lacks, lines.unconnected,
                lines.several or exists (
                    select from store where store.key = fulfilment.body->'order'->>'store_id'
                    and store.body @? '$.versions[*].split_lines ? (@ == true)'
-               ) as in_portions
+               ) as in_portions,
+               body->'order'->'ship_to'->>'uf' as uf
         from fulfilment, lateral (
             select sum((line->>'quantity')::int)::int as quantity, count(*) > 1 as several,
                    bool_or(body->'lines_without_offer' @> (line->'line')) as unconnected

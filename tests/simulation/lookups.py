@@ -77,7 +77,7 @@ def waiting(tables: Tables, key: str, message: Any) -> tuple[WaitingOrder, ...]:
             store = _rows(tables, "store").get(fulfilment.order.store_id)
             splits = store is not None and any(version.split_lines for version in store.versions)
             only, several = len(fulfilment.waiting) == 1, len(lines) > 1
-            order = WaitingOrder(id, quantity, only, unconnected, several or splits)
+            order = WaitingOrder(id, quantity, only, unconnected, several or splits, fulfilment.order.ship_to.uf)
             found.append((fulfilment.order.placed_at, id, order))
     return tuple(order for _, _, order in sorted(found, key=lambda one: one[:2])[: po_dispatch.WOKEN_AT_ONCE])
 

@@ -26,7 +26,7 @@ def on_offer_changed(
     kept = keep(offer, event, ctx, _PAST_OFFERS_KEPT)
     if not ctx.reference or not event.active or kept.state == offer:
         return kept
-    return Decision(kept.state, events=[_retry(order, event) for order in _helped(ctx.reference, event.stock)])
+    return Decision(kept.state, events=[_retry(order, event) for order in _helped(ctx.reference, event)])
 
 
 def on_supplier_changed(
@@ -39,11 +39,16 @@ def on_supplier_changed(
     return Decision(kept.state, events=[SourcingRetryDue(order_id=order.order_id) for order in ctx.reference])
 
 
-def _helped(waiting: Waiting, stock: int) -> list[WaitingOrder]:
-    """Those whose line was connected to nobody learn that it is, stock or not."""
+def _helped(waiting: Waiting, offer: OfferChanged) -> list[WaitingOrder]:
+    """Those whose line was connected to nobody learn that it is, stock or not. Stock is left to those it is offered
+    to: an offer for other states helps an order as little as none. (A supplier that did not deliver a line may be asked
+    for it again by this very change of its offer.)"""
     helped: list[WaitingOrder] = []
+    stock = offer.stock
     for order in waiting:
-        if order.unconnected or order.quantity <= stock or (order.in_portions and stock > 0):
+        if offer.ufs and order.uf is not None and order.uf not in offer.ufs:
+            helped += [order] if order.unconnected else []
+        elif order.unconnected or order.quantity <= stock or (order.in_portions and stock > 0):
             helped.append(order)
             stock -= order.quantity if order.only and order.quantity <= stock else 0
     return helped

@@ -131,7 +131,7 @@ async def test_who_waits_for_a_sku_is_found_oldest_first(con: asyncpg.Connection
     await save(con, "fulfilment", young=unconnected, old=waiting("old", a, c), bought=b.purchased())
     found = await store.load_waiting(con, ["1", "2"], [b.offer_changed(sku="A"), b.offer_changed(sku="Z")])
     assert found == [
-        (WaitingOrder("old", 3, only=False), WaitingOrder("young", 3, only=True, unconnected=True)),
+        (WaitingOrder("old", 3, only=False, uf="SP"), WaitingOrder("young", 3, only=True, unconnected=True, uf="SP")),
         (),
     ]
     [longest] = await store.load_waiting_longest(con, ["farol"], [b.supplier_changed()])

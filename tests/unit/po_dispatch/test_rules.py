@@ -134,6 +134,14 @@ def test_new_stock_wakes_the_oldest_as_far_as_it_goes() -> None:
     assert again.events == ()
 
 
+def test_stock_for_one_state_is_not_used_up_by_an_older_order_to_another() -> None:
+    waiting = [WaitingOrder("1", 5, uf="AM"), WaitingOrder("2", 5, uf="SP"), WaitingOrder("3", 9, False, True, uf="AM")]
+    for_one = waking.on_offer_changed(None, b.offer_changed(stock=5, ufs=("SP",)), b.context(waiting))
+    assert [event.order_id for event in for_one.events] == ["2", "3"]  # type: ignore[attr-defined]
+    for_all = waking.on_offer_changed(None, b.offer_changed(stock=5), b.context(waiting))
+    assert [event.order_id for event in for_all.events] == ["1", "3"]  # type: ignore[attr-defined]
+
+
 def test_order_that_lacks_more_is_woken_without_using_up_the_stock() -> None:
     waiting = [WaitingOrder("1", 5, only=False), WaitingOrder("2", 5), WaitingOrder("3", 7, unconnected=True)]
     decision = waking.on_offer_changed(None, b.offer_changed(stock=5), b.context(waiting))

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from schemas.model import Dated, Message, Model
 from schemas.order import OrderCancellationRequested, OrderPlaced
@@ -21,6 +21,13 @@ class ReleaseRule(Model):
     needs_xml: bool = False
     tracking: Literal["after_nf", "releases_nf", "not_needed", "from_label"] = "after_nf"
     delivered_by: Literal["us", "marketplace", "either"] = "us"
+
+
+def _one_each(rules: tuple[ReleaseRule, ...]) -> tuple[ReleaseRule, ...]:
+    named = [rule.logistics for rule in rules]
+    if twice := [logistics or "all others" for logistics in dict.fromkeys(named) if named.count(logistics) > 1]:
+        raise ValueError(f"two rules are equally specific, so neither wins: one only for {', '.join(twice)}")
+    return rules
 
 
 class ChannelChanged(Dated):
@@ -42,7 +49,7 @@ class ChannelChanged(Dated):
     intermediary_cnpj: Cnpj | None = None
     intermediary_account: Annotated[str, Field(min_length=2, max_length=60)] | None = None
     """infIntermed: the marketplace's CNPJ and the seller's name there; None for the own shop."""
-    rules: Annotated[tuple[ReleaseRule, ...], Field(min_length=1)]
+    rules: Annotated[tuple[ReleaseRule, ...], Field(min_length=1), AfterValidator(_one_each)]
     store_id: Id | None = None
     """Whose orders its queue gives."""
     polls: bool = False

@@ -1,5 +1,6 @@
 """From the paid order to the confirmed PO."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 from schemas.decision import NotYet, Refused
@@ -9,9 +10,10 @@ from schemas.purchase_order import (
     PurchaseOrderCreated,
     PurchaseOrderSent,
     QuoteNeeded,
+    SourcingRetryDue,
 )
-from services.po_dispatch.decide import ordering, payment, sourcing
-from services.po_dispatch.state import PoStatus, RegisterPurchaseOrder, SendPurchaseOrder, Sourcing
+from services.po_dispatch.decide import ordering, payment, sourcing, waking
+from services.po_dispatch.state import PoStatus, RegisterPurchaseOrder, SendPurchaseOrder, Sourcing, WaitingOrder
 from tests.unit.po_dispatch import builders as b
 
 
@@ -155,3 +157,25 @@ def test_answer_for_an_unknown_po_is_refused() -> None:
     stranger = known.model_copy(update={"purchase_orders": known.purchase_orders[1:]})
     assert isinstance(ordering.on_registered(stranger, answer, b.context()), Refused)
     assert isinstance(ordering.on_registered(None, answer, b.context()), Refused)
+
+
+def test_supplier_without_offers_sells_nothing_and_stops_nobody() -> None:
+    """It is known, and nothing more: what only it might sell needs a quote, everything else is bought."""
+    known = b.sourcing(b.offer_changed("farol", "A"), suppliers=[b.supplier_changed("farol")])
+    idle = b.sourcing(b.offer_changed("idle", "Z"), suppliers=[b.supplier_changed("idle")])
+    reference = replace(known, suppliers={**known.suppliers, **idle.suppliers})
+    wanted = b.order_ready(items=(b.item(1, "B"),))
+    decision = b.decided(sourcing.on_order_ready(None, wanted, b.context(reference)))
+    assert [type(event) for event in decision.events] == [QuoteNeeded]
+    other = b.order_ready(items=(b.item(1, "A"),))
+    bought = b.state(sourcing.on_order_ready(None, other, b.context(reference)))
+    assert [po.supplier.supplier_id for po in bought.purchase_orders] == ["farol"]
+
+
+def test_supplier_without_offers_that_changes_wakes_orders_that_then_wait_on() -> None:
+    changed = waking.on_supplier_changed(None, b.supplier_changed("idle"), b.context([WaitingOrder("O-1", 0)]))
+    assert changed.events == [SourcingRetryDue(order_id="O-1")]
+    reference = b.sourcing(b.offer_changed("farol", "A"))
+    waits = b.state(sourcing.on_order_ready(None, b.order_ready(), b.context(reference)))
+    again = b.decided(sourcing.on_retry_due(waits, SourcingRetryDue(order_id="O-1"), b.context(reference)))
+    assert (b.state(again), again.events) == (waits, [])

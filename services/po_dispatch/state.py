@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
 
@@ -38,6 +39,9 @@ __all__ = ["PoStatus", "PurchaseOrder", "Shipment", "SupplierAccess"]
 RerouteCause = Literal["refused", "silent", "prepayment_refused", "prepayment_late", "cancellation_refused"]
 CancelReason = Literal["order_cancelled", "silent", "refused"]
 _CENT = Decimal("0.01")
+
+TICK = timedelta(microseconds=1)
+"""Between two words of which the later must be seen to be it."""
 
 
 class HeldInvoice(Model):
@@ -109,6 +113,8 @@ class Fulfilment(Model):
     lines_without_offer: tuple[int, ...] = ()
     lines_without_stock: tuple[int, ...] = ()
     """What was told of the lines that could not be bought when it was tried last."""
+    told_at: Time | None = None
+    """Of the newest word on what is lacking, or PO: others tell by their times which came later."""
     given_up: Mapping[int, int] = {}
     """Pieces that are not to be bought any more, by order line."""
     given_up_at: Time | None = None
@@ -124,6 +130,10 @@ class Fulfilment(Model):
     """Up to when what was heard of a cancellation's start is out of date."""
     reroutes: tuple[Reroute, ...] = ()
     """What follows if the order is not cancelled after all."""
+
+    def after_all(self, now: datetime) -> datetime:
+        """`now`, but not before what was told: another replica's clock may be ahead of ours."""
+        return now if self.told_at is None or now >= self.told_at else self.told_at + TICK
 
     @property
     def living(self) -> tuple[PurchaseOrder, ...]:

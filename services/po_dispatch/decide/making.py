@@ -59,6 +59,7 @@ def numbered(
 ) -> tuple[Fulfilment, list[Message], list[Call]]:
     """The PO exists from now on, for everybody; the supplier gets it, when it is due."""
     assert fulfilment.order is not None
+    at = fulfilment.after_all(ctx.now)
     created = PurchaseOrderCreated(
         order_id=fulfilment.order_id,
         store_id=fulfilment.order.store_id,
@@ -71,7 +72,7 @@ def numbered(
         total=po.total,
         terms=po.terms,
         ship_to_uf=fulfilment.order.ship_to.uf,
-        created_at=ctx.now,
+        created_at=at,
         placed_at=fulfilment.order.placed_at,
         candidates=po.candidates,
         shipping_method=po.shipping_method,
@@ -79,9 +80,9 @@ def numbered(
         packaging=po.packaging,
         card=po.card,
     )
-    named = po.model_copy(update={"number": number, "candidates": (), "created_at": ctx.now})
+    named = po.model_copy(update={"number": number, "candidates": (), "created_at": at})
     ordered, calls = order_if_due(fulfilment.order, named, ctx)
-    return fulfilment.with_po(ordered), [created], calls
+    return fulfilment.with_po(ordered).model_copy(update={"told_at": at}), [created], calls
 
 
 def order_if_due(

@@ -103,10 +103,12 @@ def _short(
     told = (fulfilment.lines_without_offer, fulfilment.lines_without_stock)
     events: list[Message] = []
     if told != (routing.without_offer, routing.without_stock):
+        at = fulfilment.after_all(ctx.now)
+        waits = waits.model_copy(update={"told_at": at})
         if routing.without_offer:
-            events.append(QuoteNeeded(order_id=waits.order_id, order_lines=routing.without_offer, at=ctx.now))
+            events.append(QuoteNeeded(order_id=waits.order_id, order_lines=routing.without_offer, at=at))
         if routing.without_stock:
-            events.append(OutOfStock(order_id=waits.order_id, order_lines=routing.without_stock, at=ctx.now))
+            events.append(OutOfStock(order_id=waits.order_id, order_lines=routing.without_stock, at=at))
     return Decision(waits, events=events)
 
 

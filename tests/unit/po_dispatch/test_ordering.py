@@ -1,6 +1,7 @@
 """From the paid order to the confirmed PO."""
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 from schemas.decision import NotYet, Refused
@@ -13,6 +14,7 @@ from schemas.purchase_order import (
     SourcingRetryDue,
 )
 from services.po_dispatch.decide import ordering, payment, sourcing, waking
+from services.po_dispatch.purchase_order import Void
 from services.po_dispatch.state import PoStatus, RegisterPurchaseOrder, SendPurchaseOrder, Sourcing, WaitingOrder
 from tests.unit.po_dispatch import builders as b
 
@@ -179,3 +181,23 @@ def test_supplier_without_offers_that_changes_wakes_orders_that_then_wait_on() -
     waits = b.state(sourcing.on_order_ready(None, b.order_ready(), b.context(reference)))
     again = b.decided(sourcing.on_retry_due(waits, SourcingRetryDue(order_id="O-1"), b.context(reference)))
     assert (b.state(again), again.events) == (waits, [])
+
+
+def test_po_and_shortage_are_told_in_their_order_by_replicas_whose_clocks_differ() -> None:
+    """The one that buys is 36 seconds behind the one that said what was lacking; then the same the other way round."""
+    lacking = b.sourcing(b.offer_changed("farol", "A"), b.offer_changed("norte", "B", stock=0), has_erp=False)
+    enough = b.sourcing(*b.TWO_SUPPLIERS, has_erp=False)
+    behind = b.NOW - timedelta(seconds=36)
+    retry = SourcingRetryDue(order_id="O-1")
+    waits = b.decided(sourcing.on_order_ready(None, b.order_ready(), b.context(lacking)))
+    bought = b.decided(sourcing.on_retry_due(waits.state, retry, b.context(enough, now=behind)))
+    [short, *created] = [*waits.events, *bought.events]
+    assert isinstance(short, OutOfStock)
+    assert [short.at < po.created_at for po in created if isinstance(po, PurchaseOrderCreated)] == [True, True]
+    state = b.state(bought)
+    void = tuple(po.model_copy(update={"void": Void(cause="refused", at=b.NOW)}) for po in state.purchase_orders)
+    open_again = state.model_copy(update={"purchase_orders": void})
+    again = b.decided(sourcing.on_retry_due(open_again, retry, b.context(lacking, now=behind)))
+    [told] = again.events
+    assert isinstance(told, OutOfStock)
+    assert all(told.at > po.created_at for po in created if isinstance(po, PurchaseOrderCreated))

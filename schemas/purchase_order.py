@@ -240,6 +240,8 @@ class SourcingGivenUp(Message):
     order_id: Id
     lines: Annotated[tuple[OrderLineQuantity, ...], Field(min_length=1)]
     """All that was given up of the order by now."""
+    order_po_ids: tuple[Id, ...] = ()
+    """The POs that the order has now."""
     at: Time
 
 

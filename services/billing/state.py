@@ -244,6 +244,9 @@ class Bill(Model):
     """By id."""
     given_up: Mapping[int, int] = {}
     """Pieces that nobody will buy any more, by order line."""
+    given_up_at: Time | None = None
+    given_up_po_ids: tuple[Id, ...] = ()
+    """The order's POs when that was said last: one of before that was never heard of will not come."""
     invoices: tuple[Invoice, ...] = ()
     payables: tuple[Payable, ...] = ()
     refunds: tuple[Refund, ...] = ()
@@ -258,6 +261,7 @@ class Bill(Model):
         void ones. A PO leaves an order only by being void."""
         words = [(po.created.created_at, po.created.order_po_ids) for po in self.purchase_orders if po.created]
         words += [(po.order_po_ids_at, po.order_po_ids) for po in self.purchase_orders if po.order_po_ids_at]
+        words += [(self.given_up_at, self.given_up_po_ids)] if self.given_up_at and self.given_up_po_ids else []
         if not words:
             return ()
         newest = max(at for at, _ in words)

@@ -246,7 +246,7 @@ class Bill(Model):
     """Pieces that nobody will buy any more, by order line."""
     given_up_at: Time | None = None
     given_up_po_ids: tuple[Id, ...] = ()
-    """The POs that the order had then."""
+    """The order's POs when that was said last: one of before that was never heard of will not come."""
     invoices: tuple[Invoice, ...] = ()
     payables: tuple[Payable, ...] = ()
     refunds: tuple[Refund, ...] = ()

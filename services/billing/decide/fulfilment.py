@@ -6,6 +6,7 @@ in which order they come, and what was done is seen in the bill and not done aga
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 
 from schemas.decision import Call, Context, Decision, Outcome, unchanged
 from schemas.model import Message, Model
@@ -83,8 +84,13 @@ def on_given_up(bill: Bill | None, event: SourcingGivenUp, ctx: Ctx) -> Outcome[
     given_up = {line: max(known.given_up.get(line, 0), said.get(line, 0)) for line in lines}
     if given_up == known.given_up:
         return unchanged(bill)
-    word = {"given_up": given_up, "given_up_at": event.at, "given_up_po_ids": event.order_po_ids}
-    return advanced(known.model_copy(update=word), ctx)
+    return advanced(known.model_copy(update={"given_up": given_up, **_with_given_up_pos(known, event)}), ctx)
+
+
+def _with_given_up_pos(bill: Bill, event: SourcingGivenUp) -> dict[str, Any]:
+    if bill.given_up_at is not None and event.at <= bill.given_up_at:
+        return {}
+    return {"given_up_at": event.at, "given_up_po_ids": event.order_po_ids}
 
 
 def on_cancellation_refused(bill: Bill | None, event: OrderCancellationRefused, ctx: Ctx) -> Outcome[Bill]:

@@ -31,5 +31,6 @@ def on_lines_given_up(
     if not gone:
         return Decision(settled)
     lines = tuple(OrderLineQuantity(order_line=line, quantity=quantity) for line, quantity in given_up.items())
-    told = SourcingGivenUp(order_id=settled.order_id, lines=lines, order_po_ids=settled.po_ids, at=ctx.now)
-    return Decision(settled, events=[told])
+    at = settled.after_all(ctx.now)
+    told = SourcingGivenUp(order_id=settled.order_id, lines=lines, order_po_ids=settled.po_ids, at=at)
+    return Decision(settled.model_copy(update={"told_at": at}), events=[told])

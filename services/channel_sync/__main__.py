@@ -58,7 +58,7 @@ from shared.worker.subscription import Aggregate, Answer, Service, Subscription,
 ORDER = Aggregate("channel_order", ChannelOrder, named="order_id")
 CHANNEL = Aggregate("channel", Timeline[ChannelChanged])
 STORE = Aggregate("store", Timeline[StoreChanged])
-QUEUE = Aggregate("channel_queue", Queue)
+QUEUE = Aggregate("channel_queue", Queue, named="channel_id")
 REFERENCE = store.load_references
 
 SUBSCRIPTIONS: Subscriptions = (

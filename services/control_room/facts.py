@@ -89,9 +89,9 @@ def facts_of(letter: DeadLetterRecorded) -> FactsRow:
         key=letter.key,
         order_id=order_id,
         order_name=None if order_id else next(iter(order_names({**letter.about, **said})), None),
-        supplier_id=_text(said.get("supplier_id")) or _named(letter, "supplier"),
-        channel_id=_text(said.get("channel_id")) or _named(letter, "channel"),
-        store_id=_text(said.get("store_id")),
+        supplier_id=_named(letter, said, "supplier"),
+        channel_id=_named(letter, said, "channel"),
+        store_id=_named(letter, said, "store"),
         attempts=letter.attempts,
         first_at=letter.first_at,
         last_at=letter.last_at,
@@ -137,9 +137,12 @@ def _exception(reason: str, error: str, line: str) -> str | None:
     return None
 
 
-def _named(letter: DeadLetterRecorded, party: str) -> str | None:
-    """The party that a source (`/partners/suppliers/farol-sul`) or a call's partner (`supplier:farol-sul`) names."""
-    source = letter.event_source or ""
+def _named(letter: DeadLetterRecorded, said: Mapping[str, Any], party: str) -> str | None:
+    """The party that the data names, whose state it concerns, or that a source (`/partners/suppliers/farol-sul`) or a
+    call's partner (`supplier:farol-sul`) names."""
+    field, source = f"{party}_id", letter.event_source or ""
+    if (known := _text(said.get(field)) or _text(letter.about.get(field))) is not None:
+        return known
     if letter.kind == "call":
         kind, _, name = source.partition(":")
         return name or None if kind == party else None

@@ -34,6 +34,11 @@ def test_every_state_of_an_order_is_named_as_the_control_room_finds_orders(servi
     assert set(of_orders.values()) <= {"order_id", *NAMED}, of_orders
 
 
+def test_queue_is_named_as_its_channel() -> None:
+    """What is asked of it does not name the channel, and its partner is called otherwise."""
+    assert channel_sync.QUEUE.named == "channel_id"
+
+
 @pytest.mark.parametrize("service", TABLES)
 def test_key_that_is_a_messages_subject_is_named_as_the_message_names_it(service: str) -> None:
     """Keys that are looked up, or made by a function, are not its words; what is not needed touches no state."""

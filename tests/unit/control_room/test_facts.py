@@ -70,6 +70,8 @@ def test_parties_are_taken_from_data_then_from_who_sent_it() -> None:
     assert (said.supplier_id, said.channel_id) == ("farol-sul", None)
     call = facts_of(of({"po_number": "PC1"}, kind="call", reason="call_exhausted", event_source="supplier:farol-sul"))
     assert (call.supplier_id, call.event) == ("farol-sul", {"data": {"po_number": "PC1"}})
+    queue = {"kind": "call", "reason": "call_exhausted", "event_source": "queue:hub"}
+    assert facts_of(of({}, **queue, about={"channel_id": "hub"})).channel_id == "hub"
 
 
 @pytest.mark.parametrize(

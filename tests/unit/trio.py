@@ -28,6 +28,7 @@ from schemas.store import Deadlines, StoreChanged
 from schemas.supplier import (
     CarrierReported,
     RefusedPoLine,
+    ShippedPoLine,
     SupplierCancellationAnswered,
     SupplierChanged,
     SupplierPoConfirmed,
@@ -104,7 +105,7 @@ class Trio:
     """Numbers that partners give."""
 
     def __post_init__(self) -> None:
-        self.random = Random(self.seed)
+        self.random, self.parcels = Random(self.seed), Random(f"parcels {self.seed}")
         self.lag = self.random.choice((0.0, 0.5, 0.9))
         kinds = [(service, kind) for service, table in TABLES.items() for kind in table]
         self.held_up = self.random.sample(kinds, self.random.choice((0, 1, 2)))
@@ -372,22 +373,33 @@ class Trio:
             isinstance(e, SupplierShipped) and e.po_number == request.number for e in self.events
         ):
             code = f"T-{request.number}"
+            yield from self._apart(who, code, po)
             yield SupplierShipped(**who, carrier="rapido", tracking_code=code, shipped_at=self.now)
             arrives = self.random.random() < 0.7
             status = "delivered" if arrives else "problem"
             yield CarrierReported.model_validate(
                 {"carrier": "rapido", "tracking_code": code, "status": status, "occurred_at": self.now}
             )
+            if not arrives and self.parcels.random() < 0.4:
+                for status in ("in_transit", "delivered"):
+                    self._later("po_dispatch", f"{code}/{status}", partial(self._carried, code, status))
             if not arrives:
                 for n in range(self.random.choice((1, 2))):
                     self._later("order_intake", f"{code}/{n}", partial(self._wish, "store", f"{code} is lost"))
                 if self.random.random() < 0.2:
-                    found = {"carrier": "rapido", "tracking_code": code, "status": "delivered"}
-                    self._later(
-                        "po_dispatch",
-                        f"{code}/found",
-                        lambda: CarrierReported.model_validate(found | {"occurred_at": self.now}),
-                    )
+                    self._later("po_dispatch", f"{code}/found", partial(self._carried, code, "delivered"))
+
+    def _apart(self, who: Mapping[str, str], code: str, po: PurchaseOrder) -> Iterator[Message]:
+        """Some suppliers let one unit leave, and arrive, by itself. What leaves after it does not say what it holds."""
+        if sum(line.quantity for line in po.lines) < 2 or self.parcels.random() > 0.4:
+            return
+        one, first = (ShippedPoLine(line=po.lines[0].line, quantity=1),), f"{code}-first"
+        yield SupplierShipped(**who, lines=one, carrier="rapido", tracking_code=first, shipped_at=self.now)
+        yield self._carried(first, "delivered")
+
+    def _carried(self, code: str, status: str) -> CarrierReported:
+        said = {"carrier": "rapido", "tracking_code": code, "status": status}
+        return CarrierReported.model_validate(said | {"occurred_at": self.now})
 
     # what became of it
 

@@ -26,6 +26,8 @@ Invariants
 * A supplier speaks only of its own POs. Milestones may come in any order; each is published once.
 * Whatever left the supplier is a shipment, also when it should not have left: then `shipment.irregular` says so. What
   leaves for a void PO is only that: the order does not wait for it.
+* A PO has left, and is delivered, when its parcels cover its lines (`parcels.py`): each parcel is told with the lines
+  that are still open after it. Until it has left it is late by its deadline, whatever has arrived.
 
 Where words cross
 * The goods leave while the PO is being cancelled: they count, whatever is answered; the cancellation is refused.

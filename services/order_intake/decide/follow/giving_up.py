@@ -10,7 +10,6 @@ from typing import Literal
 from schemas.model import Message
 from schemas.order import OrderLinesGivenUp
 from services.order_intake.decide import status
-from services.order_intake.decide.moves import RANK
 from services.order_intake.state import Order
 
 WAITING = ("quote_pending", "out_of_stock")
@@ -29,9 +28,8 @@ def due(order: Order, now: datetime) -> tuple[Order, list[Message]]:
 
 
 def has_left(order: Order) -> bool:
-    """Whether goods of the order are on their way, or there: it cannot be cancelled as a whole."""
-    pos = order.open_purchase_orders.items()
-    return any(RANK[status.of_po(order, po_id, po)] >= RANK["shipped"] for po_id, po in pos)
+    """Whether goods of the order, or a part of a PO, are on their way or there: it cannot be cancelled whole."""
+    return any(po.shipments for po in order.open_purchase_orders.values())
 
 
 def give_up(order: Order, now: datetime) -> tuple[Order, list[Message]]:

@@ -187,8 +187,9 @@ class ShippedPoLine(Model):
 class SupplierShipped(Message):
     """A parcel of a PO has left. One tracking code is one parcel; each parcel is said by itself.
 
-    Goods that leave in several parcels: say in `lines` what is in each. The PO has left when its parcels cover it, and
-    is delivered when all of these have arrived; until then what is left of it is waited for.
+    Goods that leave in several parcels: say in `lines` what is in each. A parcel without `lines` holds everything of
+    the PO that no other parcel names. The PO has left when its parcels cover it, and is delivered when all of these
+    have arrived; until then what is left of it is waited for.
     """
 
     TYPE = "supplier.shipped.v1"

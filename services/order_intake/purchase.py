@@ -35,9 +35,9 @@ class Shipment(Model):
     problem_at: Time | None = None
     resumed_at: Time | None = None
     delivered_at: Time | None = None
-    was_last_to_leave: bool = False
-    """After it nothing of its PO was left to leave."""
-    was_last_to_arrive: bool = False
+    was_last_to_leave: bool = True
+    """After it nothing of its PO was left to leave. Of what was kept before anybody said this: it was."""
+    was_last_to_arrive: bool = True
 
     @property
     def is_in_trouble(self) -> bool:
@@ -101,7 +101,7 @@ class PurchaseOrder(Model):
 
     def with_shipment(self, shipment_id: str, *, left: bool = False, arrived: bool = False, **times: datetime) -> Self:
         """With these times of a shipment, and whether all of its PO has left, or arrived, with it."""
-        known = self.shipments.get(shipment_id, Shipment())
+        known = self.shipments.get(shipment_id) or Shipment(was_last_to_leave=False, was_last_to_arrive=False)
         update: dict[str, object] = {
             name: (max if name in _LATEST else min)(getattr(known, name) or at, at) for name, at in times.items()
         }

@@ -87,6 +87,8 @@ class Spoken:
 @dataclass
 class Trio:
     seed: int
+    parts: bool = False
+    """Some goods leave in two parcels, and some parcels go on after a problem."""
     now: datetime = b.NOW
     states: dict[str, Any] = field(default_factory=dict)
     waiting: list[tuple[str, str, Any]] = field(default_factory=list)
@@ -380,7 +382,7 @@ class Trio:
             yield CarrierReported.model_validate(
                 {"carrier": "rapido", "tracking_code": code, "status": status, "occurred_at": self.now}
             )
-            if not arrives and self.parcels.random() < 0.4:
+            if not arrives and self.parts and self.parcels.random() < 0.4:
                 for status in ("in_transit", "delivered"):
                     self._later("po_dispatch", f"{code}/{status}", partial(self._carried, code, status))
             if not arrives:
@@ -391,7 +393,7 @@ class Trio:
 
     def _apart(self, who: Mapping[str, str], code: str, po: PurchaseOrder) -> Iterator[Message]:
         """Some suppliers let one unit leave, and arrive, by itself. What leaves after it does not say what it holds."""
-        if sum(line.quantity for line in po.lines) < 2 or self.parcels.random() > 0.4:
+        if not self.parts or sum(line.quantity for line in po.lines) < 2 or self.parcels.random() > 0.4:
             return
         one, first = (ShippedPoLine(line=po.lines[0].line, quantity=1),), f"{code}-first"
         yield SupplierShipped(**who, lines=one, carrier="rapido", tracking_code=first, shipped_at=self.now)

@@ -378,7 +378,11 @@ class PoStatus(Model):
 
 
 class OrderStatusChanged(Message):
-    """The canonical status moved: with several POs, the least advanced open one decides."""
+    """The canonical status moved: with several POs, the least advanced open one decides.
+
+    `purchase_orders` are those that the order has, as they stand then. That one of them moves while the least advanced
+    stands still is told by its own messages only.
+    """
 
     TYPE = "order.status_changed.v1"
     SUBJECT = "order_id"

@@ -169,6 +169,15 @@ class PurchaseOrderCancelRefused(Message):
     refused_at: Time
 
 
+class ParcelLine(Model):
+    """So much of a line of a PO."""
+
+    line: int
+    order_line: int
+    sku: Id
+    quantity: Units
+
+
 class PurchaseOrderLate(Message):
     """Something of a PO did not come in time: an alert, told once for each."""
 
@@ -180,6 +189,8 @@ class PurchaseOrderLate(Message):
     po_number: Id
     supplier_id: Id
     what: Literal["confirmation", "supplier_nf", "dispatch", "prepayment", "cancellation"]
+    lines: tuple[ParcelLine, ...] = ()
+    """Of a late dispatch: what has not left. Empty: all of the PO."""
     since: Time
     """From when it is waited for."""
     due: Time
@@ -259,6 +270,8 @@ class InvoiceHandedOver(Message):
 
 
 class ShipmentDispatched(Message):
+    """A parcel has left. The PO has left when a parcel of it has no `open_lines`."""
+
     TYPE = "shipment.dispatched.v1"
     SUBJECT = "order_id"
 
@@ -269,6 +282,10 @@ class ShipmentDispatched(Message):
     carrier: Text
     tracking_code: Id
     tracking_url: Url | None = None
+    lines: tuple[ParcelLine, ...] = ()
+    """What is in the parcel. Empty: its supplier did not say, so all that was left."""
+    open_lines: tuple[int, ...] = ()
+    """The PO's lines of which something had not left when this was said."""
     dispatched_at: Time
     estimated_delivery: Time | None = None
 
@@ -300,7 +317,23 @@ class ShipmentProblemReported(Message):
     at: Time
 
 
+class ShipmentResumed(Message):
+    """A parcel that had met with a problem is on its way again."""
+
+    TYPE = "shipment.resumed.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    po_id: Id
+    po_number: Id
+    shipment_id: Id
+    detail: str = ""
+    at: Time
+
+
 class ShipmentDelivered(Message):
+    """A parcel has arrived. The PO is delivered when a parcel of it has no `open_lines`."""
+
     TYPE = "shipment.delivered.v1"
     SUBJECT = "order_id"
 
@@ -308,6 +341,8 @@ class ShipmentDelivered(Message):
     po_id: Id
     po_number: Id
     shipment_id: Id
+    open_lines: tuple[int, ...] = ()
+    """The PO's lines of which something had not arrived when this was said."""
     delivered_at: Time
 
 

@@ -28,7 +28,7 @@ class Deadlines(Model):
     supplier_nf: Span = timedelta(hours=48)
     """S2 after the PO was sent; then `purchase_order.late`."""
     dispatch: Span = timedelta(hours=24)
-    """The parcel after R was issued, as the customer was promised; then `purchase_order.late`."""
+    """All goods of a PO after its R was issued, as the customer was promised; then `purchase_order.late`."""
     prepayment: Span = timedelta(hours=72)
     """A prepaid supplier's payment; then the PO is cancelled and routed again."""
     quote: Span = timedelta(days=5)

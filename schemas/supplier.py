@@ -177,12 +177,28 @@ class SupplierNfIssued(Message):
     xml: Base64
 
 
+class ShippedPoLine(Model):
+    """So much of a line of the PO, by its number there (nItemPed), is in the parcel."""
+
+    line: Annotated[int, Field(ge=1, le=990)]
+    quantity: Units
+
+
 class SupplierShipped(Message):
+    """A parcel of a PO has left. One tracking code is one parcel; each parcel is said by itself.
+
+    Goods that leave in several parcels: say in `lines` what is in each. A parcel without `lines` holds everything of
+    the PO that no other parcel names. The PO has left when its parcels cover it, and is delivered when all of these
+    have arrived; until then what is left of it is waited for.
+    """
+
     TYPE = "supplier.shipped.v1"
     SUBJECT = "po_number"
 
     supplier_id: Id
     po_number: Id
+    lines: tuple[ShippedPoLine, ...] = ()
+    """What is in the parcel. Empty: everything of the PO that no other parcel names."""
     carrier: Text
     tracking_code: Id
     tracking_url: Url | None = None

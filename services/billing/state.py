@@ -31,7 +31,11 @@ class PurchaseOrder(Model):
     remittance_key: AccessKey | None = None
     """S1."""
     dispatched_at: Time | None = None
+    """When its first parcel left."""
     delivered_at: Time | None = None
+    """When the last of the parcels arrived that were heard of."""
+    has_arrived: bool = False
+    """Nothing of it was left to arrive then."""
 
     @property
     def lines(self) -> tuple[PoLine, ...]:

@@ -17,7 +17,8 @@ each fact whether the channel may be told it, `mails.py` writes what the custome
 yet becomes a call.
 
 Invariants
-* One telling per (fact, reference): access key, tracking code, PO. Sent once, confirmed once, published once.
+* One telling per (fact, reference): access key, tracking code, parcel (of a delivery; the PO, when all of it is there,
+  where the channel knows no tracking). Sent once, confirmed once, published once.
 * A hold always explains itself (`Telling.why`).
 * Tracking follows its own shipment's NF, matched by PO; a channel that says "delivered" itself is not told.
 * One mail per (fact, reference). SMTP knows no idempotency: a mail whose fate is unknown is sent again under the same

@@ -29,6 +29,7 @@ from schemas.purchase_order import (
     ShipmentDispatched,
     ShipmentIrregular,
     ShipmentProblemReported,
+    ShipmentResumed,
 )
 from schemas.refund import RefundFailed, RefundOrdered, RefundSettled
 from schemas.store import StoreChanged
@@ -75,6 +76,7 @@ SUBSCRIPTIONS: Subscriptions = (
     Subscription(ShipmentDispatched, ORDER, decide.on_shipment_dispatched, load=REFERENCE),
     Subscription(ShipmentIrregular, ORDER, decide.on_shipment_trouble),
     Subscription(ShipmentProblemReported, ORDER, decide.on_shipment_trouble),
+    Subscription(ShipmentResumed, ORDER, decide.on_shipment_resumed),
     Subscription(ShipmentDelivered, ORDER, decide.on_shipment_delivered, load=REFERENCE),
     Subscription(ChannelOrderReported, ORDER, decide.on_channel_order_reported, find=store.find_orders, load=REFERENCE),
     Subscription(OrderChanged, ORDER, endings.on_order_changed, load=REFERENCE),

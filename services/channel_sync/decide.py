@@ -22,6 +22,7 @@ from schemas.purchase_order import (
     ShipmentDispatched,
     ShipmentIrregular,
     ShipmentProblemReported,
+    ShipmentResumed,
 )
 from services.channel_sync.endings import changed_sale
 from services.channel_sync.follow import follow
@@ -144,6 +145,7 @@ def on_shipment_dispatched(order: Order | None, event: ShipmentDispatched, ctx: 
         tracking_url=event.tracking_url,
         dispatched_at=event.dispatched_at,
         estimated_delivery=event.estimated_delivery,
+        is_last=not event.open_lines,
     )
     return follow(_with(known, shipments=(*known.shipments, shipment)), ctx)
 
@@ -151,20 +153,49 @@ def on_shipment_dispatched(order: Order | None, event: ShipmentDispatched, ctx: 
 def on_shipment_trouble(
     order: Order | None, event: ShipmentIrregular | ShipmentProblemReported, ctx: Context[None]
 ) -> Outcome[Order]:
-    if order is None or all(s.shipment_id != event.shipment_id for s in order.shipments):
+    """What the channel's people see of a parcel: the newest trouble. Neither channel nor customer is told of it."""
+    parcel = _parcel(order, event.shipment_id)
+    if order is None or parcel is None:
         return later("shipment.dispatched")
     problem = f"left before {' and '.join(event.missing)}" if isinstance(event, ShipmentIrregular) else event.detail
-    shipments = tuple(
-        s.model_copy(update={"problem": problem}) if s.shipment_id == event.shipment_id else s for s in order.shipments
-    )
-    return Decision(_with(order, shipments=shipments))
+    heard = [at for at in (parcel.problem_at, parcel.resumed_at) if at is not None]
+    if isinstance(event, ShipmentProblemReported) and any(event.at <= at for at in heard):
+        return unchanged(order)
+    at = event.at if isinstance(event, ShipmentProblemReported) else parcel.problem_at
+    return Decision(_with_parcel(order, parcel, problem=problem, problem_at=at))
+
+
+def on_shipment_resumed(order: Order | None, event: ShipmentResumed, ctx: Context[None]) -> Outcome[Order]:
+    """Its problem is over, unless a newer one was heard of."""
+    parcel = _parcel(order, event.shipment_id)
+    if order is None or parcel is None:
+        return later("shipment.dispatched")
+    if parcel.resumed_at is not None and event.at <= parcel.resumed_at:
+        return unchanged(order)
+    over = parcel.problem_at is not None and parcel.problem_at < event.at
+    problem = "" if over else parcel.problem
+    return Decision(_with_parcel(order, parcel, problem=problem, resumed_at=event.at))
+
+
+def _parcel(order: Order | None, shipment_id: str) -> Shipment | None:
+    return next((s for s in (order.shipments if order else ()) if s.shipment_id == shipment_id), None)
+
+
+def _with_parcel(order: Order, parcel: Shipment, **changes: Any) -> Order:
+    changed = parcel.model_copy(update=changes)
+    return _with(order, shipments=tuple(changed if s is parcel else s for s in order.shipments))
 
 
 def on_shipment_delivered(order: Order | None, event: ShipmentDelivered, ctx: Context[Reference]) -> Outcome[Order]:
     known = order or Order(order_id=event.order_id)
     if any(d.shipment_id == event.shipment_id for d in known.deliveries):
         return unchanged(known)
-    delivery = Delivery(shipment_id=event.shipment_id, po_id=event.po_id, delivered_at=event.delivered_at)
+    delivery = Delivery(
+        shipment_id=event.shipment_id,
+        po_id=event.po_id,
+        delivered_at=event.delivered_at,
+        is_last=not event.open_lines,
+    )
     return follow(_with(known, deliveries=(*known.deliveries, delivery)), ctx)
 
 
@@ -242,7 +273,7 @@ def told(request: Told) -> tuple[Fact, str]:
         case TellShipment():
             return "shipment", request.tracking_code
         case TellDelivery():
-            return "delivered", request.po_id
+            return "delivered", request.shipment_id or request.po_id
         case TellCancellation():
             return "cancelled", ""
 

@@ -112,14 +112,17 @@ def _shipment_request(order: ChannelOrder, sale: Sale, channel: ChannelChanged, 
     )
 
 
-def _delivery_request(order: ChannelOrder, sale: Sale, channel: ChannelChanged, po_id: str) -> Request:
-    codes = [s.tracking_code for s in order.shipments_of(po_id)]
+def _delivery_request(order: ChannelOrder, sale: Sale, channel: ChannelChanged, reference: str) -> Request:
+    """`reference`: the parcel, or the PO where the channel knows no tracking."""
+    parcel = next((s for s in order.shipments if s.shipment_id == reference), None)
+    about = [d for d in order.deliveries if reference in (d.shipment_id, d.po_id)]
     return TellDelivery(
         access=_access(channel),
         order_code=sale.channel_order_code,
-        po_id=po_id,
-        tracking_codes=tuple(dict.fromkeys(c for c in codes if order.stage_of("shipment", c) is Stage.CONFIRMED)),
-        delivered_at=max(d.delivered_at for d in order.deliveries if d.po_id == po_id),
+        po_id=about[0].po_id,
+        shipment_id=parcel.shipment_id if parcel else None,
+        tracking_codes=(parcel.tracking_code,) if parcel else (),
+        delivered_at=max(d.delivered_at for d in about),
     )
 
 
@@ -164,14 +167,14 @@ def _mails(
     if order.paid or order.invoices or order.shipments:
         yield "confirmed", "", partial(mails.confirmed, store, sale)
     for invoice in (i for i in order.invoices if not order.is_cancelled(i.access_key)):
-        gone = {s.po_id for s in order.shipments_of(*invoice.po_ids)} == set(invoice.po_ids)
+        gone = all(order.has_left(po_id) for po_id in invoice.po_ids)
         within = None if gone else dispatch
         yield "invoiced", invoice.access_key, partial(mails.invoiced, store, sale, invoice, within=within)
     for shipment in order.shipments:
         yield "shipped", shipment.shipment_id, partial(mails.shipped, store, sale, shipment)
     for delay in order.delays:
         yield "delayed", delay.reference, partial(mails.delayed, store, sale, delay)
-    if order.delivered_po_ids is not None and all(order.shipments_of(po_id) for po_id in order.delivered_po_ids):
+    if order.delivered_po_ids is not None and all(order.has_left(po_id) for po_id in order.delivered_po_ids):
         yield "delivered", "", partial(mails.delivered, store, sale)
     if order.cancellation == "done":
         yield "cancelled", "", partial(mails.cancelled, store, sale, paid=order.paid or order.to_refund)

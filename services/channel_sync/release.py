@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from schemas.channel import ChannelChanged, Fact, ReleaseRule
-from services.channel_sync.state import ChannelOrder, Invoice, Sale, Shipment, Stage
+from services.channel_sync.state import ChannelOrder, Delivery, Invoice, Sale, Shipment, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,10 @@ def verdicts(order: ChannelOrder, sale: Sale, channel: ChannelChanged) -> Iterat
         yield _invoice(order, sale, channel, rule, invoice)
     for shipment in order.shipments:
         yield _shipment(order, channel, rule, shipment)
-    for po_id in dict.fromkeys(d.po_id for d in order.deliveries):
+    by_parcel = _knows_tracking(channel, rule) is None
+    for delivery in order.deliveries if by_parcel else ():
+        yield _parcel_delivery(order, channel, rule, delivery)
+    for po_id in dict.fromkeys(d.po_id for d in order.deliveries if not by_parcel):
         yield _delivery(order, channel, rule, po_id)
 
 
@@ -82,22 +85,54 @@ def _shipment(order: ChannelOrder, channel: ChannelChanged, rule: ReleaseRule, s
     return verdict(Stage.SENT)
 
 
+def _parcel_delivery(order: ChannelOrder, channel: ChannelChanged, rule: ReleaseRule, delivery: Delivery) -> Verdict:
+    """Each parcel by its tracking, which the channel must know before."""
+
+    def verdict(stage: Stage, why: str = "") -> Verdict:
+        return Verdict("delivered", delivery.shipment_id, stage, why)
+
+    if (says := _says_delivered(order, channel, rule)) is not None:
+        return verdict(Stage.NOT_TOLD, says)
+    parcel = next((s for s in order.shipments if s.shipment_id == delivery.shipment_id), None)
+    match None if parcel is None else order.stage_of("shipment", parcel.tracking_code):
+        case Stage.CONFIRMED:
+            return verdict(Stage.SENT)
+        case Stage.REFUSED:
+            return verdict(Stage.HELD, f"delivered held: {channel.name} refused the tracking")
+        case _:
+            return verdict(Stage.HELD, f"delivered held: {channel.name} has not confirmed the tracking")
+
+
 def _delivery(order: ChannelOrder, channel: ChannelChanged, rule: ReleaseRule, po_id: str) -> Verdict:
+    """A channel that knows no tracking hears of a PO when all its goods are there."""
+
     def verdict(stage: Stage, why: str = "") -> Verdict:
         return Verdict("delivered", po_id, stage, why)
 
-    if rule.delivered_by == "marketplace" or channel.api == "mercado_livre":
-        return verdict(Stage.NOT_TOLD, f"delivered not told: {channel.name} says it itself")
-    if rule.delivered_by == "either" and order.marketplace_delivered_at is not None:
-        return verdict(Stage.NOT_TOLD, f"delivered not told: {channel.name} has said it itself")
+    if (says := _says_delivered(order, channel, rule)) is not None:
+        return verdict(Stage.NOT_TOLD, says)
     parcels = order.shipments_of(po_id)
     arrived = {d.shipment_id for d in order.deliveries}
     missing = sum(p.shipment_id not in arrived for p in parcels)
     if missing or not parcels:
         return verdict(Stage.HELD, f"delivered held: {missing} of {len(parcels)} parcels of PO {po_id} are under way")
-    if (waits := _not_ready_for_delivery(order, channel, rule, po_id)) is not None:
+    if not any(d.is_last for d in order.deliveries if d.po_id == po_id):
+        return verdict(Stage.HELD, f"delivered held: goods of PO {po_id} have not left yet")
+    invoice = order.invoice_of(po_id)
+    if invoice is None:
+        return verdict(Stage.HELD, f"delivered held: the NF of PO {po_id} is not issued yet")
+    if (waits := _nf_missing(order, channel, invoice)) is not None:
         return verdict(Stage.HELD, f"delivered held: {waits}")
     return verdict(Stage.SENT)
+
+
+def _says_delivered(order: ChannelOrder, channel: ChannelChanged, rule: ReleaseRule) -> str | None:
+    """Why a channel is not told of deliveries; None where it is."""
+    if rule.delivered_by == "marketplace" or channel.api == "mercado_livre":
+        return f"delivered not told: {channel.name} says it itself"
+    if rule.delivered_by == "either" and order.marketplace_delivered_at is not None:
+        return f"delivered not told: {channel.name} has said it itself"
+    return None
 
 
 def _knows_tracking(channel: ChannelChanged, rule: ReleaseRule) -> str | None:
@@ -120,14 +155,3 @@ def _nf_missing(order: ChannelOrder, channel: ChannelChanged, invoice: Invoice) 
             return f"{channel.name} refused the NF"
         case _:
             return f"{channel.name} has not confirmed the NF"
-
-
-def _not_ready_for_delivery(order: ChannelOrder, channel: ChannelChanged, rule: ReleaseRule, po_id: str) -> str | None:
-    """A parcel can arrive only after the channel knows of it."""
-    if _knows_tracking(channel, rule) is None:
-        stages = [order.stage_of("shipment", p.tracking_code) for p in order.shipments_of(po_id)]
-        if Stage.REFUSED in stages:
-            return f"{channel.name} refused the tracking"
-        return None if set(stages) == {Stage.CONFIRMED} else f"{channel.name} has not confirmed the tracking"
-    invoice = order.invoice_of(po_id)
-    return f"the NF of PO {po_id} is not issued yet" if invoice is None else _nf_missing(order, channel, invoice)

@@ -41,11 +41,13 @@ class TellShipment(Request):
 
 
 class TellDelivery(Request):
-    """Every parcel of a PO has arrived, to a hub. `tracking_codes`: those parcels, as far as it was told."""
+    """A parcel has arrived, to a hub; where it knows no tracking, every parcel of a PO has."""
 
     access: Access
     order_code: Id
     po_id: Id
+    shipment_id: Id | None = None
+    """None: the whole PO."""
     tracking_codes: tuple[Id, ...]
     delivered_at: Time
 

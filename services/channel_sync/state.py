@@ -27,7 +27,8 @@ class Stage(StrEnum):
 
 
 class Telling(Model):
-    """One fact for the channel. `reference`: the access key, the tracking code, or the PO delivered."""
+    """One fact for the channel. `reference`: the access key, the tracking code, or the parcel that arrived: its id, or
+    its PO's where the channel knows no tracking."""
 
     fact: Fact
     reference: str
@@ -87,13 +88,21 @@ class Shipment(Model):
     tracking_url: Url | None = None
     dispatched_at: Time
     estimated_delivery: Time | None = None
+    is_last: bool = True
+    """Nothing of its PO was left to leave after it."""
     problem: str = ""
+    """What the carrier or po_dispatch said of it last that is not over."""
+    problem_at: Time | None = None
+    resumed_at: Time | None = None
+    """Until when, by the carrier, problems of it are over."""
 
 
 class Delivery(Model):
     shipment_id: Id
     po_id: Id
     delivered_at: Time
+    is_last: bool = True
+    """Nothing of its PO was left to arrive after it."""
 
 
 class Delay(Model):
@@ -198,6 +207,10 @@ class ChannelOrder(Model):
 
     def shipments_of(self, *po_ids: str) -> tuple[Shipment, ...]:
         return tuple(s for s in self.shipments if s.po_id in po_ids)
+
+    def has_left(self, po_id: str) -> bool:
+        """Whether all goods of a PO have."""
+        return any(s.is_last for s in self.shipments_of(po_id))
 
 
 class Queue(Model):

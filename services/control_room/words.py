@@ -109,6 +109,7 @@ _SAY: Mapping[str, Callable[[Data], str]] = {
     "shipment.irregular": lambda d: f"{_of(d, 'po_number')} without {' and '.join(map(str, d.get('missing') or []))}",
     "shipment.delivered": _po(),
     "shipment.problem_reported": _po(),
+    "shipment.resumed": _po("detail"),
     "carrier.reported": lambda d: _of(d, "carrier", "tracking_code", "status"),
     "channel.order_reported": lambda d: _of(d, "channel_order_code", "status"),
     "channel.updated": lambda d: _of(d, "channel_id", "fact", "reference"),

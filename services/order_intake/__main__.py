@@ -57,6 +57,7 @@ SUBSCRIPTIONS: Subscriptions = (
     Subscription(nota_fiscal.RemittanceNfMatched, ORDER, decide.on_remittance_nf_matched),
     Subscription(purchase_order.ShipmentDispatched, ORDER, decide.on_shipment_dispatched),
     Subscription(purchase_order.ShipmentProblemReported, ORDER, decide.on_shipment_problem_reported),
+    Subscription(purchase_order.ShipmentResumed, ORDER, decide.on_shipment_resumed),
     Subscription(purchase_order.ShipmentDelivered, ORDER, decide.on_shipment_delivered),
     Timer("complete", ORDER, decide.on_return_window_over),
     Answer(MarkCompleted, CompletedMarked, ORDER, decide.on_completed_in_erp),

@@ -29,11 +29,24 @@ class SupplierNf(Model):
 
 
 class Shipment(Model):
-    """What is known of one shipment; each time is the earliest that was told."""
+    """What is known of one shipment; each time is the earliest that was told, of a problem and its end the latest."""
 
     dispatched_at: Time | None = None
     problem_at: Time | None = None
+    resumed_at: Time | None = None
     delivered_at: Time | None = None
+    was_last_to_leave: bool = True
+    """After it nothing of its PO was left to leave. Of what was kept before anybody said this: it was."""
+    was_last_to_arrive: bool = True
+
+    @property
+    def is_in_trouble(self) -> bool:
+        if self.problem_at is None or self.delivered_at is not None:
+            return False
+        return self.resumed_at is None or self.resumed_at <= self.problem_at
+
+
+_LATEST = ("problem_at", "resumed_at")
 
 
 class Invoice(Model):
@@ -86,11 +99,15 @@ class PurchaseOrder(Model):
         nf = SupplierNf(open_lines=event.open_lines, quantities=quantities)
         return self.model_copy(update={"supplier_nfs": {**self.supplier_nfs, event.access_key: nf}})
 
-    def with_shipment(self, shipment_id: str, **times: datetime) -> Self:
-        """With these times of a shipment; of two times that were told, the earlier one holds."""
-        known = self.shipments.get(shipment_id, Shipment())
-        earliest = {name: min(getattr(known, name) or at, at) for name, at in times.items()}
-        return self.model_copy(update={"shipments": {**self.shipments, shipment_id: known.model_copy(update=earliest)}})
+    def with_shipment(self, shipment_id: str, *, left: bool = False, arrived: bool = False, **times: datetime) -> Self:
+        """With these times of a shipment, and whether all of its PO has left, or arrived, with it."""
+        known = self.shipments.get(shipment_id) or Shipment(was_last_to_leave=False, was_last_to_arrive=False)
+        update: dict[str, object] = {
+            name: (max if name in _LATEST else min)(getattr(known, name) or at, at) for name, at in times.items()
+        }
+        update["was_last_to_leave"] = known.was_last_to_leave or left or arrived
+        update["was_last_to_arrive"] = known.was_last_to_arrive or arrived
+        return self.model_copy(update={"shipments": {**self.shipments, shipment_id: known.model_copy(update=update)}})
 
     @property
     def is_void(self) -> bool:
@@ -128,11 +145,22 @@ class PurchaseOrder(Model):
         )
 
     @property
+    def has_left(self) -> bool:
+        """Whether its parcels cover its goods."""
+        return any(shipment.was_last_to_leave for shipment in self.shipments.values())
+
+    @property
+    def is_in_trouble(self) -> bool:
+        """Whether one of its parcels met with a problem on its way."""
+        return any(shipment.is_in_trouble for shipment in self.shipments.values())
+
+    @property
     def delivered_at(self) -> datetime | None:
-        """When the last of its shipments was delivered; None while one is on its way, or none is known."""
+        """When the last of its goods were delivered; None while something is on its way, or has not left."""
         times = [shipment.delivered_at for shipment in self.shipments.values()]
         known = [time for time in times if time is not None]
-        return max(known) if known and len(known) == len(times) else None
+        whole = any(shipment.was_last_to_arrive for shipment in self.shipments.values())
+        return max(known) if whole and len(known) == len(times) else None
 
 
 def _less(one: Bought | None, other: Bought | None) -> Bought:

@@ -8,7 +8,7 @@ Consumes  order.ready, .cancellation_started, .cancellation_refused, .lines_give
           itself) · the rest of its queue changes nothing here, see `decide`
 Publishes sourcing.quote_needed, .out_of_stock, .given_up, .retry_due · purchase_order.created, .sent, .confirmed,
           .refused, .rerouted, .cancelled, .cancel_refused, .late · fulfilment.stopped · invoice.handed_over
-          shipment.dispatched, .delayed, .delivered, .problem_reported, .irregular
+          shipment.dispatched, .delayed, .delivered, .problem_reported, .resumed, .irregular
 Calls     the ERP (RegisterPurchaseOrder: its number becomes the PO's; RevisePurchaseOrder, VoidPurchaseOrder),
           suppliers, by HTTP or by mail (SendPurchaseOrder, RemindSupplier, CancelPurchaseOrder, HandOverInvoice)
 Owns      `fulfilment`, keyed by order id: the order's POs, their shipments, and R and label until they are handed over;
@@ -26,6 +26,8 @@ Invariants
 * A supplier speaks only of its own POs. Milestones may come in any order; each is published once.
 * Whatever left the supplier is a shipment, also when it should not have left: then `shipment.irregular` says so. What
   leaves for a void PO is only that: the order does not wait for it.
+* A PO has left, and is delivered, when its parcels cover its lines (`parcels.py`): each parcel is told with the lines
+  that are still open after it. Until it has left it is late by its deadline, whatever has arrived.
 
 Where words cross
 * The goods leave while the PO is being cancelled: they count, whatever is answered; the cancellation is refused.

@@ -8,7 +8,9 @@ from schemas.model import Model
 from schemas.purchase_order import Candidate, PoLine
 from schemas.supplier import RefusedPoLine, Terms
 from schemas.values import AccessKey, Amount, Cnpj, Email, Id, LongText, Text, Time, Url
+from services.po_dispatch import parcels
 from services.po_dispatch.machine import PoStatus
+from services.po_dispatch.parcels import Shipment
 
 Cause = Literal["refused", "order_cancelled", "silent", "prepayment_refused", "prepayment_late"]
 """Why a PO is void."""
@@ -34,20 +36,6 @@ class SupplierAccess(Model):
     @property
     def partner(self) -> str:
         return f"supplier:{self.supplier_id}"
-
-
-class Shipment(Model):
-    """A parcel. One tracking code is one shipment."""
-
-    shipment_id: Id
-    carrier: Text
-    tracking_code: Id
-    dispatched_at: Time
-    delivered_at: Time | None = None
-    problem_at: Time | None = None
-    """When the latest problem occurred that was told."""
-    irregular: bool = False
-    """That it left too early was told."""
 
 
 class CancellationAsked(Model):
@@ -125,9 +113,8 @@ class PurchaseOrder(Model):
     def status(self) -> PoStatus:
         if self.void is not None:
             return PoStatus.REFUSED if self.void.cause == "refused" else PoStatus.CANCELLED
-        if self.shipments:
-            delivered = all(shipment.delivered_at for shipment in self.shipments)
-            return PoStatus.DELIVERED if delivered else PoStatus.SHIPPED
+        if self.shipments:  # all of it, or a part
+            return PoStatus.SHIPPED if parcels.not_arrived(self.lines, self.shipments) else PoStatus.DELIVERED
         if self.cancellation is not None and self.cancellation.agreed_at is not None:
             return PoStatus.AGREED
         if self.cancellation is not None and self.cancellation.refused_at is None:
@@ -146,9 +133,14 @@ class PurchaseOrder(Model):
         return PoStatus.CREATED if self.number else PoStatus.REGISTERING
 
     @property
+    def has_left(self) -> bool:
+        """Whether its parcels cover its goods."""
+        return bool(self.shipments) and not parcels.not_left(self.lines, self.shipments)
+
+    @property
     def is_lost(self) -> bool:
-        """Whether all its parcels met with trouble on their way, and none was delivered."""
-        return bool(self.shipments) and all(s.problem_at and not s.delivered_at for s in self.shipments)
+        """Whether all its goods have left, all its parcels are in trouble on their way, and none was delivered."""
+        return self.has_left and all(shipment.is_in_trouble for shipment in self.shipments)
 
     @property
     def is_agreed(self) -> bool:

@@ -32,7 +32,8 @@ from schemas.values import (
 )
 from services.po_dispatch.catalogue import Offer, Supplier
 from services.po_dispatch.machine import PoStatus, check
-from services.po_dispatch.purchase_order import PurchaseOrder, Shipment, SupplierAccess
+from services.po_dispatch.parcels import Shipment
+from services.po_dispatch.purchase_order import PurchaseOrder, SupplierAccess
 
 __all__ = ["PoStatus", "PurchaseOrder", "Shipment", "SupplierAccess"]
 

@@ -50,6 +50,14 @@ def test_example_of_a_callback_fits_the_document(entry: Entry) -> None:
     validator.validate({"type": entry.type.rpartition(".")[0], "data": without_id})
 
 
+def test_what_is_in_a_parcel_may_be_said_and_is_explained() -> None:
+    shipped = KNOWN["components"]["schemas"]["SupplierShipped"]
+    assert "lines" in shipped["properties"]
+    assert "lines" not in shipped["required"]
+    assert "A parcel without `lines` holds everything of" in shipped["description"]
+    assert "So much of a line of the PO" in page()
+
+
 def test_page_shows_every_callback_every_request_and_every_field() -> None:
     shown = page()
     for entry in openapi.callbacks():

@@ -188,8 +188,11 @@ class Partners:
                 if isinstance(request, SendInvoiceXml):
                     self._make_label(code)
                 return ChannelAnswered(confirmed=True)
-            case TellShipment(order_code=code, tracking_code=about) | TellDelivery(order_code=code, po_id=about):
+            case TellShipment(order_code=code, tracking_code=about):
                 self._note(call, f"{code} {about}", key)
+                return ChannelAnswered(confirmed=True)
+            case TellDelivery(order_code=code, po_id=po_id, shipment_id=shipment_id):
+                self._note(call, f"{code} {shipment_id or po_id}", key)
                 return ChannelAnswered(confirmed=True)
             case SendMail(mail=mail, fact=fact, reference=reference):
                 self._note(call, f"{mail.recipient} {fact} {reference}", key)

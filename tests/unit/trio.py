@@ -28,6 +28,7 @@ from schemas.store import Deadlines, StoreChanged
 from schemas.supplier import (
     CarrierReported,
     RefusedPoLine,
+    ShippedPoLine,
     SupplierCancellationAnswered,
     SupplierChanged,
     SupplierPoConfirmed,
@@ -86,6 +87,8 @@ class Spoken:
 @dataclass
 class Trio:
     seed: int
+    parts: bool = False
+    """Some goods leave in two parcels, and some parcels go on after a problem."""
     now: datetime = b.NOW
     states: dict[str, Any] = field(default_factory=dict)
     waiting: list[tuple[str, str, Any]] = field(default_factory=list)
@@ -104,7 +107,7 @@ class Trio:
     """Numbers that partners give."""
 
     def __post_init__(self) -> None:
-        self.random = Random(self.seed)
+        self.random, self.parcels = Random(self.seed), Random(f"parcels {self.seed}")
         self.lag = self.random.choice((0.0, 0.5, 0.9))
         kinds = [(service, kind) for service, table in TABLES.items() for kind in table]
         self.held_up = self.random.sample(kinds, self.random.choice((0, 1, 2)))
@@ -380,28 +383,36 @@ class Trio:
                 yield from self._ships(po)
 
     def _ships(self, po: PurchaseOrder) -> Iterator[Message]:
-        """Its parcel, once, and what becomes of it."""
-        who = {"supplier_id": po.supplier.supplier_id, "po_number": po.number}
+        """Its parcels, once, and what becomes of them."""
+        who, code = {"supplier_id": po.supplier.supplier_id, "po_number": str(po.number)}, f"T-{po.number}"
         shipped = (e for e in self.events if isinstance(e, SupplierShipped))
         if po.shipments or any(e.po_number == po.number for e in shipped):
             return
-        code = f"T-{po.number}"
+        yield from self._apart(who, code, po)
         yield SupplierShipped(**who, carrier="rapido", tracking_code=code, shipped_at=self.now)
         arrives = self.random.random() < 0.7
-        status = "delivered" if arrives else "problem"
-        yield CarrierReported.model_validate(
-            {"carrier": "rapido", "tracking_code": code, "status": status, "occurred_at": self.now}
-        )
-        if not arrives:
-            for n in range(self.random.choice((1, 2))):
-                self._later("order_intake", f"{code}/{n}", partial(self._wish, "store", f"{code} is lost"))
-            if self.random.random() < 0.2:
-                found = {"carrier": "rapido", "tracking_code": code, "status": "delivered"}
-                self._later(
-                    "po_dispatch",
-                    f"{code}/found",
-                    lambda: CarrierReported.model_validate(found | {"occurred_at": self.now}),
-                )
+        yield self._carried(code, "delivered" if arrives else "problem")
+        if arrives:
+            return
+        if self.parts and self.parcels.random() < 0.4:
+            for status in ("in_transit", "delivered"):
+                self._later("po_dispatch", f"{code}/{status}", partial(self._carried, code, status))
+        for n in range(self.random.choice((1, 2))):
+            self._later("order_intake", f"{code}/{n}", partial(self._wish, "store", f"{code} is lost"))
+        if self.random.random() < 0.2:
+            self._later("po_dispatch", f"{code}/found", partial(self._carried, code, "delivered"))
+
+    def _apart(self, who: Mapping[str, str], code: str, po: PurchaseOrder) -> Iterator[Message]:
+        """Some suppliers let one unit leave, and arrive, by itself. What leaves after it does not say what it holds."""
+        if not self.parts or sum(line.quantity for line in po.lines) < 2 or self.parcels.random() > 0.4:
+            return
+        one, first = (ShippedPoLine(line=po.lines[0].line, quantity=1),), f"{code}-first"
+        yield SupplierShipped(**who, lines=one, carrier="rapido", tracking_code=first, shipped_at=self.now)
+        yield self._carried(first, "delivered")
+
+    def _carried(self, code: str, status: str) -> CarrierReported:
+        said = {"carrier": "rapido", "tracking_code": code, "status": status}
+        return CarrierReported.model_validate(said | {"occurred_at": self.now})
 
     # what became of it
 

@@ -7,8 +7,8 @@ from typing import Literal
 from deploy.local.mixed import changes, divergences, refusals, rubbish, stops
 from deploy.local.mixed.expected import Expected, cancelled, completed
 from deploy.local.mixed.sale import Place, approvals, expiries, placed, queued
-from deploy.local.mixed.script import Cue, Script, nothing, told
-from deploy.local.mixed.stores import HASTY, QUEUED
+from deploy.local.mixed.script import Cue, Script, late_po, nothing, told
+from deploy.local.mixed.stores import HASTY, PROMPT, QUEUED
 from deploy.local.mixed.suppliers import SECOND, Product, offer, unknown, unstocked
 from deploy.local.world_data import PARTS
 from deploy.local.world_orders import order as happy_order
@@ -61,6 +61,36 @@ def one_of_two_lost(case: str, place: Place) -> Script:
     more = {"parcel": 2, "parcel delivered": 2, "mail shipped": 2, "delivery problem": 1}
     through = ("shipped", "delivery_problem", "shipped", "delivered")
     return Script(case, order.order_id, completed(1, more, through=through), [order], cues=cues)
+
+
+def in_parts(case: str, place: Place) -> Script:
+    """What the first parcel leaves behind is late, though that has arrived, and the order waits for it."""
+    order = placed(place, {"VOL-APA": 3}, store=PROMPT)
+    late = Cue("purchase_order.late.v1", nothing, {"what": "dispatch"}, visit=late_po("found"))
+    more = {"parcel": 2, "parcel delivered": 2, "mail shipped": 2, "S1": 2, "PO late": 1}
+    through = ("awaiting_shipment", "shipped", "delivered")
+    return Script(case, order.order_id, completed(1, more, through=through), [order], cues=[late])
+
+
+def second_part_lost(case: str, place: Place) -> Script:
+    """When the first parcel has arrived the second one is lost for a while."""
+    order = placed(place, {"VOL-2PER": 3})
+    cue = Cue(_MOVED, nothing, {"status": "delivery_problem"}, visit=told("found"))
+    more = {"parcel": 2, "parcel delivered": 2, "mail shipped": 2, "S1": 2, "delivery problem": 1}
+    through = ("awaiting_shipment", "shipped", "delivery_problem", "delivered")
+    return Script(case, order.order_id, completed(1, more, through=through), [order], cues=[cue])
+
+
+def resumed(case: str, place: Place) -> Script:
+    """The one parcel goes on after a problem."""
+    order = placed(place, {"PER-3": 1})
+    cues = [
+        Cue(_MOVED, nothing, {"status": "delivery_problem"}, visit=told("found")),
+        Cue(_MOVED, nothing, {"status": "shipped"}, times=2, visit=told("found")),
+    ]
+    through = ("shipped", "delivery_problem", "shipped", "delivered")
+    end = completed(1, {"delivery problem": 1, "problem over": 1}, through=through)
+    return Script(case, order.order_id, end, [order], cues=cues)
 
 
 def by_mail(case: str, place: Place) -> Script:
@@ -268,6 +298,9 @@ CASES: dict[str, Case] = {
     "PO refused after its R, too late for SEFAZ": refusals.after_r_too_late,
     "PO refused after its R, too late, given up": refusals.after_r_given_up,
     "one of two parcels lost for a while": one_of_two_lost,
+    "in two parcels, the second late": in_parts,
+    "in two parcels, the second lost for a while": second_part_lost,
+    "delivery problem, on its way again": resumed,
     "no supplier, no stock, no supplier": all_lacks_in_turn,
     "prepaid, the bank refuses, nobody else has it": refusals.bank_refuses_for_all,
     "NF instead of a confirmation": refusals.unconfirmed,

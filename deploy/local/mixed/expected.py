@@ -40,6 +40,7 @@ FACTS: Mapping[str, str] = {
     "shipment.delayed.v1": "delay",
     "shipment.irregular.v1": "irregular",
     "shipment.problem_reported.v1": "delivery problem",
+    "shipment.resumed.v1": "problem over",
     "supplier_payment.settled.v1": "supplier paid",
     "supplier_payment.refused.v1": "payment refused",
     "refund.requested.v1": "refund requested",

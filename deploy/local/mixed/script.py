@@ -37,6 +37,11 @@ def told(page: str) -> Callable[[Mapping[str, Any]], str]:
     return visit
 
 
+def late_po(page: str) -> Callable[[Mapping[str, Any]], str]:
+    """The same of the PO that is late, by `purchase_order.late`."""
+    return lambda late: f"/suppliers/{late['supplier_id']}/purchase-orders/{late['po_number']}/{page}"
+
+
 @dataclass(frozen=True, slots=True)
 class Rubbish:
     """An event as no model would write it. `data` is JSON."""

@@ -13,6 +13,8 @@ HASTY = "apressada"
 """Waits for nothing longer than seconds, and cancels what is paid late."""
 STRICT = "rigorosa"
 """Cancels nothing once a PO is sent, and bills an order with one R."""
+PROMPT = "pontual"
+"""Its goods must leave within seconds of R."""
 QUEUED = "fila-hub"
 """Also the channel whose queue feeds it."""
 HASTY_DEADLINES = Deadlines(
@@ -64,6 +66,15 @@ def stores() -> list[StoreChanged]:
                 "mail_language": "en",
                 "cancellation": "until_sent",
                 "invoice_per": "order",
+            }
+        ),
+        StoreChanged.model_validate(
+            common
+            | {
+                "store_id": PROMPT,
+                "name": "Estrada Boa Pontual",
+                "mail_sender": "pedidos@pontual.example.com",
+                "deadlines": Deadlines(dispatch=timedelta(seconds=10)),
             }
         ),
         StoreChanged.model_validate(

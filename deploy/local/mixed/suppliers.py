@@ -145,6 +145,21 @@ PRODUCTS: Mapping[str, Product] = {
         _product(
             "VOL-PER", "Kit de freio, um volume perdido", 31, [CHOOSY], Manner(parcels=2, is_lost_for_a_while=True)
         ),
+        _product("VOL-APA", "Kit de pneus, em partes", 33, [CHOOSY], Manner(apart="when_told")),
+        _product(
+            "VOL-2PER",
+            "Kit de rodas, a segunda parte perdida",
+            34,
+            [CHOOSY],
+            Manner(apart="at_once", is_lost_for_a_while=True),
+        ),
+        _product(
+            "PER-3",
+            "Teto solar, entregue na segunda vez",
+            35,
+            [CHOOSY],
+            Manner(is_lost_for_a_while=True, moves_again=True),
+        ),
         _product("PER-2", "Volante", 32, [CHOOSY], Manner(is_lost=True)),
         _product("COR-1", "Manual do proprietário", 14, [BY_MAIL]),
     )

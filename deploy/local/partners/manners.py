@@ -28,12 +28,17 @@ class Manner:
     delays: bool = False
     """Reports, after it confirmed, that the goods come later."""
     parcels: int = 1
+    apart: Literal["no", "at_once", "when_told"] = "no"
+    """One unit leaves by itself, with its S1, and says so; the rest with another one when that has arrived, at once or
+    when it is told so."""
     leaves_early: bool = False
     """The goods leave before R is there."""
     is_lost: bool = False
     """The carrier loses the parcel when it is told so, and never finds it."""
     is_lost_for_a_while: bool = False
     """The carrier reports a problem, and delivers once the parcel is found again; each further one when told so."""
+    moves_again: bool = False
+    """A parcel that was found is on its way again first, and delivered when that is told once more."""
 
 
 AS_ORDERED = Manner()

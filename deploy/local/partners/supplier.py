@@ -2,14 +2,14 @@
 
 It confirms and issues S2; once R is handed over it issues S1, ships, and its carrier reports the delivery (or the
 marketplace does whose label it used). What it does otherwise, the manners of the ordered products say (`manners.py`).
-Its effects: `sale_nf` (also `first_nf`, `wrong_nf`) and `remittance_nf` under the PO number, `shipment` under
-the tracking code. All is in memory: after a restart of the process a supplier knows no PO and does not finish what it
-had begun.
+Its effects: `sale_nf` (also `first_nf`, `wrong_nf`) and `remittance_nf` (also `rest_nf`) under the PO number,
+`shipment` under the tracking code. All is in memory: after a restart of the process a supplier knows no PO and does not
+finish what it had begun.
 """
 
 import asyncio
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -135,13 +135,8 @@ class Supplier:
         refused = _refused(deal)
         if not refused:
             return
-        less = {line.line: line.quantity for line in refused}
-        deal.lines = [
-            line.model_copy(update={"quantity": left})
-            for line in deal.lines
-            if (left := line.quantity - less.get(line.line, 0)) > 0
-        ]
-        named = [{"line": n, "quantity": quantity, "reason": "em falta"} for n, quantity in less.items()]
+        deal.lines = _without(deal.lines, refused)
+        named = [{"line": line.line, "quantity": line.quantity, "reason": "em falta"} for line in refused]
         data = {"lines": named if deal.lines else [], "reason": "em falta", "refused_at": _now()}
         await self._report(deal, "supplier.po_refused", data)
         await asyncio.sleep(self.sandbox.pace)
@@ -175,8 +170,11 @@ class Supplier:
             return
         if not await self._may(deal, "remittance_nf"):
             return
+        if any(manner.apart != "no" for manner in deal.manners.values()):
+            await self._ship_apart(deal)
+            return
         deal.leaves = not _pauses(deal, "parcel")
-        await self._post_nf(deal, "remittance_nf", self._notas.remittance(deal))
+        await self._post_nf(deal, "remittance_nf", self._notas.remittance(deal, deal.sold()))
         if not await self._may(deal, "parcel"):
             return
         await asyncio.sleep(self.sandbox.pace)
@@ -193,7 +191,26 @@ class Supplier:
                 await asyncio.sleep(self.sandbox.pace)
                 await self._deliver(deal, one)
 
-    async def _ship(self, deal: Deal, label: ShippingLabel) -> None:
+    async def _ship_apart(self, deal: Deal) -> None:
+        """Nothing goes wrong with the unit that leaves first, and the second parcel does not say what is in it."""
+        deal.leaves = True
+        one = deal.lines[0].model_copy(update={"quantity": 1})
+        label = _own_label(self.id, deal.order.number, 0)
+        await self._post_nf(deal, "remittance_nf", self._notas.remittance(deal, [one.sold(deal.order.number)]))
+        await self._ship(deal, label, [one])
+        await asyncio.sleep(self.sandbox.pace)
+        await self._carry(label, "delivered")
+        if any(manner.apart == "when_told" for manner in deal.manners.values()):
+            await deal.found.wait()
+            deal.found.clear()
+        rest = [line.sold(deal.order.number) for line in _without(deal.lines, [one])]
+        label = _own_label(self.id, deal.order.number, 1)
+        await self._post_nf(deal, "rest_nf", self._notas.remittance(deal, rest))
+        await self._ship(deal, label)
+        await asyncio.sleep(self.sandbox.pace)
+        await self._deliver(deal, label)
+
+    async def _ship(self, deal: Deal, label: ShippingLabel, lines: Sequence[OrderedLine] = ()) -> None:
         number, now = deal.order.number, datetime.now(UTC)
         data = {
             "carrier": label.carrier,
@@ -204,7 +221,9 @@ class Supplier:
         }
         deal.shipped = True
         self.sandbox.once(self.id, "shipment", label.tracking_code, label.tracking_code, lambda: number)
-        known = {k: v for k, v in data.items() if v is not None}
+        known: dict[str, Any] = {k: v for k, v in data.items() if v is not None}
+        if lines:
+            known["lines"] = [{"line": line.line, "quantity": line.quantity} for line in lines]
         await self._report(deal, "supplier.shipped", known, f"supplier.shipped-{label.tracking_code}")
 
     async def _deliver(self, deal: Deal, label: ShippingLabel) -> None:
@@ -216,6 +235,10 @@ class Supplier:
             if "problem" not in deal.done:
                 await self._carry(label, "problem", "endereço não encontrado")
                 deal.done.append("problem")
+            await deal.found.wait()
+            deal.found.clear()
+        if any(manner.moves_again for manner in deal.manners.values()):
+            await self._carry(label, "in_transit", "nova tentativa de entrega")
             await deal.found.wait()
             deal.found.clear()
         await self._carry(label, "delivered")
@@ -248,6 +271,15 @@ class Supplier:
 def received(deal: Deal) -> dict[str, str]:
     """The answer to whatever is taken."""
     return {"number": deal.order.number, "status": "received"}
+
+
+def _without(lines: Sequence[OrderedLine], some: Sequence[OrderedLine]) -> list[OrderedLine]:
+    less = {line.line: line.quantity for line in some}
+    return [
+        line.model_copy(update={"quantity": left})
+        for line in lines
+        if (left := line.quantity - less.get(line.line, 0)) > 0
+    ]
 
 
 def _refused(deal: Deal) -> list[OrderedLine]:

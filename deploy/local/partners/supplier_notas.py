@@ -47,13 +47,13 @@ class Notas:
             instalments=[(due, total)],
         )
 
-    def remittance(self, deal: Deal) -> bytes:
-        """S1 of what the PO delivers, citing R."""
+    def remittance(self, deal: Deal, lines: Sequence[SoldLine]) -> bytes:
+        """S1 of these lines, citing R."""
         order, invoice = deal.order, deal.invoice
         assert invoice is not None, "only what R was handed over for is shipped"
         customer = Customer(order.recipient.name, order.recipient.tax_id, order.ship_to)
         cited = CitedInvoice(invoice.access_key, invoice_date(invoice, order.buyer), order.buyer)
-        return remittance_nf(self._issuing(), customer, deal.sold(), cited)
+        return remittance_nf(self._issuing(), customer, lines, cited)
 
     def _issuing(self) -> Issuing:
         company = self._facts.company

@@ -134,8 +134,13 @@ def on_shipment_dispatched(bill: Bill | None, event: ShipmentDispatched, ctx: Co
 
 
 def on_shipment_delivered(bill: Bill | None, event: ShipmentDelivered, ctx: Context[None]) -> Outcome[Bill]:
+    """What is paid on delivery is due from the last parcel on: a payable is for all that its S2 sells, in whichever
+    parcels that travels, and what has not arrived is not paid yet."""
+
     def learn(po: PurchaseOrder) -> PurchaseOrder:
-        return po.model_copy(update={"delivered_at": po.delivered_at or event.delivered_at})
+        last = max(po.delivered_at or event.delivered_at, event.delivered_at)
+        whole = po.has_arrived or not event.open_lines
+        return po.model_copy(update={"delivered_at": last, "has_arrived": whole})
 
     return _learnt(bill, event.order_id, event.po_id, learn, _noted)
 

@@ -49,7 +49,9 @@ def _payment_due(po: PurchaseOrder, payable: Payable) -> datetime | None:
         return None
     if payable.is_advance or po.created is None or po.created.terms.kind != "on_delivery":
         return payable.due
-    return po.delivered_at and po.delivered_at + timedelta(days=po.created.terms.days)
+    if po.delivered_at is None or not po.has_arrived:
+        return None
+    return po.delivered_at + timedelta(days=po.created.terms.days)
 
 
 def on_supplier_payment_taken(

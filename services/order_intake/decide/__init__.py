@@ -40,6 +40,7 @@ from services.order_intake.decide.shipment import (
     on_shipment_delivered,
     on_shipment_dispatched,
     on_shipment_problem_reported,
+    on_shipment_resumed,
 )
 
 __all__ = [
@@ -77,6 +78,7 @@ __all__ = [
     "on_shipment_delivered",
     "on_shipment_dispatched",
     "on_shipment_problem_reported",
+    "on_shipment_resumed",
     "on_supplier_nf_diverged",
     "on_supplier_nf_matched",
     "on_waited_enough",

@@ -72,11 +72,12 @@ def of_po(order: Order, po_id: str, po: PurchaseOrder) -> Status:
 
 
 def _shipped(po: PurchaseOrder) -> Status | None:
+    """A PO of which something has not left waits for that, whatever becomes of the parcels that have."""
     if po.delivered_at is not None:
         return "delivered"
-    if any(s.problem_at is not None and s.delivered_at is None for s in po.shipments.values()):
-        return "delivery_problem"
-    return "shipped" if po.shipments else None
+    if not po.has_left:
+        return None
+    return "delivery_problem" if po.is_in_trouble else "shipped"
 
 
 def _invoiced(order: Order, po_id: str, po: PurchaseOrder) -> Status | None:

@@ -3,7 +3,7 @@
     confirmation  half over: the supplier is reminded; over: the PO is void, its lines routed again, the supplier told
     prepayment    over: the PO, which was never sent, is void, its lines routed again
     cancellation  the supplier's answer, as long as a confirmation; over: an alert, once
-    supplier_nf, dispatch   over: an alert, once
+    supplier_nf, dispatch   over: an alert, once; a dispatch is late until all goods have left, and says which have not
 
 All are read off the state, so one reminder for the next of them is enough (see `reminders`). A supplier that has said
 anything else that shows that it works on the PO, e.g. issued S2, is not silent. Any silence before the confirmation
@@ -20,6 +20,7 @@ from schemas.model import Message
 from schemas.purchase_order import PurchaseOrderLate
 from schemas.runtime import ReminderDue
 from schemas.store import Deadlines
+from services.po_dispatch import parcels
 from services.po_dispatch.decide.ordering import told_to_cancel
 from services.po_dispatch.decide.voiding import cancelled, stopped
 from services.po_dispatch.machine import PoStatus
@@ -69,7 +70,7 @@ def _of(po: PurchaseOrder, spans: Deadlines) -> Iterator[Deadline]:
     alerts: tuple[tuple[Late, datetime | None, timedelta], ...] = (
         ("prepayment", po.created_at if status is PoStatus.CREATED else None, spans.prepayment),
         ("supplier_nf", po.sent_at if _awaits_nf(po, status) else None, spans.supplier_nf),
-        ("dispatch", po.invoiced_at if po.goes_on and not po.shipments else None, spans.dispatch),
+        ("dispatch", po.invoiced_at if po.goes_on and not po.has_left else None, spans.dispatch),
         ("cancellation", _asked_at(po, status), spans.confirmation),
     )
     for what, since, span in alerts:
@@ -123,6 +124,7 @@ def _late(order_id: str, po: PurchaseOrder, deadline: Deadline, what: Late, ctx:
         po_number=po.number or "",
         supplier_id=po.supplier.supplier_id,
         what=what,
+        lines=parcels.named(po.lines, parcels.not_left(po.lines, po.shipments)) if po.shipments else (),
         since=deadline.since,
         due=deadline.due,
         at=ctx.now,

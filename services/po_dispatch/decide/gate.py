@@ -13,7 +13,8 @@ from schemas.decision import Context, Decision, unchanged
 from schemas.model import Message
 from schemas.purchase_order import ShipmentIrregular
 from schemas.runtime import ReminderDue
-from services.po_dispatch.purchase_order import PurchaseOrder, Shipment
+from services.po_dispatch.parcels import Shipment
+from services.po_dispatch.purchase_order import PurchaseOrder
 from services.po_dispatch.state import Fulfilment
 
 GATE = "shipping_gate"

@@ -263,6 +263,16 @@ def test_payment_on_delivery_is_ordered_when_delivered() -> None:
     assert request.due == DELIVERED.delivered_at + timedelta(days=10)
 
 
+def test_payment_on_delivery_is_due_from_the_last_parcel() -> None:
+    run = Run().hear(b.order_ready(), b.only_po(terms=Terms(kind="on_delivery", days=10)), b.nf_of_only_po())
+    run.hear(DELIVERED.model_copy(update={"open_lines": (1,)}))
+    assert not run.asked(OrderSupplierPayment), "what has not arrived is not paid"
+    last = DELIVERED.delivered_at + timedelta(days=3)
+    run.hear(DELIVERED.model_copy(update={"shipment_id": "s-2", "delivered_at": last}))
+    (request,) = run.asked(OrderSupplierPayment)
+    assert request.due == last + timedelta(days=10)
+
+
 def _paid_run() -> Run:
     return Run().hear(b.order_ready(), b.only_po(), b.nf_of_only_po())
 

@@ -24,6 +24,8 @@ from schemas.purchase_order import (
     ShipmentDelayed,
     ShipmentDelivered,
     ShipmentDispatched,
+    ShipmentProblemReported,
+    ShipmentResumed,
 )
 from schemas.refund import RefundSettled
 from schemas.store import StoreChanged
@@ -246,6 +248,8 @@ DECISIONS: dict[type[Model], Any] = {
     PurchaseOrderSent: decide.on_purchase_order,
     InvoiceIssued: decide.on_invoice_issued,
     ShipmentDispatched: decide.on_shipment_dispatched,
+    ShipmentProblemReported: decide.on_shipment_trouble,
+    ShipmentResumed: decide.on_shipment_resumed,
     ShipmentDelivered: decide.on_shipment_delivered,
     ChannelOrderReported: decide.on_channel_order_reported,
     OrderChanged: endings.on_order_changed,

@@ -6,11 +6,18 @@ from typing import Any
 
 import pytest
 
-from schemas.channel import ChannelUpdated, ChannelUpdateRefused, CustomerNotified, DeliveryReported, LabelAvailable
+from schemas.channel import (
+    ChannelUpdated,
+    ChannelUpdateRefused,
+    CustomerNotified,
+    DeliveryReported,
+    LabelAvailable,
+    ReleaseRule,
+)
 from schemas.decision import NotYet, Refused
 from schemas.model import Model
 from schemas.order import OrderCompleted, OrderRefused
-from schemas.purchase_order import PurchaseOrderConfirmed, ShipmentIrregular, ShipmentProblemReported
+from schemas.purchase_order import PurchaseOrderConfirmed, ShipmentIrregular, ShipmentProblemReported, ShipmentResumed
 from services.channel_sync import decide
 from services.channel_sync.requests import TellDelivery, TellInvoice, TellShipment
 from services.channel_sync.state import Reference, Stage
@@ -26,7 +33,7 @@ STORY: tuple[Model, ...] = (
         "delivered", changed_at=b.NOW + timedelta(days=2), purchase_orders=[{"po_id": "po-1", "status": "delivered"}]
     ),
 )
-TOLD = [("invoice", b.access_key()), ("shipment", "TRK1"), ("delivered", "po-1")]
+TOLD = [("invoice", b.access_key()), ("shipment", "TRK1"), ("delivered", "ship-1")]
 MAILED = [("confirmed", ""), ("invoiced", b.access_key()), ("shipped", "ship-1"), ("delivered", "")]
 
 
@@ -76,7 +83,7 @@ def test_order_of_two_pos_tells_each_invoice_and_tracking_once_with_its_own_key(
     assert sorted(decide.told(r) for r in order.told()) == sorted(
         (fact, reference)
         for n in (1, 2)
-        for fact, reference in (("invoice", b.access_key(n)), ("shipment", f"TRK{n}"), ("delivered", f"po-{n}"))
+        for fact, reference in (("invoice", b.access_key(n)), ("shipment", f"TRK{n}"), ("delivered", f"ship-{n}"))
     )
 
 
@@ -86,13 +93,33 @@ def test_one_invoice_for_two_pos_travels_with_both_trackings() -> None:
     assert {r.invoice_key for r in order.told() if isinstance(r, TellShipment)} == {b.access_key(1)}
 
 
-def test_po_of_two_parcels_is_delivered_when_both_are() -> None:
-    second = b.dispatched(1, shipment_id="ship-1b", tracking_code="TRK1B")
-    order = b.Order().hear(b.accepted(), b.invoiced(), b.dispatched(), second, b.delivered()).settle()
+SECOND = b.dispatched(1, shipment_id="ship-1b", tracking_code="TRK1B")
+DELIVERED = b.status_changed(
+    "delivered", changed_at=b.NOW + timedelta(days=9), purchase_orders=[{"po_id": "po-1", "status": "delivered"}]
+)
+
+
+def test_each_of_two_parcels_is_told_as_it_leaves_and_as_it_arrives_and_the_customer_once_of_all() -> None:
+    """The first has arrived before the second has left."""
+    order = b.Order().hear(b.accepted(), b.status_changed(), b.invoiced(), b.dispatched(open_lines=[2])).settle()
+    order.hear(b.delivered(open_lines=[2])).settle()
+    assert ("delivered", "") not in order.mailed()
+    order.hear(SECOND, b.delivered(shipment_id="ship-1b"), DELIVERED).settle()
+    told = [r.tracking_codes for r in order.told() if isinstance(r, TellDelivery)]
+    assert told == [("TRK1",), ("TRK1B",)]
+    assert [r.tracking_code for r in order.told() if isinstance(r, TellShipment)] == ["TRK1", "TRK1B"]
+    assert [fact for fact, _ in order.mailed()] == ["confirmed", "invoiced", "shipped", "shipped", "delivered"]
+
+
+def test_channel_that_knows_no_tracking_is_told_of_a_po_when_all_its_goods_are_there() -> None:
+    order = b.Order(b.channel_changed(name="B2W", rules=(ReleaseRule(tracking="not_needed"),)))
+    order.hear(b.accepted(), b.invoiced(), b.dispatched(open_lines=[2]), b.delivered(open_lines=[2])).settle()
+    assert order.why("delivered", "po-1") == "delivered held: goods of PO po-1 have not left yet"
+    order.hear(SECOND).settle()
     assert order.why("delivered", "po-1") == "delivered held: 1 of 2 parcels of PO po-1 are under way"
     order.hear(b.delivered(shipment_id="ship-1b")).settle()
     [told] = [r for r in order.told() if isinstance(r, TellDelivery)]
-    assert told.tracking_codes == ("TRK1", "TRK1B")
+    assert (told.po_id, told.shipment_id, told.tracking_codes) == ("po-1", None, ())
 
 
 def test_tracking_waits_until_the_channel_confirmed_the_nf() -> None:
@@ -229,6 +256,21 @@ def test_refused_order_keeps_the_reasons() -> None:
     state, events, requests = b.decided(decide.on_order_refused(None, refused, b.context()))
     assert (state.refused, events, requests) == (("store_unknown",), [], [])
     assert b.decided(decide.on_order_refused(state, refused, b.context()))[0] == state
+
+
+@pytest.mark.parametrize("order_of_arrival", list(permutations(range(3))))
+def test_parcels_newest_word_of_a_problem_or_its_end_is_shown(order_of_arrival: tuple[int, ...]) -> None:
+    about: dict[str, Any] = {"order_id": "order-1", "po_id": "po-1", "po_number": "PC1", "shipment_id": "ship-1"}
+    said: list[Any] = [
+        ShipmentProblemReported(**about, detail="ausente", at=b.NOW),
+        ShipmentResumed(**about, at=b.NOW + timedelta(hours=1)),
+        ShipmentProblemReported(**about, detail="extraviado", at=b.NOW + timedelta(hours=2)),
+    ]
+    order = b.Order().hear(b.accepted(), b.dispatched(), *(said[i] for i in order_of_arrival if i < 2))
+    assert order.state is not None
+    assert order.state.shipments[0].problem == ""
+    order.hear(*(said[i] for i in order_of_arrival))
+    assert order.state.shipments[0].problem == "extraviado"
 
 
 def test_trouble_of_a_shipment_waits_for_it_and_is_noted_there() -> None:

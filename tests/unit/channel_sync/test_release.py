@@ -119,7 +119,7 @@ def test_label_is_tracking_that_is_known_and_releases_the_nf() -> None:
 def test_either_is_not_told_when_the_marketplace_was_first() -> None:
     order = b.Order(b.channel_changed(rules=HUB_MERCADO_LIVRE)).hear(b.accepted(logistics={"type": "me_coleta"}))
     order.hear(b.invoiced()).settle().hear(b.dispatched(), b.reported("delivered")).settle().hear(b.delivered())
-    assert order.why("delivered", "po-1") == "delivered not told: Magalu has said it itself"
+    assert order.why("delivered", "ship-1") == "delivered not told: Magalu has said it itself"
 
 
 def test_direct_order_without_shipment_holds_the_nf() -> None:

@@ -25,6 +25,7 @@ from schemas.purchase_order import (
     ShipmentDelivered,
     ShipmentDispatched,
     ShipmentProblemReported,
+    ShipmentResumed,
     SourcingGivenUp,
 )
 from schemas.refund import RefundFailed, RefundOrdered, RefundSettled
@@ -221,16 +222,20 @@ def s1_matched(po_id: str = PO, number: int = 2) -> RemittanceNfMatched:
     return RemittanceNfMatched.model_validate(data)
 
 
-def dispatched(po_id: str = PO, shipment: str = "1") -> ShipmentDispatched:
+def dispatched(po_id: str = PO, shipment: str = "1", **fields: Any) -> ShipmentDispatched:
     data = _of_po(
         po_id, shipment_id=f"{po_id}-{shipment}", carrier="Correios", tracking_code="T1", dispatched_at=hours(9)
     )
-    return ShipmentDispatched.model_validate(data)
+    return ShipmentDispatched.model_validate(data | fields)
 
 
-def problem_reported(po_id: str = PO, shipment: str = "1") -> ShipmentProblemReported:
+def problem_reported(po_id: str = PO, shipment: str = "1", **fields: Any) -> ShipmentProblemReported:
     data = _of_po(po_id, shipment_id=f"{po_id}-{shipment}", detail="address not found", at=hours(10))
-    return ShipmentProblemReported.model_validate(data)
+    return ShipmentProblemReported.model_validate(data | fields)
+
+
+def resumed(po_id: str = PO, shipment: str = "1", **fields: Any) -> ShipmentResumed:
+    return ShipmentResumed.model_validate(_of_po(po_id, shipment_id=f"{po_id}-{shipment}", at=hours(11)) | fields)
 
 
 def delivered(po_id: str = PO, shipment: str = "1", **fields: Any) -> ShipmentDelivered:
@@ -307,6 +312,7 @@ DECISIONS: dict[type[Any], Callable[..., Any]] = {
     RemittanceNfMatched: decide.on_remittance_nf_matched,
     ShipmentDispatched: decide.on_shipment_dispatched,
     ShipmentProblemReported: decide.on_shipment_problem_reported,
+    ShipmentResumed: decide.on_shipment_resumed,
     ShipmentDelivered: decide.on_shipment_delivered,
     RefundOrdered: decide.on_refund_ordered,
     RefundSettled: decide.on_refund_settled,

@@ -105,11 +105,12 @@ def test_po_cancelled_in_a_cancellation_that_was_refused_is_bought_again() -> No
         ("until_invoiced", INVOICED, "already_invoiced"),
         ("until_shipped", AWAITING_SHIPMENT, None),
         ("until_shipped", SHIPPED, "already_shipped"),
+        ("until_shipped", [*AWAITING_SHIPMENT, b.dispatched(open_lines=[1])], "already_shipped"),
         ("until_shipped", DELIVERED, "already_shipped"),
         ("until_shipped", IN_TROUBLE, "already_shipped"),
         ("until_shipped", [*DELIVERED, OVER], "completed"),
     ],
-    ids=range(9),
+    ids=range(10),
 )
 def test_wish_beyond_the_stores_limit_is_refused_at_once(policy: str, stage: list[Any], code: str | None) -> None:
     order, _ = b.told(*stage, cancellation=policy)

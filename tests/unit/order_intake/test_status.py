@@ -1,5 +1,9 @@
 """Where an order of several POs, parts, refusals and divergences stands; lateness and disorder."""
 
+from itertools import permutations
+from typing import Any
+
+from schemas.order import OrderCompleted
 from services.order_intake.decide.status import missing_lines
 from tests.unit.order_intake import builders as b
 from tests.unit.order_intake.stages import ACKNOWLEDGED, DELIVERED, HISTORY, PAID, READY, SHIPPED, of_pos
@@ -83,6 +87,45 @@ def test_two_shipments_the_last_delivery_counts() -> None:
     assert order.status == "shipped"
     order, _ = b.told(b.delivered(shipment="2"), order=order)
     assert order.status == "delivered"
+
+
+FIRST: dict[str, Any] = {"open_lines": [1]}
+SECOND: dict[str, Any] = {"shipment": "2"}
+"""Of the PO's two pieces one leaves and arrives by itself."""
+PART_ARRIVED = [*SHIPPED[:-1], b.dispatched(**FIRST), b.delivered(**FIRST)]
+
+
+def test_po_in_parts_is_shipped_and_delivered_when_its_parcels_cover_it() -> None:
+    order, published = b.told(*PART_ARRIVED)
+    assert order.status == "awaiting_shipment"
+    assert not [event for event in published if isinstance(event, OrderCompleted)]
+    order, _ = b.told(b.reminder("complete", b.hours(999)), order=order)
+    assert order.completed_at is None
+    order, published = b.told(b.dispatched(**SECOND), b.delivered(**SECOND), order=order)
+    assert b.statuses(published) == ["shipped", "delivered"]
+
+
+def test_second_parcel_lost_when_the_first_has_arrived_is_a_delivery_problem() -> None:
+    order, published = b.told(*PART_ARRIVED, b.dispatched(**SECOND), b.problem_reported(**SECOND))
+    assert b.statuses(published)[-3:] == ["awaiting_shipment", "shipped", "delivery_problem"]
+    _, published = b.told(b.delivered(**SECOND), order=order)
+    assert b.statuses(published) == ["delivered"]
+
+
+def test_parcels_in_any_order_end_the_same() -> None:
+    facts = [b.dispatched(**FIRST), b.delivered(**FIRST), b.dispatched(**SECOND), b.problem_reported(**SECOND)]
+    facts += [b.resumed(**SECOND)]
+    ends = {b.told(*SHIPPED[:-1], *some)[0].status for some in permutations(facts)}
+    assert ends == {"shipped"}
+
+
+def test_problem_that_is_over_leads_back_to_shipped_and_a_newer_one_to_it_again() -> None:
+    order, published = b.told(*SHIPPED, b.problem_reported(), b.resumed())
+    assert b.statuses(published)[-2:] == ["delivery_problem", "shipped"]
+    after, published = b.told(b.problem_reported(at=b.hours(10.5)), order=order)
+    assert (published, after.status) == ([], "shipped")
+    _, published = b.told(b.problem_reported(at=b.hours(12)), order=after)
+    assert b.statuses(published) == ["delivery_problem"]
 
 
 def test_delivery_heard_of_before_all_else_tells_the_whole_main_line() -> None:

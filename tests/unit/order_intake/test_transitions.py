@@ -120,6 +120,7 @@ ROWS: list[tuple[list[Any], Any, Status, Status]] = [
     (SHIPPED, b.delivered(), "shipped", "delivered"),
     ([*AWAITING_SHIPMENT, b.wish(), b.dispatched(), WISHED[1]], STOPPED, "shipped", "cancelled"),
     (TWO_PARCELS, b.delivered(), "delivery_problem", "shipped"),
+    (IN_TROUBLE, b.resumed(), "delivery_problem", "shipped"),
     (IN_TROUBLE, b.delivered(), "delivery_problem", "delivered"),
     ([*IN_TROUBLE, b.wish(requested_by="store"), WISHED[1]], STOPPED, "delivery_problem", "cancelled"),
     (DELIVERED, OVER, "delivered", "completed"),
@@ -170,8 +171,9 @@ EVERYTHING: list[Any] = [
     b.created(), PREPAID_AGAIN, b.sent(), b.confirmed(), b.po_cancelled(), NO_MORE, b.cancel_refused(),
     b.s2_matched(open_lines=[1]), b.s2_matched(), b.s2_diverged(), b.s2_diverged(access_key=b.key(9)),
     b.invoice_issued(), b.invoice_issued(number=9), b.invoice_cancelled(), b.handed_over(), b.s1_matched(),
-    b.dispatched(), b.dispatched(shipment="2"), b.problem_reported(), b.delivered(), b.fulfilment_stopped("po-1"),
-    STOPPED, b.refund_ordered(), b.refund_settled(), b.refund_failed(), OVER, b.reminder("give_up", b.hours(999)),
+    b.dispatched(), b.dispatched(shipment="2"), b.problem_reported(), b.resumed(), b.delivered(),
+    b.fulfilment_stopped("po-1"), STOPPED, b.refund_ordered(), b.refund_settled(), b.refund_failed(), OVER,
+    b.reminder("give_up", b.hours(999)),
 ]  # fmt: skip
 
 

@@ -107,8 +107,12 @@ def _problems(order: Order, terms: Terms, wish: OrderCancellationRequested, now:
         yield from _beyond_their_window(order, now)
     limit, code = LIMITS[terms.cancellation]
     for po_id, po in sorted(order.purchase_orders.items()):
-        status = of_po(order, po_id, po)
-        if RANK[status] >= RANK[limit] and po_id not in lost and not po.is_void:
+        status: str = of_po(order, po_id, po)
+        if po_id in lost or po.is_void:
+            continue
+        if po.shipments and not po.has_left:
+            status = "shipped in part"
+        if po.shipments or RANK[of_po(order, po_id, po)] >= RANK[limit]:
             yield Problem(code=code, where=po.po_number or po_id, detail=f"the PO is {status} with {po.supplier_id}")
 
 

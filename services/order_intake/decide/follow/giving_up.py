@@ -11,7 +11,6 @@ from schemas.model import Message
 from schemas.order import OrderLinesGivenUp
 from services.order_intake.decide import status
 from services.order_intake.decide.follow.cancelling import supplier_refusals
-from services.order_intake.decide.moves import RANK
 from services.order_intake.state import Order
 
 WAITING = ("quote_pending", "out_of_stock")
@@ -31,10 +30,9 @@ def due(order: Order, now: datetime) -> tuple[Order, list[Message]]:
 
 
 def is_partly_bought(order: Order) -> bool:
-    """Whether goods of the order are on their way, or there, or a supplier has said that it is too late for a PO: it
-    cannot be cancelled as a whole."""
-    pos = order.open_purchase_orders.items()
-    left = any(RANK[status.of_po(order, po_id, po)] >= RANK["shipped"] for po_id, po in pos)
+    """Whether goods of the order, or a part of a PO, are on their way or there, or a supplier has said that it is too
+    late for a PO: it cannot be cancelled whole."""
+    left = any(po.shipments for po in order.open_purchase_orders.values())
     return left or any(supplier_refusals(order))
 
 

@@ -56,6 +56,8 @@ async def request(
     try:
         async with attempt.session.request(method, url, json=json, data=data, headers=all_headers) as response:
             body = await response.read()
+    except aiohttp.RedirectClientError as error:  # it was sent: only where the partner led us next is nowhere
+        raise Uncertain(f"{method} {url}: {type(error).__name__} {error}") from error
     except aiohttp.InvalidURL as error:
         raise Rejected(f"{method} {url}: not a URL") from error
     except _NOT_SENT as error:

@@ -26,15 +26,25 @@ class Entry:
     to: str | None = None
     known_as: UUID | None = None
     """What the inbox calls it, where it is one order of several that came in one event."""
+    came_with: UUID | None = None
+    """What the inbox calls that event, which stands for all of them where they were done together."""
 
     @property
     def ref(self) -> UUID:
         return self.known_as or envelope.reference(self.source, self.id)
 
+    def is_in(self, handled: frozenset[UUID]) -> bool:
+        return self.ref in handled or self.came_with in handled
+
     def orders(self, occurrences: Sequence[str]) -> list["Entry"]:
         """What control_room asks about several dead letters, as a service takes it: each for itself."""
         return [
-            replace(self, id=f"{self.id}/{place}", known_as=envelope.reference(str(self.ref), occurrence))
+            replace(
+                self,
+                id=f"{self.id}/{place}",
+                known_as=envelope.reference(str(self.ref), occurrence),
+                came_with=self.ref,
+            )
             for place, occurrence in enumerate(occurrences)
         ]
 
@@ -81,7 +91,7 @@ def not_handled(entries: Sequence[Entry], memories: Mapping[str, Memory]) -> lis
         (entry, service)
         for entry in entries
         for service in _consumers(entry)
-        if service in memories and entry.ref not in memories[service].handled
+        if service in memories and not entry.is_in(memories[service].handled)
     ]
 
 

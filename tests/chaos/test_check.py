@@ -119,13 +119,16 @@ def test_processes_of_one_service_are_killed_in_turn_with_those_of_others() -> N
     assert all(len({kill.victim for kill in three}) > 1 for three in zip(kills, kills[1:], kills[2:], strict=False))
 
 
-def test_order_about_one_of_several_dead_letters_is_known_by_itself() -> None:
+def test_order_about_one_of_several_dead_letters_is_known_by_itself_or_with_the_others() -> None:
     asked = Entry("/dropfleet/control_room", "asked", DeadLetterBatchRequested.TYPE, None, "billing")
     [order] = asked.orders(["o1"])
     answer = Entry("/dropfleet/billing", "answer", DeadLetterBatchAnswered.TYPE, "asked/0")
     assert without_cause([order, answer], {}) == [order]
-    memory = replace(MEMORIES["billing"], handled=frozenset({reference(str(asked.ref), "o1")}))
-    assert not_handled([order], {"billing": memory}) == []
+    for known in (reference(str(asked.ref), "o1"), asked.ref):
+        memory = replace(MEMORIES["billing"], handled=frozenset({known}))
+        assert not_handled([order], {"billing": memory}) == []
+    memory = replace(MEMORIES["billing"], handled=frozenset({reference(str(asked.ref), "o2")}))
+    assert not_handled([order], {"billing": memory}) == [(order, "billing")]
 
 
 def test_beginning_of_a_name_means_all_that_begin_so() -> None:

@@ -258,6 +258,27 @@ async def test_letters_of_a_request_are_looked_up_whatever_the_ledger_holds(
     assert "Nested Loop" not in looked.plan
 
 
+async def test_failures_of_a_set_that_nobody_has_analysed_are_found_in_its_order(
+    con: asyncpg.Connection, room: Room
+) -> None:
+    """A campaign tells them when it is over: its set is new to the planner, which takes it for a row or two."""
+    sets = "insert into replay_letter (campaign, place, occurrence) select"
+    await con.execute(f"{sets} 'old-' || n / 100, n % 100, 'old-' || n from generate_series(0, 4999) n")
+    await execute(room.admin_url, "analyze")
+    await con.execute(f"{sets} 'c', n, 'o-' || n from generate_series(0, 19999) n")
+    await con.execute(
+        "insert into dead_letter_action (action_id, step, occurrences, at, outcome) "
+        "select 'c/' || n, 'failed', array['o-' || n, 'o-' || n + 3], now(), 'e' || n "
+        "from generate_series(0, 19999, 20) n"
+    )
+    await con.execute("set statement_timeout = '3s'")
+    found = await reading.load_failures(con, "c", 1000)
+    places = [place for n in range(0, 10000, 20) for place in (n, n + 3)]
+    assert [(one["place"], one["occurrence"], one["error"]) for one in found] == [
+        (n, f"o-{n}", f"e{n - n % 20}") for n in places
+    ]
+
+
 async def save_campaign(con: asyncpg.Connection, name: str, status: str, *letters: str) -> None:
     """A campaign about these letters, as old as anything."""
     state = Campaign(campaign_id=name, status=status).model_dump_json(exclude_none=True)

@@ -319,7 +319,7 @@ class OrderCancelled(Message):
 
 
 class OrderLinesGivenUp(Message):
-    """Nobody has these lines in time, and others of the order have left already: what is not bought of them by now is
+    """These lines are not bought in time, and others of the order have left already: what of them nobody has by now is
     not to be bought any more. `sourcing.given_up` says what that is."""
 
     TYPE = "order.lines_given_up.v1"

@@ -36,10 +36,9 @@ class Movement(Model):
     at: Time
 
 
-def customer_paid(order_id: str, payment_id: str, amount: Decimal, at: Time) -> Movement:
-    return _movement(
-        "customer_paid", order_id, payment_id, Account.CASH_IN_TRANSIT, Account.CUSTOMER_ADVANCE, amount, at
-    )
+def customer_paid(order_id: str, what: str, amount: Decimal, at: Time) -> Movement:
+    """`what`: the payment; with a refund of it, where that was heard of first and so much of it is known."""
+    return _movement("customer_paid", order_id, what, Account.CASH_IN_TRANSIT, Account.CUSTOMER_ADVANCE, amount, at)
 
 
 def invoiced(order_id: str, invoice_id: str, amount: Decimal, at: Time) -> Movement:

@@ -320,10 +320,14 @@ class Bill(Model):
         return sum((*known.values(), *beside), Decimal("0.00"))
 
     def knows_payment(self, payment_id: str) -> bool:
-        """Whether the ledger has it: the order was ready with it, it came after that, or it goes back."""
+        """Whether the order was ready with it, or it came after that: then the ledger has it whole."""
         payments = self.order.payments if self.order else ()
         approved = {p.payment_id for p in payments if p.approved_at is not None}
-        return payment_id in approved | {p.payment_id for p in self.received} | {r.payment_id for r in self.refunds}
+        return payment_id in approved | {p.payment_id for p in self.received}
+
+    def refunded_of(self, payment_id: str) -> Decimal:
+        """What of a payment goes back, BRL: of one that is not known yet the ledger has so much."""
+        return sum((r.amount for r in self.refunds if r.payment_id == payment_id), Decimal("0.00"))
 
     def purchase_order(self, po_id: str) -> PurchaseOrder:
         return next((po for po in self.purchase_orders if po.po_id == po_id), None) or PurchaseOrder(po_id=po_id)

@@ -137,6 +137,8 @@ class Order(Model):
     """Pieces that nobody will buy any more, by line of the order: po_dispatch's word."""
     given_up_for: Time | None = None
     """When the newest attempt was started, and refused, after which sourcing was told to give up what is missing."""
+    told_to_give_up_at: Time | None = None
+    """When sourcing was told that last: what is missing after it waits anew."""
     gives_up_at: Time | None = None
     """Until when the order waits for an offer, for stock or for a late payment; None while it does not."""
     difference_due_at: Time | None = None

@@ -228,7 +228,7 @@ class Trio:
             self.letters.append(outcome.code)
             return True
         self.states[service] = outcome.state
-        self.rows |= {getattr(row, "movement_id", id): row for row in outcome.rows}
+        self.rows = {getattr(row, "movement_id", id): row for row in outcome.rows} | self.rows
         for name in outcome.forget:
             self.reminders.pop((service, name), None)
         self.reminders |= {(service, reminder.name): reminder.due for reminder in outcome.reminders}
@@ -379,7 +379,7 @@ class Trio:
     def _what_is_left(self, reduced: InvoiceReduced) -> Iterator[Message]:
         """Who refused a part after R was handed over ships the rest with it, once it is clear that R stays."""
         for po in self.fulfilment.living:
-            if po.po_id in reduced.po_ids and po.handed_over_at is not None:
+            if po.po_id in reduced.po_ids and po.handing_over:
                 yield from self._ships(po)
 
     def _ships(self, po: PurchaseOrder) -> Iterator[Message]:

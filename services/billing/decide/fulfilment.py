@@ -38,9 +38,10 @@ def on_order_ready(bill: Bill | None, event: OrderReady, ctx: Ctx) -> Outcome[Bi
     if known.order is not None:
         return unchanged(known)
     paid = [
-        ledger.customer_paid(event.order_id, p.payment_id, p.amount, p.approved_at)
+        ledger.customer_paid(event.order_id, p.payment_id, rest, p.approved_at)
         for p in event.payments
-        if p.approved_at is not None and p.amount
+        if p.approved_at is not None and not known.knows_payment(p.payment_id)
+        if (rest := p.amount - known.refunded_of(p.payment_id)) > 0
     ]
     return advanced(known.model_copy(update={"order": event}), ctx, paid)
 

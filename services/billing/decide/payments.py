@@ -7,12 +7,13 @@ from services.billing.state import Bill, ReceivedPayment
 
 
 def on_payment_received(bill: Bill | None, event: OrderPaymentReceived, ctx: Context[None]) -> Outcome[Bill]:
-    """A refund that names the payment has booked it already."""
+    """Refunds that were heard of first have booked what they pay back."""
     known = bill or Bill(order_id=event.order_id)
     if any(payment.payment_id == event.payment_id for payment in known.received):
         return unchanged(bill)
     payment = ReceivedPayment(payment_id=event.payment_id, amount=event.amount)
-    is_booked = known.knows_payment(event.payment_id) or not event.amount
-    paid = ledger.customer_paid(event.order_id, event.payment_id, event.amount, event.approved_at)
+    booked = event.amount if known.knows_payment(event.payment_id) else known.refunded_of(event.payment_id)
+    rest = event.amount - booked
+    paid = [ledger.customer_paid(event.order_id, event.payment_id, rest, event.approved_at)] if rest > 0 else []
     received = known.model_copy(update={"received": (*known.received, payment)})
-    return Decision(received, rows=() if is_booked else [paid])
+    return Decision(received, rows=paid)

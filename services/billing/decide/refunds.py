@@ -14,7 +14,8 @@ def on_refund_requested(bill: Bill | None, event: RefundRequested, ctx: Context[
     if _refund(known, event.refund_id) is not None:
         return unchanged(bill)
     refund = Refund(refund_id=event.refund_id, payment_id=event.payment_id, amount=event.amount)
-    paid = [ledger.customer_paid(event.order_id, event.payment_id, event.amount, event.requested_at)]
+    what = f"{event.payment_id}/{event.refund_id}"
+    paid = [ledger.customer_paid(event.order_id, what, event.amount, event.requested_at)]
     rows = [] if known.knows_payment(event.payment_id) else paid
     if event.method == "marketplace":
         ordered = _ordered(event.order_id, refund, "channel", ctx)

@@ -51,8 +51,8 @@ def on_waited_enough(order: Order | None, event: ReminderDue, ctx: Ctx) -> Outco
     if order.is_being_cancelled or order.cancelled_at is not None:
         return unchanged(order)
     if giving_up.is_partly_bought(order):
-        order, told = giving_up.give_up(order, ctx.now)
-        return Decision(order, told)
+        after, told = giving_up.give_up(order, ctx.now)
+        return follow(order, after, ctx, told)
     given_up, started = start(order, *_why(order), ctx.now)
     return follow(order, given_up, ctx, started)
 

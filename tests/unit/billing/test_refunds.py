@@ -122,3 +122,16 @@ def test_payment_after_the_order_was_ready_is_booked_once_when_it_goes_back(firs
     run = Run().hear(b.order_ready(), *((LATE, back) if first else (back, LATE)))
     balance = taken(run).hear(reported()).balance()
     assert (balance.customer_paid, balance.refunded, balance.wrong) == (Decimal("350.00"), Decimal("50.00"), ())
+
+
+@pytest.mark.parametrize("ready_first", [True, False], ids=["order-first", "refunds-first"])
+def test_payment_of_which_a_part_goes_back_is_booked_whole(ready_first: bool) -> None:
+    """What was paid too much, and a rest that goes back later, may be heard of before what they are a part of."""
+    parts = [requested(amount=Decimal("20.00")), requested(refund_id="r-2", amount=Decimal("30.00"))]
+    run = Run().hear(*([b.order_ready(), *parts] if ready_first else [*parts, b.order_ready()]))
+    balance = run.hear(reported(), reported(refund_id="r-2")).balance()
+    assert (balance.customer_paid, balance.refunded, balance.wrong) == (Decimal("300.00"), Decimal("50.00"), ())
+    late = OrderPaymentReceived(order_id="order-1", payment_id="pay-2", amount=Decimal("50.00"), approved_at=b.NOW)
+    part = requested(refund_id="r-3", payment_id="pay-2", amount=Decimal("10.00"))
+    run.hear(*((late, part) if ready_first else (part, late)))
+    assert (run.balance().customer_paid, run.balance().wrong) == (Decimal("350.00"), ())

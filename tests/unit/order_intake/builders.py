@@ -254,7 +254,7 @@ def out_of_stock(**fields: Any) -> OutOfStock:
 def given_up(**quantities: int) -> SourcingGivenUp:
     """By line of the order: `line_2=1`."""
     lines = [{"order_line": int(name.removeprefix("line_")), "quantity": q} for name, q in quantities.items()]
-    return SourcingGivenUp.model_validate({"order_id": "order-1", "lines": lines, "at": hours(200)})
+    return SourcingGivenUp.model_validate({"order_id": "order-1", "lines": lines, "order_po_ids": [], "at": hours(200)})
 
 
 def asked_of(placed: OrderPlaced) -> RegisterSalesOrder:

@@ -8,7 +8,7 @@ import pytest
 from schemas.decision import Decision, Reminder
 from schemas.order import OrderCancellationStarted, OrderLinesGivenUp
 from schemas.refund import RefundRequested
-from tests.builders import NOW, order_placed
+from tests.builders import ITEM, NOW, PAYMENT, order_placed
 from tests.unit.order_intake import builders as b
 from tests.unit.order_intake.builders import kinds
 from tests.unit.order_intake.stages import READY, after_creation
@@ -122,6 +122,40 @@ def test_goods_that_were_bought_before_it_was_given_up_are_waited_for() -> None:
     order, published = b.told(b.created("c", 2, created_at=b.hours(31)), order=order)
     assert (order.status, order.given_up) == ("ready_to_order", {})
     assert not [event for event in published if isinstance(event, RefundRequested)]
+
+
+def test_line_that_is_missing_since_other_lines_were_given_up_waits_as_long_and_is_given_up_too() -> None:
+    """Its supplier refused it when the wish was on its way: po_dispatch gave up what was missing before."""
+    of_three = b.two_lines(
+        items=[ITEM, ITEM | {"line": 2, "sku": "SKU-2"}, ITEM | {"line": 3, "sku": "SKU-3"}],
+        total="299.70", payments=[PAYMENT | {"amount": "299.70", "approved_at": b.hours(0)}],
+    )  # fmt: skip
+    pos = [b.created("a", 1), b.created("b", 2), b.created("c", 3), *after_creation("a"), b.po_refused("b")]
+    order, _ = b.told(of_three, b.registered(), *pos, b.out_of_stock(order_lines=[2], at=b.hours(30)))
+    first = order.gives_up_at or NOW
+    order, published = b.told(b.reminder("give_up", first), order=order)
+    assert [e.order_lines for e in published if isinstance(e, OrderLinesGivenUp)] == [(2,)]
+    order, _ = b.told(b.po_refused("c"), b.given_up(line_2=2), order=order)
+    order, _ = b.told(b.out_of_stock(order_lines=[3], at=b.hours(201)), order=order)
+    assert order.status == "out_of_stock"
+    assert order.gives_up_at is not None
+    order, published = b.told(b.reminder("give_up", order.gives_up_at), order=order)
+    assert [e.order_lines for e in published if isinstance(e, OrderLinesGivenUp)] == [(3,)]
+    order, published = b.told(b.given_up(line_2=2, line_3=2), order=order)
+    assert (order.status, order.gives_up_at) == ("delivered", None)
+    assert [str(e.amount) for e in published if isinstance(e, RefundRequested)] == ["199.80"]
+
+
+def test_limit_that_ends_while_somebodys_wish_to_cancel_is_open_holds_when_that_is_refused() -> None:
+    pos = [b.two_lines(), b.registered(), b.created("a", 1), b.created("b", 2), b.sent("a"), b.sent("b")]
+    order, _ = b.told(*pos, b.po_refused("b"), b.out_of_stock(order_lines=[2], at=b.hours(9)))
+    over = b.reminder("give_up", order.gives_up_at or NOW)
+    order, _ = b.told(b.wish(), over, order=order)
+    assert order.is_being_cancelled
+    order, decisions = b.decided(b.cancel_refused("a"), order=order)
+    assert b.reminders(decisions) == [Reminder("give_up", over.due)]
+    order, published = b.told(over, order=order)
+    assert kinds(published) == ["order.lines_given_up"]
 
 
 EXPIRED = [order_placed(), b.registered(), b.payment_expired()]

@@ -1,6 +1,7 @@
 """Money that goes back, beside the status: once for each payment, whenever it comes."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from itertools import permutations
 from typing import Any
 
@@ -13,7 +14,7 @@ from services.order_intake.decide.follow.refunding import refund_id
 from tests.builders import PAYMENT, order_placed
 from tests.unit.order_intake import builders as b
 from tests.unit.order_intake.builders import kinds
-from tests.unit.order_intake.stages import DELIVERED, READY
+from tests.unit.order_intake.stages import DELIVERED, READY, after_creation
 
 CANCELLED = [*READY, b.wish(), b.fulfilment_stopped(), b.billing_stopped()]
 
@@ -109,6 +110,18 @@ def test_cancelled_order_says_what_goes_back(payments: list[dict[str, Any]], mon
     _, published = b.told(order_placed(payments=payments), b.registered(), b.wish())
     [cancelled] = [event for event in published if isinstance(event, OrderCancelled)]
     assert str(cancelled.to_refund) == money
+
+
+def test_line_that_is_bought_anew_is_not_paid_back_with_what_was_given_up() -> None:
+    """One of its pieces was given up; then the supplier of the other one refused that too."""
+    facts = [b.two_lines(), b.registered(), b.created("a", 1), b.created("b", 2), *after_creation("a")]
+    refusals = b.po_refused("b", [b.line(1, 2, 1)]), b.po_refused("b", refused_at=b.hours(5))
+    order, published = b.told(*facts, refusals[0], b.given_up(line_2=1), refusals[1])
+    assert refunds(published) == [], "of line 2 one piece is still to be bought"
+    again = b.created("c", 2, lines=[b.line(1, 2, 1)], created_at=b.hours(201))
+    issued = b.invoice_issued("c", number=9).model_copy(update={"total": Decimal("49.95")})
+    _, published = b.told(again, issued, order=order)
+    assert [str(r.amount) for r in refunds(published)] == ["49.95"]
 
 
 def test_what_is_left_of_an_invoice_that_was_reduced_counts_whatever_comes_first() -> None:

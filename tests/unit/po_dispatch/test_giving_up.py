@@ -27,9 +27,10 @@ def waiting() -> Fulfilment:
 
 def test_line_that_is_given_up_is_told_once_and_not_bought_when_it_is_there_again() -> None:
     decision = b.decided(giving_up.on_lines_given_up(waiting(), wish(2), b.context()))
-    [said] = decision.events
+    said, tried = decision.events
     assert isinstance(said, SourcingGivenUp)
     assert said.lines == (OrderLineQuantity(order_line=2, quantity=2),)
+    assert tried == SourcingRetryDue(order_id="O-1"), "line 1, which waited with it"
     after = b.state(decision)
     assert (after.waiting, after.lines_without_stock) == ((), ())
     assert giving_up.on_lines_given_up(after, wish(2), b.context()) == Decision(after)
@@ -45,8 +46,17 @@ def test_line_that_was_bought_meanwhile_stays_bought_and_nothing_is_said() -> No
     assert b.state(decision).given_up == {}
 
 
+def test_line_that_somebody_has_is_bought_when_what_it_waited_with_is_given_up() -> None:
+    decision = b.decided(giving_up.on_lines_given_up(waiting(), wish(1, 2), b.context()))
+    assert b.state(decision).given_up == {2: 2}
+    assert [type(event) for event in decision.events] == [SourcingGivenUp, SourcingRetryDue]
+    bought = b.state(sourcing.on_retry_due(b.state(decision), RETRY, b.context(b.sourcing(A, SHORT))))
+    assert [[line.order_line for line in po.lines] for po in bought.purchase_orders] == [[1]]
+
+
 def test_second_wish_says_all_that_was_given_up_by_then() -> None:
     order = b.state(giving_up.on_lines_given_up(waiting(), wish(2), b.context()))
+    order = b.state(sourcing.on_retry_due(order, RETRY, b.context(b.sourcing(SHORT))))
     [said] = b.decided(giving_up.on_lines_given_up(order, wish(1, minutes=5), b.context())).events
     assert isinstance(said, SourcingGivenUp)
     assert {line.order_line: line.quantity for line in said.lines} == {1: 1, 2: 2}

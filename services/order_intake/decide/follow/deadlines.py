@@ -41,12 +41,13 @@ def _giving_up(order: Order) -> tuple[Order, list[Reminder], list[str]]:
 
 def _gives_up_at(order: Order) -> datetime | None:
     """From when the order began to wait so. Waiting for stock after a supplier was found is another wait, and so is one
-    after the limit was refused."""
-    if order.terms is None or order.status_at is None:
+    after the limit was refused, or for what was missing after other lines were given up. None while it is being
+    cancelled: where that is refused, it is waited on."""
+    if order.terms is None or order.status_at is None or order.is_being_cancelled:
         return None
     attempt = order.cancellation
     refused_at = attempt.refused_at if attempt and attempt.cause in giving_up.CAUSES else None
-    waits = max(order.status_at, refused_at or order.status_at)
+    waits = max(at for at in (order.status_at, refused_at, order.told_to_give_up_at) if at is not None)
     match order.status:
         case "quote_pending":
             return waits + order.terms.longest_quote

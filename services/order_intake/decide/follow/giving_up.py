@@ -48,12 +48,12 @@ def give_up(order: Order, now: datetime) -> tuple[Order, list[Message]]:
         reason=why(order)[1],
         given_up_at=now,
     )
-    return order, [event]
+    return order.model_copy(update={"told_to_give_up_at": now}), [event]
 
 
 def why(order: Order) -> tuple[Literal["no_supplier", "no_stock"], str]:
     """The cause, and what is missing in words."""
-    lines = ", ".join(str(line) for line in sorted(status.missing_lines(order))[:20])
+    lines = ", ".join(str(line) for line in sorted(status.missing_lines(order) or order.given_up)[:20])
     if order.status == "quote_pending":
         return "no_supplier", f"no supplier sells line {lines} in time"
     return "no_stock", f"no supplier has line {lines} in time"

@@ -1,8 +1,8 @@
 """Which money goes back: what the customer paid beyond what the order costs. Pure.
 
 A cancelled order costs nothing, so every payment goes back, whenever it comes. One that goes on costs its total; of one
-of which lines were given up, the sum of its R in force, when there is one for each PO: so what is kept and what was
-billed are the same, to the cent. What is too much is taken from the payments that came last.
+of which lines were given up, the sum of its R in force, when nothing else is missing and there is one for each PO: so
+what is kept and what was billed are the same, to the cent. What is too much is taken from the payments that came last.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from schemas.envelope import reference
 from schemas.model import Message
 from schemas.order import OrderPlaced, Payment
 from schemas.refund import RefundRequested
+from services.order_intake.decide import status
 from services.order_intake.state import Order, Refund
 
 _NOTHING = Decimal("0.00")
@@ -50,7 +51,10 @@ def _cost(order: Order) -> Decimal | None:
 
 
 def _billed(order: Order) -> Decimal | None:
-    """By the R in force; None while a PO has none, or the sum of one is not known."""
+    """By the R in force; None while a PO has none, or the sum of one is not known, or while something is still to be
+    bought: it will have an R of its own."""
+    if status.missing_lines(order):
+        return None
     in_force = {key: invoice for key, invoice in order.invoices.items() if not invoice.cancelled}
     invoices = in_force.values()
     totals = [order.reduced.get(key, r.total) for key, r in in_force.items() if r.total is not None]

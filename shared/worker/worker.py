@@ -31,6 +31,9 @@ TICK_SECONDS = 0.1
 """Between two looks for what is due, at least: under load every batch sets reminders."""
 SWEEP_EVERY, MEASURE_EVERY = 5.0, 15.0
 """Seconds."""
+FRESH, LOOK_AGAIN = timedelta(seconds=1), 2.0
+"""Rows as young as this are being sent, if whoever saved them lives; seconds after which a new session looks again, for
+those of a process that died in the second before it."""
 SWEEP_ROWS = 20
 """Outgoing rows that are read into memory at once."""
 
@@ -48,6 +51,7 @@ class Worker:
         self._link: Link | None = None
         self._session: Session | None = None
         self._sweep_at, self._measure_at = monotonic() + SWEEP_EVERY, monotonic() + MEASURE_EVERY
+        self._sweep_age = timedelta(seconds=runtime.sweep_seconds)
         self.wake = Wake()
         health.not_ready("broker", "not connected yet")
 
@@ -151,8 +155,9 @@ class Worker:
             await self._transactor.flush()
         now = monotonic()
         if now >= self._sweep_at:
+            older_than, self._sweep_age = self._sweep_age, timedelta(seconds=self._runtime.sweep_seconds)
             self._sweep_at = now + SWEEP_EVERY
-            await self._sweep(timedelta(seconds=self._runtime.sweep_seconds))
+            await self._sweep(older_than)
         if now >= self._measure_at:
             self._measure_at = now + MEASURE_EVERY
             await self._measure()
@@ -164,9 +169,10 @@ class Worker:
                 raise NotConfirmed(f"batch {batch} is still not confirmed")
             del self._transactor.unsent[batch]
             self._transactor.sent.append(batch)
-        older_than = timedelta(0) if self._transactor.in_doubt else timedelta(seconds=1)
+        older_than = timedelta(0) if self._transactor.in_doubt else FRESH
         self._transactor.in_doubt = False
         await self._sweep(older_than)
+        self._sweep_at, self._sweep_age = monotonic() + LOOK_AGAIN, FRESH
 
     async def _sweep(self, older_than: timedelta) -> None:
         """Sends outgoing rows that nobody is known to have sent: their incoming message may never come back."""

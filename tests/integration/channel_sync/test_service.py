@@ -112,7 +112,7 @@ async def test_order_is_told_to_its_hub_and_its_customer_once_for_each_fact(flee
     assert fleet.said("channel.updated.v1") == [
         ("invoice", b.access_key()),
         ("shipment", "TRK1"),
-        ("delivered", "po-1"),
+        ("delivered", "ship-1"),
     ]
     await until(lambda: len(fleet.said("customer.notified.v1")) == 3)
     mails = await fleet.partners.get("/mail")
@@ -196,14 +196,18 @@ async def test_order_that_the_hub_gives_again_after_we_delivered_it_is_taken_wit
     ours: dict[str, Any] = {"order_id": "magalu-MAG-7"}
     sale = b.accepted(**ours, channel_order_code="MAG-7")
     await fleet.say(sale, b.invoiced(**ours), b.dispatched(**ours), b.delivered(**ours))
-    await until(lambda: ("delivered", "po-1") in fleet.said("channel.updated.v1"), why=f"{fleet.facts} {fleet.dead}")
-    await fleet.partners.session.post(queue, json={"code": "MAG-7"})
+    await until(lambda: ("delivered", "ship-1") in fleet.said("channel.updated.v1"), why=f"{fleet.facts} {fleet.dead}")
+
+    async def given_again() -> bool:
+        await fleet.partners.session.post(queue, json={"code": "MAG-7"})  # nothing happens while it is not confirmed
+        return told_of("payment.approved.v1", fleet).count("magalu-MAG-7") > 1
+
+    await until(given_again, why=f"{fleet.facts} {fleet.dead}")
     assert (await fleet.partners.get("/hub/orders/MAG-7", **TOKEN))["status"] == "delivered"
     await fleet.partners.session.post(queue, json=HUB_ORDER | {"code": "MAG-8"})
     await fleet.say(ChannelSyncRequested(store_id="store-1", requested_at=b.NOW), source="fleet.inbound")
     await until(lambda: "magalu-MAG-8" in placed(fleet), why=f"{fleet.facts} {fleet.dead}")
     assert placed(fleet) == ["magalu-MAG-7", "magalu-MAG-8"]
-    assert told_of("payment.approved.v1", fleet).count("magalu-MAG-7") == 2, "it was given twice"
     assert fleet.dead == []
 
 

@@ -56,6 +56,7 @@ async def test_settled_order_is_told_as_one_json_document(room: Room, pool: asyn
     said = json.loads(done.stdout)
     assert (said["order_id"], said["decision"], said["decided_by"]) == ("ORD-1", "returned", "marina")
     assert said["entry_nf_keys"] == [ENTRY]
+    assert [decided.entry_nf_keys for decided in await decisions(room)] == [(ENTRY,)]
 
 
 async def test_invoice_of_goods_that_do_not_come_is_settled_while_its_order_goes_on(

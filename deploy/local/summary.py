@@ -42,7 +42,7 @@ class Summary:
     problems: tuple[str, ...]
     cases: tuple[Row, ...] = ()
     """Of the mixed scenario: each case, its expected end and the one found."""
-    moves: frozenset[tuple[str, str]] = frozenset()
+    moves: tuple[tuple[str, str], ...] = ()
     """Of the mixed scenario: from which status to which its orders went."""
     expected_completed: int | None = None
     """None: all."""
@@ -87,7 +87,7 @@ async def summarise_mixed(
     return replace(
         summary,
         cases=tuple(found.rows),
-        moves=frozenset(found.moves),
+        moves=tuple(sorted(found.moves)),
         expected_completed=found.completed,
         expected_dead_letters=ends.count("dead letter"),
     )

@@ -62,7 +62,7 @@ def main(
             f"seed {seed + number}, {orders} orders{', every service killed once' if killed else ''}: "
             f"{'FAILED' if wrong else 'exact'} in {summary.seconds:.0f} s, {summary.messages:,} messages"
         )
-        seen |= summary.moves
+        seen |= {*summary.moves}
         if wrong:
             typer.echo("\n".join(f"  {line}" for line in wrong), err=True)
             raise typer.Exit(1)

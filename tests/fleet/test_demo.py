@@ -1,5 +1,7 @@
 """The whole fleet, every service a process of its own: the happy path, and with services killed in the middle."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -29,7 +31,9 @@ def must_be_whole(summary: Summary, orders: int) -> None:
 
 
 async def test_demo_of_ten_orders_ends_with_every_count_exact() -> None:
-    must_be_whole(await run(10, 1, FOLDER, quiet), 10)
+    summary = await run(10, 1, FOLDER, quiet)
+    must_be_whole(summary, 10)
+    assert json.loads(json.dumps(asdict(summary)))["orders"] == 10, "--json shows it"
 
 
 async def test_every_service_killed_in_the_middle_changes_nothing() -> None:

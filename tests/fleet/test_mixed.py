@@ -1,5 +1,7 @@
 """The mixed scenario on the whole fleet: each case once, exact, also with every service killed in the middle."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,8 @@ async def test_each_case_ends_exactly_as_expected_and_together_they_make_every_m
         summary, wrong = await play(len(CASES), seed, FOLDER, kills=kills)
         assert wrong == [], f"every service killed once: {kills}"
         assert {row.case: row.exact for row in summary.cases} == dict.fromkeys(CASES, 1)
-        seen |= summary.moves
+        assert [*map(tuple, json.loads(json.dumps(asdict(summary)))["moves"])] == [*summary.moves], "--json has them"
+        seen |= {*summary.moves}
     assert unseen(seen) <= NOT_PLAYED.keys()
 
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from schemas.envelope import reference
 from schemas.model import Message
 from schemas.order import OrderPlaced, Payment
-from schemas.refund import RefundRequested
+from schemas.refund import RefundCause, RefundRequested
 from services.order_intake.decide import status
 from services.order_intake.state import Order, Refund
 
@@ -94,10 +94,17 @@ def _requested(
         method=payment.method,
         amount=amount,
         reason=_why(order),
+        cause=_cause(order),
         erp_order_number=order.erp_order_number,
         requested_at=now,
     )
     return order.model_copy(update={"refunds": {**order.refunds, name: refund}}), event
+
+
+def _cause(order: Order) -> RefundCause:
+    if order.cancelled_at is not None:
+        return "cancelled"
+    return "given_up" if order.given_up else "overpaid"
 
 
 def _why(order: Order) -> str:

@@ -115,7 +115,7 @@ CATALOGUE: tuple[Entry, ...] = (
     _fact(order.OrderCompleted, INTAKE, CHANNEL),
     _fact(purchase_order.QuoteNeeded, DISPATCH, INTAKE),
     _fact(purchase_order.OutOfStock, DISPATCH, INTAKE),
-    _fact(purchase_order.SourcingGivenUp, DISPATCH, INTAKE, BILLING),
+    _fact(purchase_order.SourcingGivenUp, DISPATCH, INTAKE, BILLING, CHANNEL),
     _fact(purchase_order.PurchaseOrderCreated, DISPATCH, INTAKE, NF, BILLING, CHANNEL),
     _fact(purchase_order.PurchaseOrderSent, DISPATCH, INTAKE, CHANNEL),
     _fact(purchase_order.PurchaseOrderConfirmed, DISPATCH, INTAKE, CHANNEL),

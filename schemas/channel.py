@@ -10,7 +10,7 @@ from schemas.order import OrderCancellationRequested, OrderPlaced
 from schemas.payment import PaymentApproved
 from schemas.values import Base64, Cnpj, Email, Id, Problem, Span, Text, Time, Url
 
-Fact = Literal["invoice", "shipment", "delivered", "cancelled"]
+Fact = Literal["invoice", "shipment", "delivered", "cancelled", "refunded"]
 
 
 class ReleaseRule(Model):
@@ -140,11 +140,13 @@ class ChannelUpdated(Message):
     channel_id: Id
     fact: Fact
     reference: Annotated[str, Field(max_length=200)]
-    """The access key, the tracking code, or the PO delivered."""
+    """The access key, the tracking code, the parcel or PO delivered, or the refund."""
     confirmed_at: Time
 
 
 class ChannelUpdateRefused(Message):
+    """The channel does not take a fact, or has no call for it that a person must know of."""
+
     TYPE = "channel.update_refused.v1"
     SUBJECT = "order_id"
 
@@ -186,7 +188,7 @@ class CustomerNotified(Message):
     SUBJECT = "order_id"
 
     order_id: Id
-    fact: Literal["confirmed", "invoiced", "shipped", "delayed", "delivered", "cancelled", "refunded"]
+    fact: Literal["confirmed", "invoiced", "shipped", "delayed", "delivered", "given_up", "cancelled", "refunded"]
     reference: Annotated[str, Field(max_length=200)]
     """What tells two mails of one fact apart (a shipment's id); empty where there is only one."""
     notified_at: Time

@@ -7,6 +7,9 @@ from pydantic import Field
 from schemas.model import Message
 from schemas.values import Amount, Id, Text, Time
 
+RefundCause = Literal["cancelled", "given_up", "overpaid"]
+"""Why money goes back: the order is cancelled as a whole, lines of it do not come, or it was paid twice."""
+
 
 class RefundRequested(Message):
     """Money of one payment goes back to the customer. Nothing else leads to a refund."""
@@ -22,13 +25,14 @@ class RefundRequested(Message):
     method: Literal["pix", "boleto", "credit_card", "debit_card", "marketplace", "other"]
     amount: Amount
     reason: Text
+    cause: RefundCause = "cancelled"
     erp_order_number: Id | None = None
     """None: the order's store has no ERP, so a person pays it."""
     requested_at: Time
 
 
 class RefundOrdered(Message):
-    """The ERP, or for marketplace payments the channel, was told to pay it back."""
+    """The ERP was told to pay it back, or for marketplace payments the channel is."""
 
     TYPE = "refund.ordered.v1"
     SUBJECT = "order_id"
@@ -38,6 +42,8 @@ class RefundOrdered(Message):
     payment_id: Id
     amount: Amount
     by: Literal["erp", "channel"]
+    cause: RefundCause = "cancelled"
+    """The channel is told of a cancelled order as such, and pays back all of it; of any other refund it is told."""
     ordered_at: Time
 
 

@@ -10,6 +10,7 @@ from schemas.model import Model
 from schemas.nota_fiscal import SupplierNfMatched
 from schemas.order import OrderCancellationDecided, OrderReady
 from schemas.purchase_order import PoLine, PurchaseOrderCreated
+from schemas.refund import RefundCause
 from schemas.values import AccessKey, Amount, Base64, Cnpj, Id, Problem, Time, Units
 from services.billing.apportion import ZERO
 
@@ -197,6 +198,7 @@ class Refund(Model):
     refund_id: Id
     payment_id: Id
     amount: Amount
+    cause: RefundCause = "cancelled"
     status: RefundStatus = RefundStatus.REQUESTED
     settled_at: Time | None = None
     detail: str = ""

@@ -1,8 +1,8 @@
 """channel_sync: what each channel was told, has confirmed and says; and the customer's mails.
 
-Consumes  the milestones of all others (`order.*`, `purchase_order.*`, `invoice.*`, `shipment.*`, `refund.*`), what
-          channels report (`channel.order_reported`), `channel.sync_requested`, and the reference data
-          `channel.changed` and `store.changed`.
+Consumes  the milestones of all others (`order.*`, `purchase_order.*`, `sourcing.given_up`, `invoice.*`, `shipment.*`,
+          `refund.*`), what channels report (`channel.order_reported`), `channel.sync_requested`, and the reference
+          data `channel.changed` and `store.changed`.
 Publishes to inbound `order.placed`, `order.change_requested`, `payment.approved` and `order.cancellation_requested` of
           channels with a queue (`giving.py`), and `order.refused` or `.change_refused` where one cannot be read;
           `channel.updated` and `.update_refused` (a channel's answer), `channel.label_available` and
@@ -18,7 +18,10 @@ yet becomes a call.
 
 Invariants
 * One telling per (fact, reference): access key, tracking code, parcel (of a delivery; the PO, when all of it is there,
-  where the channel knows no tracking). Sent once, confirmed once, published once.
+  where the channel knows no tracking), refund. Sent once, confirmed once, published once.
+* A refund is told to the channel that took the money, of an order that goes on; a cancelled order is told as such, and
+  a channel that has no call for refunds refuses them, as it were: a person pays it there. That it was paid, its
+  statement of account says, through billing.
 * A hold always explains itself (`Telling.why`).
 * Tracking follows its own shipment's NF, matched by PO; a channel that says "delivered" itself is not told.
 * One mail per (fact, reference). SMTP knows no idempotency: a mail whose fate is unknown is sent again under the same

@@ -30,6 +30,7 @@ from schemas.purchase_order import (
     ShipmentIrregular,
     ShipmentProblemReported,
     ShipmentResumed,
+    SourcingGivenUp,
 )
 from schemas.refund import RefundFailed, RefundOrdered, RefundSettled
 from schemas.store import StoreChanged
@@ -48,6 +49,7 @@ from services.channel_sync.requests import (
     TellCancellation,
     TellDelivery,
     TellInvoice,
+    TellRefund,
     TellShipment,
 )
 from services.channel_sync.settings import Settings
@@ -86,7 +88,8 @@ SUBSCRIPTIONS: Subscriptions = (
     Subscription(OrderCancelled, ORDER, endings.on_order_cancelled, load=REFERENCE),
     Subscription(InvoiceCancelled, ORDER, endings.on_invoice_cancelled, load=REFERENCE),
     Subscription(ShipmentDelayed, ORDER, endings.on_shipment_delayed, load=REFERENCE),
-    Subscription(RefundOrdered, ORDER, endings.on_noted),
+    Subscription(SourcingGivenUp, ORDER, endings.on_given_up, load=REFERENCE),
+    Subscription(RefundOrdered, ORDER, endings.on_refund_ordered, load=REFERENCE),
     Subscription(RefundSettled, ORDER, endings.on_refund_settled, load=REFERENCE),
     Subscription(RefundFailed, ORDER, endings.on_noted),
     Subscription(ChannelSyncRequested, STORE, polling.on_sync_requested, load=store.load_polled),
@@ -111,6 +114,7 @@ SUBSCRIPTIONS: Subscriptions = (
         load=store.load_channels,
     ),
     Answer(TellCancellation, ChannelAnswered, ORDER, decide.on_told, load=REFERENCE),
+    Answer(TellRefund, ChannelAnswered, ORDER, decide.on_told, load=REFERENCE),
     Answer(TellInvoice, ChannelAnswered, ORDER, decide.on_told, load=REFERENCE),
     Answer(TellShipment, ChannelAnswered, ORDER, decide.on_told, load=REFERENCE),
     Answer(TellDelivery, ChannelAnswered, ORDER, decide.on_told, load=REFERENCE),

@@ -34,6 +34,7 @@ from services.channel_sync.requests import (
     TellCancellation,
     TellDelivery,
     TellInvoice,
+    TellRefund,
     TellShipment,
 )
 from services.channel_sync.state import (
@@ -51,7 +52,7 @@ from services.channel_sync.state import (
 )
 
 Order = ChannelOrder
-Told = TellInvoice | TellShipment | TellDelivery | TellCancellation | SendInvoiceXml
+Told = TellInvoice | TellShipment | TellDelivery | TellCancellation | TellRefund | SendInvoiceXml
 
 _UNPAID: tuple[Status, ...] = ("payment_pending", "payment_slip_expired", "cancelled")
 _ARRIVED: tuple[Status, ...] = ("delivered", "completed")
@@ -276,6 +277,8 @@ def told(request: Told) -> tuple[Fact, str]:
             return "delivered", request.shipment_id or request.po_id
         case TellCancellation():
             return "cancelled", ""
+        case TellRefund():
+            return "refunded", request.refund_id
 
 
 def _label_ready(order: Order, event: ChannelOrderReported, ctx: Context[Reference]) -> Outcome[Order]:

@@ -6,10 +6,10 @@ from schemas.billing import InvoiceCancelled
 from schemas.decision import Context, Decision, Outcome, unchanged
 from schemas.model import Message
 from schemas.order import OrderCancellationRefused, OrderCancellationStarted, OrderCancelled, OrderChanged
-from schemas.purchase_order import ShipmentDelayed
-from schemas.refund import RefundSettled
+from schemas.purchase_order import ShipmentDelayed, SourcingGivenUp
+from schemas.refund import RefundOrdered, RefundSettled
 from services.channel_sync.follow import follow
-from services.channel_sync.state import ChannelOrder, Delay, Reference, Refund, Sale
+from services.channel_sync.state import ChannelOrder, Delay, GivenUp, PartialRefund, Reference, Refund, Sale
 
 Order = ChannelOrder
 
@@ -72,6 +72,31 @@ def on_shipment_delayed(order: Order | None, event: ShipmentDelayed, ctx: Contex
         reference=reference, expected_ship_at=event.expected_ship_at, estimated_delivery=event.estimated_delivery
     )
     return follow(_with(known, delays=(*known.delays, delay)), ctx)
+
+
+def on_given_up(order: Order | None, event: SourcingGivenUp, ctx: Context[Reference]) -> Outcome[Order]:
+    """The customer is told what does not come. No channel has a call for it: the refund that follows says it there."""
+    known = order or Order(order_id=event.order_id)
+    before = {} if known.given_up is None else known.given_up.lines
+    said = {line.order_line: line.quantity for line in event.lines}
+    lines = {line: max(before.get(line, 0), said.get(line, 0)) for line in sorted({*before, *said})}
+    if lines == before:
+        return unchanged(order)
+    return follow(_with(known, given_up=GivenUp(lines=lines, at=event.at)), ctx)
+
+
+def on_refund_ordered(order: Order | None, event: RefundOrdered, ctx: Context[Reference]) -> Outcome[Order]:
+    """What the channel pays back of an order that goes on, it must be told. A cancelled order is told as such, and what
+    the ERP pays back does not concern the channel."""
+    known = order or Order(order_id=event.order_id)
+    if event.by != "channel" or event.cause == "cancelled":
+        return unchanged(order)
+    if any(refund.refund_id == event.refund_id for refund in known.partial_refunds):
+        return unchanged(order)
+    refund = PartialRefund(
+        refund_id=event.refund_id, payment_id=event.payment_id, amount=event.amount, cause=event.cause
+    )
+    return follow(_with(known, partial_refunds=(*known.partial_refunds, refund)), ctx)
 
 
 def on_refund_settled(order: Order | None, event: RefundSettled, ctx: Context[Reference]) -> Outcome[Order]:

@@ -3,13 +3,14 @@
 Every decision ends here, so it does not matter in which order the messages came.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from functools import partial
 
-from schemas.channel import ChannelChanged, Mail
+from schemas.channel import ChannelChanged, ChannelUpdateRefused, Mail
 from schemas.decision import Call, Context, Decision, Outcome, Request, later
 from schemas.model import Message
+from schemas.refund import RefundCause
 from schemas.store import StoreChanged
 from services.channel_sync import mails
 from services.channel_sync.release import Verdict, rule_for, verdicts
@@ -20,12 +21,20 @@ from services.channel_sync.requests import (
     TellCancellation,
     TellDelivery,
     TellInvoice,
+    TellRefund,
     TellShipment,
 )
 from services.channel_sync.state import ChannelOrder, MailFact, Notice, Reference, Sale, Stage, Telling
 
 _DECIDED = (Stage.SENT, Stage.CONFIRMED, Stage.REFUSED)
 MAIL = "mail"
+NOT_TAKEN = "not_taken"
+"""The code of a refusal that the channel need not be asked for."""
+_REASONS: Mapping[RefundCause, str] = {
+    "cancelled": "cancelled by the seller",
+    "given_up": "a part of the order cannot be delivered",
+    "overpaid": "paid twice",
+}
 
 
 def follow(order: ChannelOrder, ctx: Context[Reference], events: tuple[Message, ...] = ()) -> Outcome[ChannelOrder]:
@@ -38,27 +47,41 @@ def follow(order: ChannelOrder, ctx: Context[Reference], events: tuple[Message, 
     if ctx.reference.store is None:
         return later("store.changed")
     channel, store = ctx.reference.channel.current(ctx.now), ctx.reference.store.current(ctx.now)
-    order, told = _tell(order, sale, channel, ctx)
+    order, told, refused = _tell(order, sale, channel, ctx)
     agreed = ctx.reference.store.current(sale.placed_at or ctx.now)
     order, mailed = _notify(order, sale, store, agreed.deadlines.dispatch)
-    return Decision(order, events, [*told, *mailed])
+    return Decision(order, (*events, *refused), [*told, *mailed])
 
 
 def _tell(
     order: ChannelOrder, sale: Sale, channel: ChannelChanged, ctx: Context[Reference]
-) -> tuple[ChannelOrder, list[Call]]:
-    calls = []
+) -> tuple[ChannelOrder, list[Call], list[Message]]:
+    calls: list[Call] = []
+    refused: list[Message] = []
     for verdict in list(verdicts(order, sale, channel)):
         known = order.telling(verdict.fact, verdict.reference)
         if known is not None and (known.stage in _DECIDED or (known.stage, known.why) == (verdict.stage, verdict.why)):
             continue
         if verdict.stage is Stage.SENT:
             calls.append(Call(f"channel:{channel.channel_id}", _request(order, sale, channel, verdict)))
+        if verdict.stage is Stage.REFUSED:
+            refused.append(_refused(order, sale, verdict))
         telling = Telling(
             fact=verdict.fact, reference=verdict.reference, stage=verdict.stage, why=verdict.why, since=ctx.now
         )
         order = order.with_telling(telling)
-    return _without_sent_xml(order), calls
+    return _without_sent_xml(order), calls, refused
+
+
+def _refused(order: ChannelOrder, sale: Sale, verdict: Verdict) -> ChannelUpdateRefused:
+    return ChannelUpdateRefused(
+        order_id=order.order_id,
+        channel_id=sale.channel_id,
+        fact=verdict.fact,
+        reference=verdict.reference,
+        code=NOT_TAKEN,
+        detail=verdict.why,
+    )
 
 
 def _request(order: ChannelOrder, sale: Sale, channel: ChannelChanged, verdict: Verdict) -> Request:
@@ -71,8 +94,10 @@ def _request(order: ChannelOrder, sale: Sale, channel: ChannelChanged, verdict: 
             return _delivery_request(order, sale, channel, verdict.reference)
         case "cancelled":
             return TellCancellation(
-                access=_access(channel), order_code=sale.channel_order_code, reason="cancelled by the seller"
+                access=_access(channel), order_code=sale.channel_order_code, reason=_REASONS["cancelled"]
             )
+        case "refunded":
+            return _refund_request(order, sale, channel, verdict.reference)
 
 
 def _invoice_request(order: ChannelOrder, sale: Sale, channel: ChannelChanged, access_key: str) -> Request:
@@ -126,6 +151,18 @@ def _delivery_request(order: ChannelOrder, sale: Sale, channel: ChannelChanged, 
     )
 
 
+def _refund_request(order: ChannelOrder, sale: Sale, channel: ChannelChanged, refund_id: str) -> Request:
+    refund = next(r for r in order.partial_refunds if r.refund_id == refund_id)
+    return TellRefund(
+        access=_access(channel),
+        order_code=sale.channel_order_code,
+        refund_id=refund_id,
+        payment_id=refund.payment_id,
+        amount=refund.amount,
+        reason=_REASONS[refund.cause],
+    )
+
+
 def _access(channel: ChannelChanged) -> Access:
     return Access(api_url=channel.api_url, token_ref=channel.token_ref)
 
@@ -174,6 +211,9 @@ def _mails(
         yield "shipped", shipment.shipment_id, partial(mails.shipped, store, sale, shipment)
     for delay in order.delays:
         yield "delayed", delay.reference, partial(mails.delayed, store, sale, delay)
+    if order.given_up is not None and order.cancellation != "done":
+        reference = order.given_up.at.isoformat()
+        yield "given_up", reference, partial(mails.given_up, store, sale, order.given_up)
     if order.delivered_po_ids is not None and all(order.has_left(po_id) for po_id in order.delivered_po_ids):
         yield "delivered", "", partial(mails.delivered, store, sale)
     if order.cancellation == "done":

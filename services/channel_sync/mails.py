@@ -10,7 +10,7 @@ from typing import Literal
 
 from schemas.channel import Mail
 from schemas.store import StoreChanged
-from services.channel_sync.state import Delay, Invoice, Sale, Shipment
+from services.channel_sync.state import Delay, GivenUp, Invoice, Sale, Shipment
 
 Language = Literal["pt", "en"]
 _BRASILIA = timezone(timedelta(hours=-3))
@@ -97,6 +97,25 @@ def delayed(store: StoreChanged, sale: Sale, delay: Delay) -> Mail:
         subject, opening = f"Pedido {code} com atraso", f"O pedido {code} vai demorar mais do que informamos."
         closing = "Pedimos desculpas e avisaremos assim que houver novidades."
     return _mail(store, sale, subject, "\n".join([opening, *lines, "", closing]))
+
+
+def given_up(store: StoreChanged, sale: Sale, gone: GivenUp) -> Mail:
+    """All that does not come by now; the money's mail follows when it has gone back."""
+    code = sale.channel_order_code
+    items = "\n".join(f"{gone.lines[i.line]} x {i.name}" for i in sale.items if i.line in gone.lines)
+    if store.mail_language == "en":
+        subject = f"Items of your order {code} cannot be delivered"
+        body = (
+            f"We are sorry: of your order {code} we cannot deliver\n\n{items}\n\n"
+            "What you paid for that will be refunded; we will write again when it is. The rest of your order goes on."
+        )
+    else:
+        subject = f"Itens do pedido {code} não serão entregues"
+        body = (
+            f"Pedimos desculpas: do pedido {code} não conseguiremos entregar\n\n{items}\n\n"
+            "O valor pago por isso será estornado; avisaremos quando isso acontecer. O restante do pedido segue."
+        )
+    return _mail(store, sale, subject, body)
 
 
 def cancelled(store: StoreChanged, sale: Sale, *, paid: bool) -> Mail:

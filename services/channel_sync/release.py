@@ -7,12 +7,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from schemas.channel import ChannelChanged, Fact, ReleaseRule
-from services.channel_sync.state import ChannelOrder, Delivery, Invoice, Sale, Shipment, Stage
+from services.channel_sync.state import (
+    ChannelOrder,
+    Delivery,
+    Invoice,
+    PartialRefund,
+    Sale,
+    Shipment,
+    Stage,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is to become of one fact: SENT (it is due), HELD or NOT_TOLD, and why."""
+    """What is to become of one fact: SENT (it is due), HELD or NOT_TOLD, and why. REFUSED: the channel takes none, and
+    a person must do what it does not."""
 
     fact: Fact
     reference: str
@@ -42,6 +51,8 @@ def verdicts(order: ChannelOrder, sale: Sale, channel: ChannelChanged) -> Iterat
         yield _parcel_delivery(order, channel, rule, delivery)
     for po_id in dict.fromkeys(d.po_id for d in order.deliveries if not by_parcel):
         yield _delivery(order, channel, rule, po_id)
+    for refund in order.partial_refunds:
+        yield _refund(channel, refund)
 
 
 def _of_cancelled(order: ChannelOrder, channel: ChannelChanged) -> Iterator[Verdict]:
@@ -49,6 +60,9 @@ def _of_cancelled(order: ChannelOrder, channel: ChannelChanged) -> Iterator[Verd
     for telling in order.tellings:
         if telling.stage is Stage.HELD:
             yield Verdict(telling.fact, telling.reference, Stage.NOT_TOLD, "not told: the order is cancelled")
+    for refund in order.partial_refunds:
+        why = "refund not told: the order is cancelled, and all of it goes back"
+        yield Verdict("refunded", refund.refund_id, Stage.NOT_TOLD, why)
     if order.reported is not None and order.reported.status == "cancelled":
         yield Verdict("cancelled", "", Stage.NOT_TOLD, f"cancelled not told: {channel.name} has said it itself")
     elif channel.api == "mercado_livre":
@@ -124,6 +138,13 @@ def _delivery(order: ChannelOrder, channel: ChannelChanged, rule: ReleaseRule, p
     if (waits := _nf_missing(order, channel, invoice)) is not None:
         return verdict(Stage.HELD, f"delivered held: {waits}")
     return verdict(Stage.SENT)
+
+
+def _refund(channel: ChannelChanged, refund: PartialRefund) -> Verdict:
+    if channel.api == "mercado_livre":
+        why = f"BRL {refund.amount} not paid back: the API of {channel.name} takes no refund, a person pays it there"
+        return Verdict("refunded", refund.refund_id, Stage.REFUSED, why)
+    return Verdict("refunded", refund.refund_id, Stage.SENT)
 
 
 def _says_delivered(order: ChannelOrder, channel: ChannelChanged, rule: ReleaseRule) -> str | None:

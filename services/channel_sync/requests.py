@@ -5,7 +5,7 @@ from schemas.decision import Request
 from schemas.model import Model
 from schemas.order import OrderCancellationRequested, OrderPlaced
 from schemas.payment import PaymentApproved
-from schemas.values import AccessKey, Base64, Id, Problem, Text, Time, Url
+from schemas.values import AccessKey, Amount, Base64, Id, Problem, Text, Time, Url
 from services.channel_sync.state import MailFact
 
 
@@ -57,6 +57,18 @@ class TellCancellation(Request):
 
     access: Access
     order_code: Id
+    reason: Text
+
+
+class TellRefund(Request):
+    """A part of what the customer paid there goes back, of an order that goes on, to a hub, which pays it."""
+
+    access: Access
+    order_code: Id
+    refund_id: Id
+    payment_id: Id
+    amount: Amount
+    """BRL."""
     reason: Text
 
 

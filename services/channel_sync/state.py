@@ -8,11 +8,12 @@ from typing import Literal
 from schemas.channel import ChannelChanged, Fact, Label
 from schemas.model import Model
 from schemas.order import Items, OrderChanged, Status
+from schemas.refund import RefundCause
 from schemas.store import StoreChanged
 from schemas.timeline import Timeline
 from schemas.values import AccessKey, Amount, Base64, Email, Id, Logistics, Text, Time, Url
 
-MailFact = Literal["confirmed", "invoiced", "shipped", "delayed", "delivered", "cancelled", "refunded"]
+MailFact = Literal["confirmed", "invoiced", "shipped", "delayed", "delivered", "given_up", "cancelled", "refunded"]
 Progress = Literal["created", "sent", "confirmed"]
 
 
@@ -28,7 +29,7 @@ class Stage(StrEnum):
 
 class Telling(Model):
     """One fact for the channel. `reference`: the access key, the tracking code, or the parcel that arrived: its id, or
-    its PO's where the channel knows no tracking."""
+    its PO's where the channel knows no tracking; or the refund's id."""
 
     fact: Fact
     reference: str
@@ -120,6 +121,23 @@ class Refund(Model):
     amount: Amount
 
 
+class PartialRefund(Model):
+    """What the channel is to pay back of an order that goes on."""
+
+    refund_id: Id
+    payment_id: Id
+    amount: Amount
+    cause: RefundCause
+
+
+class GivenUp(Model):
+    """What of the order is not bought any more."""
+
+    lines: Mapping[int, int]
+    """All of it by now: pieces by line of the order."""
+    at: Time
+
+
 class Reported(Model):
     """What the channel last said of the order."""
 
@@ -166,6 +184,8 @@ class ChannelOrder(Model):
     delays: tuple[Delay, ...] = ()
     refunds: tuple[Refund, ...] = ()
     """Those that were settled."""
+    partial_refunds: tuple[PartialRefund, ...] = ()
+    given_up: GivenUp | None = None
     changed: OrderChanged | None = None
     """The newest change, which the sale follows."""
     cancellation: Literal["asked", "refused", "done"] | None = None

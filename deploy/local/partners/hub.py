@@ -8,6 +8,7 @@
 | POST /orders/{code}/shipments | 201, 422                                   | `shipments`, `<code>/<tracking>` |
 | POST /orders/{code}/delivery  | 201, 422                                   | `delivery`, `<code>/<trackings>` |
 | POST /orders/{code}/cancel    | 201                                        | `cancel`, `<code>/`              |
+| POST /orders/{code}/refund    | 201, 422                                   | `refund`, `<code>/<refund>`      |
 | POST …/shipment_exception     | 201                                        | `shipment_exception`, `<code>/`  |
 | GET /orders/{code}            | 200                                        |                                  |
 | POST /queue/orders            | 201; a customer buys (sandbox only)        |                                  |
@@ -21,6 +22,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from aiohttp import web
@@ -30,6 +32,7 @@ from deploy.local.partners.sandbox import Sandbox
 NAME = "hub"
 CONFIRM_WITHIN = 300.0
 """Seconds in which an order taken from the queue must be confirmed."""
+_AMOUNT = re.compile(r"[0-9]{1,13}\.[0-9]{2}")
 _KEY = re.compile(r"[0-9]{6}[0-9A-Z]{12}[0-9]{26}")
 
 Record = dict[str, Any]
@@ -54,7 +57,8 @@ class Hub:
 
     def order(self, code: str) -> Record:
         return self.orders.setdefault(
-            code, {"code": code, "status": "approved", "invoices": [], "shipments": [], "deliveredAt": None}
+            code,
+            {"code": code, "status": "approved", "invoices": [], "shipments": [], "refunds": [], "deliveredAt": None},
         )
 
     async def sell(self, request: web.Request) -> web.Response:
@@ -101,6 +105,9 @@ class Hub:
     async def cancel(self, request: web.Request) -> web.Response:
         return await self._take(request, "cancel", lambda body: "", _status("cancelled"))
 
+    async def refund(self, request: web.Request) -> web.Response:
+        return await self._take(request, "refund", lambda body: str(body.get("refundId")), self._refund)
+
     async def _take(
         self,
         request: web.Request,
@@ -139,6 +146,15 @@ class Hub:
             raise Unprocessable("unknown_invoice", f"order {order['code']} has no NF {body.get('invoiceKey')}")
         order["shipments"].append({**body, "deliveredAt": None})
         order["status"] = "shipped"
+
+    def _refund(self, order: Record, body: Record) -> None:
+        if not body.get("refundId") or not body.get("paymentId"):
+            raise Unprocessable("invalid_refund", "refundId and paymentId are needed")
+        if _AMOUNT.fullmatch(str(body.get("amount"))) is None or Decimal(body["amount"]) <= 0:
+            raise Unprocessable("invalid_amount", "the amount must be more than 0.00, with two decimals")
+        if order["status"] == "cancelled":
+            raise Unprocessable("order_cancelled", f"order {order['code']} is cancelled: all of it goes back")
+        order["refunds"].append(body)
 
     def _deliver(self, order: Record, body: Record) -> None:
         codes = set(body.get("trackingCodes", []))
@@ -189,6 +205,7 @@ def create_app(sandbox: Sandbox, *, confirm_within: float = CONFIRM_WITHIN) -> w
             web.post("/orders/{code}/delivery", hub.delivery),
             web.post("/orders/{code}/shipment_exception", hub.shipment_exception),
             web.post("/orders/{code}/cancel", hub.cancel),
+            web.post("/orders/{code}/refund", hub.refund),
         ]
     )
     return app

@@ -9,11 +9,15 @@ from services.billing.state import Bill, Refund, RefundStatus
 
 
 def on_refund_requested(bill: Bill | None, event: RefundRequested, ctx: Context[Reference]) -> Outcome[Bill]:
-    """The marketplace pays back what it took; everything else goes through the ERP. Without an ERP a person pays."""
+    """The marketplace pays back what it took; everything else goes through the ERP. Without an ERP a person pays.
+
+    channel_sync tells the marketplace. That it has paid, its statement of account says (`refund.reported`): a channel
+    that took the call has not paid yet.
+    """
     known = bill or Bill(order_id=event.order_id)
     if _refund(known, event.refund_id) is not None:
         return unchanged(bill)
-    refund = Refund(refund_id=event.refund_id, payment_id=event.payment_id, amount=event.amount)
+    refund = Refund(refund_id=event.refund_id, payment_id=event.payment_id, amount=event.amount, cause=event.cause)
     what = f"{event.payment_id}/{event.refund_id}"
     paid = [ledger.customer_paid(event.order_id, what, event.amount, event.requested_at)]
     rows = [] if known.knows_payment(event.payment_id) else paid
@@ -93,6 +97,7 @@ def _ordered(order_id: str, refund: Refund, by: str, ctx: Context[Reference] | C
             "payment_id": refund.payment_id,
             "amount": refund.amount,
             "by": by,
+            "cause": refund.cause,
             "ordered_at": ctx.now,
         }
     )

@@ -11,6 +11,7 @@ from services.channel_sync.requests import (
     TellCancellation,
     TellDelivery,
     TellInvoice,
+    TellRefund,
     TellShipment,
 )
 from services.channel_sync.settings import Settings
@@ -38,6 +39,7 @@ def operations(settings: Settings) -> tuple[Operation, ...]:
         Operation(TellShipment, hub.tell_shipment, tell),
         Operation(TellDelivery, hub.tell_delivery, tell),
         Operation(TellCancellation, hub.tell_cancellation, tell),
+        Operation(TellRefund, hub.tell_refund, tell),
         Operation(FetchOrder, hub.fetch_order, listing),
         Operation(ConfirmOrder, hub.confirm_order, confirming),
         Operation(SendInvoiceXml, mercado_livre.send_invoice_xml, direct),

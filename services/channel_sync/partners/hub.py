@@ -1,5 +1,6 @@
-"""The hub's API (the own shop speaks it too): `POST /orders/{code}/invoice|shipments|delivery|cancel`, read back by
-GET; and its queue of orders: `GET /queue/orders` gives one at a time, `DELETE /queue/orders/{code}` confirms it.
+"""The hub's API (the own shop speaks it too): `POST /orders/{code}/invoice|shipments|delivery|cancel|refund`, read
+back by GET; and its queue of orders: `GET /queue/orders` gives one at a time, `DELETE /queue/orders/{code}` confirms
+it.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from services.channel_sync.requests import (
     TellCancellation,
     TellDelivery,
     TellInvoice,
+    TellRefund,
     TellShipment,
 )
 from shared.partner.errors import Unavailable
@@ -77,6 +79,18 @@ class Hub:
             asked.access, asked.order_code, "cancel", body, attempt, lambda o: o.get("status") == "cancelled"
         )
 
+    async def tell_refund(self, asked: TellRefund, attempt: Attempt) -> ChannelAnswered:
+        """The hub pays the amount back of that payment."""
+        body = {
+            "refundId": asked.refund_id,
+            "paymentId": asked.payment_id,
+            "amount": str(asked.amount),
+            "reason": asked.reason,
+        }
+        return await self._tell(
+            asked.access, asked.order_code, "refund", body, attempt, lambda o: asked.refund_id in _refunds(o)
+        )
+
     async def fetch_order(self, asked: FetchOrder, attempt: Attempt) -> OrderFetched:
         """The queue's next order, or none."""
         headers = {"X-User-Token": self._token(asked.access)}
@@ -125,6 +139,10 @@ def _refused(reply: Reply) -> ChannelAnswered:
 
 def _keys(order: Mapping[str, Any]) -> set[str]:
     return {invoice["key"] for invoice in order.get("invoices", ())}
+
+
+def _refunds(order: Mapping[str, Any]) -> set[str]:
+    return {refund["refundId"] for refund in order.get("refunds", ())}
 
 
 def _codes(order: Mapping[str, Any]) -> set[str]:

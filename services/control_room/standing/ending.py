@@ -94,3 +94,16 @@ def withheld(facts: Facts) -> str | None:
     amounts = {str(data.get("payable_id")): data.get("amount") for _, data in facts.all("payable.withheld")}
     left = " and ".join(f"BRL {amount}" for id, amount in amounts.items() if id not in paid)
     return f"{left} withheld: the supplier must cancel its NF or credit that" if left else None
+
+
+def not_paid_back(facts: Facts) -> str | None:
+    """What a channel would not pay back of an order that goes on, and nobody has since."""
+    settled = {data.get("refund_id") for _, data in facts.all("refund.settled")}
+    refused = {data.get("reference"): data for _, data in facts.all("channel.update_refused", fact="refunded")}
+    ordered = {data.get("refund_id"): data.get("amount") for _, data in facts.all("refund.ordered", by="channel")}
+    left = {id: data for id, data in refused.items() if id not in settled}
+    if not left:
+        return None
+    money = " and ".join(f"BRL {ordered[id]}" if id in ordered else f"refund {id}" for id in left)
+    who = ", ".join(dict.fromkeys(f"{data.get('channel_id')} ({data.get('code')})" for data in left.values()))
+    return f"{money} not paid back by {who}: a person must pay it back there"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.control_room.entry import instant
-from services.control_room.standing.ending import cancelling, unsettled, withheld
+from services.control_room.standing.ending import cancelling, not_paid_back, unsettled, withheld
 from services.control_room.standing.facts import Data, Facts, Names, count, listed, living, problems, span
 from services.control_room.standing.purchase_order import PoStanding, purchase_orders, said
 from services.control_room.timeline import Told
@@ -34,6 +34,8 @@ def standing(lines: Sequence[Told], names: Names, now: datetime, dead_letters: S
     sentence = sentence or f"in status {status or 'unknown'}"
     if status not in _ENDED and "bills_void_goods" not in sentence and (left := unsettled(facts)) is not None:
         sentence = f"{sentence}; {left}"
+    if status != "cancelled" and (owed := not_paid_back(facts)) is not None:
+        sentence = f"{sentence}; {owed}"
     if (held := withheld(facts)) is not None:
         sentence = f"{sentence}; {held}"
     return Standing(_with_letters(sentence, dead_letters), pos)

@@ -15,6 +15,7 @@ from deploy.local.partners import hub, mercado_livre
 from schemas import envelope
 from schemas.channel import ChannelSyncRequested, ReleaseRule
 from schemas.model import Message
+from schemas.order import OrderCancelled
 from services.channel_sync.__main__ import service
 from services.channel_sync.partners import HUB_RATE, LISTING_RATE
 from services.channel_sync.settings import Settings
@@ -161,6 +162,24 @@ async def test_xml_goes_to_mercado_livre_and_its_label_and_delivery_come_back(fl
     assert fleet.partners.sandbox.shipped(label["tracking_code"])
     await pass_on_report(fleet)
     await until(lambda: fleet.said("channel.delivery_reported.v1"), why=f"{fleet.dead}")
+    assert fleet.dead == []
+
+
+async def test_partial_refund_is_told_to_its_hub_once_and_the_customer_what_does_not_come(fleet: Fleet) -> None:
+    await fleet.say(b.channel_changed(api_url=f"{fleet.partners.url}/hub"), b.store_changed(), source="fleet.inbound")
+    story = [b.given_up({1: 1}), b.refund_ordered(), b.refund_ordered(2, by="erp"), b.accepted()]
+    await fleet.say(*story, *story)
+    await until(lambda: fleet.said("channel.updated.v1"), why=f"{fleet.facts} {fleet.dead}")
+    given_up_at = b.NOW.isoformat()
+    await until(lambda: fleet.said("customer.notified.v1") == [("given_up", given_up_at)], why=f"{fleet.facts}")
+    cancelled = OrderCancelled(
+        order_id="order-1", store_id="store-1", channel_id="magalu", cause="lost", reason="x", cancelled_at=b.NOW
+    )
+    await fleet.say(b.refund_ordered(3, cause="cancelled"), cancelled)
+    await until(lambda: len(fleet.said("channel.updated.v1")) == 2, why=f"{fleet.facts} {fleet.dead}")
+    assert fleet.said("channel.updated.v1") == [("refunded", "r-1"), ("cancelled", "")]
+    effects = [e for e in fleet.partners.effects() if e[0] != "send"]
+    assert [(operation, key) for operation, key, _ in effects] == [("refund", "MAG-1/r-1"), ("cancel", "MAG-1/")]
     assert fleet.dead == []
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from services.channel_sync.requests import (
     TellCancellation,
     TellDelivery,
     TellInvoice,
+    TellRefund,
     TellShipment,
 )
 from shared.partner.errors import Rejected, Unavailable, Uncertain
@@ -211,6 +213,40 @@ async def test_cancellation_is_confirmed_when_the_hub_shows_it(partners: Partner
     asked = TellCancellation(access=access(partners), order_code="MAG-1", reason="cancelled by the seller")
     assert (await CLIENT.tell_cancellation(asked, partners.attempt("c1"))).confirmed
     assert (await partners.get("/hub/orders/MAG-1", **TOKEN))["status"] == "cancelled"
+
+
+def refund(partners: Partners, **fields: Any) -> TellRefund:
+    asked = TellRefund(
+        access=access(partners),
+        order_code="MAG-1",
+        refund_id="r-1",
+        payment_id="pay-1",
+        amount=Decimal("49.95"),
+        reason="paid twice",
+    )
+    return asked.model_copy(update=fields)
+
+
+async def test_refund_is_paid_once_by_the_hub_and_shown(partners: Partners) -> None:
+    for number in (1, 2):
+        assert (await CLIENT.tell_refund(refund(partners), partners.attempt("c1", number))).confirmed
+    assert (await CLIENT.tell_refund(refund(partners, refund_id="r-2"), partners.attempt("c2"))).confirmed
+    shown = await partners.get("/hub/orders/MAG-1", **TOKEN)
+    assert [(r["refundId"], r["paymentId"], r["amount"]) for r in shown["refunds"]] == [
+        ("r-1", "pay-1", "49.95"),
+        ("r-2", "pay-1", "49.95"),
+    ]
+    assert partners.effects() == [("refund", "MAG-1/r-1", 2), ("refund", "MAG-1/r-2", 1)]
+
+
+async def test_refund_of_nothing_or_of_a_cancelled_order_is_refused(partners: Partners) -> None:
+    answer = await CLIENT.tell_refund(refund(partners, amount=Decimal("0.00")), partners.attempt("c1"))
+    assert (answer.confirmed, answer.code) == (False, "invalid_amount")
+    cancel = TellCancellation(access=access(partners), order_code="MAG-1", reason="cancelled by the seller")
+    await CLIENT.tell_cancellation(cancel, partners.attempt("c2"))
+    answer = await CLIENT.tell_refund(refund(partners), partners.attempt("c3"))
+    assert (answer.confirmed, answer.code) == (False, "order_cancelled")
+    assert [effect for effect in partners.effects() if effect[0] == "refund"] == []
 
 
 async def test_order_is_fetched_from_the_queue_confirmed_and_then_gone(partners: Partners) -> None:

@@ -59,6 +59,24 @@ def test_marketplace_pays_back_what_it_took() -> None:
     assert not run.asked(OrderRefund)
 
 
+@pytest.mark.parametrize("cause", ["cancelled", "given_up", "overpaid"])
+@pytest.mark.parametrize("method", ["marketplace", "pix"])
+def test_whoever_pays_back_is_told_why(method: str, cause: str) -> None:
+    run = Run().hear(b.order_ready(), requested(method=method, cause=cause))
+    if method == "pix":
+        taken(run)
+    assert [said.cause for said in run.said(RefundOrdered)] == [cause]
+
+
+def test_what_the_marketplace_was_told_to_pay_back_is_owed_until_its_statement_says_that_it_did() -> None:
+    part = requested(method="marketplace", cause="given_up", amount=Decimal("100.00"))
+    run = Run().hear(b.order_ready(), part)
+    assert (run.balance().refunded, run.balance().owed_to_customer) == (Decimal(0), Decimal("300.00"))
+    run.hear(reported())
+    assert len(run.said(RefundSettled)) == 1
+    assert (run.balance().refunded, run.balance().owed_to_customer) == (Decimal("100.00"), Decimal("200.00"))
+
+
 def test_store_without_an_erp_leaves_the_refund_to_a_person() -> None:
     store = Timeline[StoreChanged](versions=(b.store_changed(has_erp=False),))
     run = Run(b.reference(store=store)).hear(requested(erp_order_number=None))

@@ -26,8 +26,9 @@ from schemas.purchase_order import (
     ShipmentDispatched,
     ShipmentProblemReported,
     ShipmentResumed,
+    SourcingGivenUp,
 )
-from schemas.refund import RefundSettled
+from schemas.refund import RefundOrdered, RefundSettled
 from schemas.store import StoreChanged
 from schemas.timeline import Timeline
 from services.channel_sync import decide, endings
@@ -234,6 +235,29 @@ def po_created(**fields: Any) -> PurchaseOrderCreated:
     )
 
 
+def refund_ordered(number: int = 1, **fields: Any) -> RefundOrdered:
+    return _build(
+        RefundOrdered,
+        {
+            "order_id": "order-1",
+            "refund_id": f"r-{number}",
+            "payment_id": "pay-1",
+            "amount": "49.95",
+            "by": "channel",
+            "cause": "given_up",
+            "ordered_at": NOW,
+        },
+        fields,
+    )
+
+
+def given_up(quantities: dict[int, int], minutes: int = 0) -> SourcingGivenUp:
+    """Pieces by line of the order."""
+    lines = [{"order_line": line, "quantity": quantity} for line, quantity in quantities.items()]
+    at = NOW + timedelta(minutes=minutes)
+    return SourcingGivenUp.model_validate({"order_id": "order-1", "lines": lines, "order_po_ids": ["po-1"], "at": at})
+
+
 def decided(outcome: Outcome[ChannelOrder]) -> tuple[ChannelOrder, list[Any], list[Any]]:
     """State, events and requests of a decision; fails where it is none."""
     assert isinstance(outcome, Decision), outcome
@@ -258,6 +282,8 @@ DECISIONS: dict[type[Model], Any] = {
     InvoiceCancelled: endings.on_invoice_cancelled,
     ShipmentDelayed: endings.on_shipment_delayed,
     RefundSettled: endings.on_refund_settled,
+    RefundOrdered: endings.on_refund_ordered,
+    SourcingGivenUp: endings.on_given_up,
 }
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from schemas.billing import InvoiceCancelled
-from schemas.channel import ChannelUpdated
+from schemas.channel import ChannelUpdated, ChannelUpdateRefused
 from schemas.order import OrderCancellationStarted, OrderCancelled, OrderChanged
 from schemas.purchase_order import ShipmentDelayed
 from schemas.refund import RefundSettled
-from services.channel_sync.requests import SendMail, TellCancellation, TellInvoice
+from services.channel_sync.requests import SendMail, TellCancellation, TellInvoice, TellRefund
 from services.channel_sync.state import Stage
 from tests.unit.channel_sync import builders as b
 
@@ -129,3 +129,91 @@ def test_cancelled_order_that_was_never_confirmed_promises_a_refund_where_money_
     order = b.Order().hear(b.accepted(), b.status_changed("payment_pending"), told)
     [text] = [r.mail.text for r in order.requests if isinstance(r, SendMail)]
     assert ("será estornado" in text) is said
+
+
+def refunds_told(order: b.Order) -> list[tuple[str, str, str]]:
+    return [(r.refund_id, str(r.amount), r.reason) for r in order.told() if isinstance(r, TellRefund)]
+
+
+@pytest.mark.parametrize("arrival", list(permutations((b.accepted(), b.refund_ordered(), REFUNDED))))
+def test_partial_refund_is_told_to_the_channel_that_took_the_money_once_in_any_order(arrival: tuple[Any, ...]) -> None:
+    order = b.Order().hear(*arrival, *arrival).settle()
+    assert refunds_told(order) == [("r-1", "49.95", "a part of the order cannot be delivered")]
+    [updated] = [e for e in order.events if isinstance(e, ChannelUpdated)]
+    assert (updated.fact, updated.reference) == ("refunded", "r-1")
+
+
+def test_two_refunds_of_one_order_are_told_each() -> None:
+    order = b.Order().hear(b.accepted(), b.refund_ordered(), b.refund_ordered(2, amount="10.00", cause="overpaid"))
+    assert [(id, amount) for id, amount, _ in refunds_told(order)] == [("r-1", "49.95"), ("r-2", "10.00")]
+
+
+@pytest.mark.parametrize("fields", [{"by": "erp"}, {"cause": "cancelled"}], ids=["by the ERP", "cancelled"])
+def test_refund_that_the_erp_or_the_cancellation_pays_back_is_not_told(fields: dict[str, Any]) -> None:
+    order = b.Order().hear(b.accepted(), b.refund_ordered(**fields)).settle()
+    assert not order.told()
+    assert not order.events
+
+
+def test_whole_refund_of_a_cancelled_order_is_told_as_its_cancellation_only() -> None:
+    for arrival in permutations((CANCELLED, b.refund_ordered(cause="cancelled", amount="1234.50"))):
+        assert [type(r) for r in b.Order().hear(b.accepted(), *arrival).settle().told()] == [TellCancellation]
+
+
+def test_partial_refund_that_was_not_told_before_the_order_is_cancelled_is_never_told() -> None:
+    order = b.Order().hear(b.accepted(), CANCELLED, b.refund_ordered()).settle()
+    assert [type(r) for r in order.told()] == [TellCancellation]
+    assert order.why("refunded", "r-1") == "refund not told: the order is cancelled, and all of it goes back"
+
+
+def test_refund_that_was_told_stays_told_when_the_order_is_cancelled_after_it() -> None:
+    order = b.Order().hear(b.accepted(), b.refund_ordered()).settle().hear(CANCELLED).settle()
+    assert [type(r) for r in order.told()] == [TellRefund, TellCancellation]
+    assert order.state is not None
+    assert order.state.stage_of("refunded", "r-1") is Stage.CONFIRMED
+
+
+def test_refund_that_the_channel_refuses_is_said_to_people() -> None:
+    order = b.Order().hear(b.accepted(), b.refund_ordered())
+    order.answered(order.told()[0], confirmed=False, code="refund_window_over", detail="90 days")
+    [refused] = [e for e in order.events if isinstance(e, ChannelUpdateRefused)]
+    assert (refused.fact, refused.reference, refused.code) == ("refunded", "r-1", "refund_window_over")
+
+
+def test_channel_without_a_call_for_refunds_leaves_it_to_a_person_who_hears_of_it_once() -> None:
+    channel = b.channel_changed(api="mercado_livre", name="Mercado Livre")
+    order = b.Order(channel).hear(b.accepted(), b.refund_ordered(), b.refund_ordered(), b.status_changed())
+    assert not order.told()
+    [refused] = [e for e in order.events if isinstance(e, ChannelUpdateRefused)]
+    assert (refused.fact, refused.reference, refused.code) == ("refunded", "r-1", "not_taken")
+    assert "BRL 49.95 not paid back" in refused.detail
+
+
+ITEMS = [
+    {"line": n, "sku": f"S{n}", "name": name, "quantity": 2, "unit_price": "10.00"}
+    for n, name in ((1, "Pastilha de freio"), (2, "Farol"), (3, "Filtro"))
+]
+
+
+@pytest.mark.parametrize("arrival", list(permutations((b.accepted(items=ITEMS), b.given_up({2: 1}), b.dispatched()))))
+def test_customer_reads_once_which_items_do_not_come(arrival: tuple[Any, ...]) -> None:
+    order = b.Order().hear(*arrival, *arrival).settle()
+    [mail] = [r.mail for r in order.requests if isinstance(r, SendMail) and r.fact == "given_up"]
+    assert mail.subject == "Itens do pedido MAG-1 não serão entregues"
+    assert "1 x Farol\n" in mail.text
+    assert "Pastilha" not in mail.text
+    assert "será estornado" in mail.text
+
+
+def test_what_is_given_up_later_has_a_mail_of_its_own_that_says_all_and_an_older_word_has_none() -> None:
+    order = b.Order(store=b.store_changed(mail_language="en")).hear(b.accepted(items=ITEMS), b.given_up({2: 1}))
+    order.hear(b.given_up({2: 2, 3: 2}, minutes=5), b.given_up({2: 1}))
+    first, second = [r.mail for r in order.requests if isinstance(r, SendMail)]
+    assert "1 x Farol" in first.text
+    assert "2 x Farol\n2 x Filtro" in second.text
+    assert "will be refunded" in second.text
+
+
+def test_given_up_items_of_an_order_that_is_cancelled_have_the_cancellations_mail_only() -> None:
+    order = b.Order().hear(b.accepted(items=ITEMS), CANCELLED, b.given_up({2: 1}))
+    assert order.mailed() == [("cancelled", "")]

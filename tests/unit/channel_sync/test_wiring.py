@@ -48,5 +48,6 @@ def test_states_and_requests_come_back_from_the_database_as_they_went() -> None:
         b.Order().hear(b.accepted(), b.invoiced(), b.dispatched(tracking_url=None, estimated_delivery=None)).settle()
     )
     order.hear(b.delivered(), b.reported("label_ready", label=b.LABEL), b.po_sent()).settle()
+    order.hear(b.refund_ordered(), b.given_up({1: 1})).settle()
     for model in (order.state, *order.requests):
         assert type(model).model_validate_json(model.model_dump_json(exclude_none=True)) == model

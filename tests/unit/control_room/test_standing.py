@@ -132,6 +132,19 @@ def test_what_is_withheld_from_a_supplier_is_said_until_it_is_paid() -> None:
     assert "withheld" not in standing([*lines, paid], NAMES, NOW).sentence
 
 
+def test_what_a_channel_would_not_pay_back_is_said_until_somebody_has() -> None:
+    ordered = told("refund.ordered", 1, refund_id="r-1", amount="49.95", by="channel")
+    refused = told("channel.update_refused", 2, channel_id="ml", fact="refunded", reference="r-1", code="not_taken")
+    other = told("channel.update_refused", 2, channel_id="ml", fact="invoice", reference="k1", code="invalid_key")
+    assert "paid back" not in standing([*SHIPPED, ordered, other], NAMES, NOW).sentence
+    assert standing([*SHIPPED, ordered, refused, refused], NAMES, NOW).sentence.endswith(
+        "; BRL 49.95 not paid back by ml (not_taken): a person must pay it back there"
+    )
+    settled = told("refund.settled", 3, refund_id="r-1")
+    assert "paid back" not in standing([*SHIPPED, ordered, refused, settled], NAMES, NOW).sentence
+    assert "not paid back" not in standing([ordered, refused, status("cancelled", 3)], NAMES, NOW).sentence
+
+
 def test_while_an_order_is_being_cancelled_nothing_is_decided_before_billing_has_stopped() -> None:
     told_of = told("invoice.refused", 1, invoice_id="i", problems=[{"code": "bills_void_goods"}])
     lines = [*GIVEN, told_of, told("order.cancellation_started", 2)]

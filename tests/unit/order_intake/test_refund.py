@@ -91,14 +91,68 @@ def test_what_is_paid_twice_goes_back_once(before: list[Any]) -> None:
     assert order.status == ("delivered" if before is DELIVERED else "payment_confirmed")
 
 
-def test_part_of_a_payment_that_is_too_much_goes_back_and_the_rest_when_it_is_cancelled() -> None:
-    too_much = PAYMENT | {"amount": "120.00", "approved_at": b.hours(0)}
-    _, published = b.told(order_placed(payments=[too_much]), *CANCELLED[1:])
-    first, rest = refunds(published)
-    assert [(str(r.amount), r.payment_id) for r in (first, rest)] == [("20.10", "pay-1"), ("99.90", "pay-1")]
-    assert first.refund_id == refund_id("order-1", "pay-1") != rest.refund_id
+def paid(name: str, amount: str, hours: float = 0) -> dict[str, Any]:
+    return PAYMENT | {"payment_id": name, "amount": amount, "approved_at": b.hours(hours)}
+
+
+@pytest.mark.parametrize(
+    "payments",
+    [[paid("pay-1", "120.00")], [paid("pay-1", "60.00"), paid("pay-2", "60.00", 1)]],
+    ids=["one card", "two cards"],
+)
+def test_interest_that_the_hub_reports_with_a_payment_is_not_paid_back_before_all_is(
+    payments: list[dict[str, Any]],
+) -> None:
+    order, published = b.told(order_placed(payments=payments), *DELIVERED[1:])
+    assert order.status == "delivered"
+    assert refunds(published) == []
+    _, published = b.told(order_placed(payments=payments), *CANCELLED[1:])
+    assert [(r.payment_id, str(r.amount), r.cause) for r in refunds(published)] == [
+        (p["payment_id"], p["amount"], "cancelled") for p in payments
+    ]
     [cancelled] = [event for event in published if isinstance(event, OrderCancelled)]
-    assert str(cancelled.to_refund) == "99.90"
+    assert str(cancelled.to_refund) == "120.00"
+
+
+@pytest.mark.parametrize(
+    ("payments", "back"),
+    [
+        ([paid("card", "120.00"), paid("slip", "99.90", 2)], [("slip", "99.90")]),
+        ([paid("slip", "99.90"), paid("card", "120.00", 2)], [("card", "120.00")]),
+        ([paid("half", "50.00"), paid("whole", "99.90", 2)], [("half", "50.00")]),
+        ([paid("whole", "99.90"), paid("half", "50.00", 2)], [("half", "50.00")]),
+        ([paid("a", "60.00"), paid("b", "60.00", 1), paid("c", "99.90", 2)], [("c", "99.90")]),
+    ],
+    ids=["interest first", "interest last", "half first", "half last", "two cards first"],
+)
+def test_payment_without_which_the_others_cover_the_order_goes_back_whole(
+    payments: list[dict[str, Any]], back: list[tuple[str, str]]
+) -> None:
+    _, published = b.told(order_placed(payments=payments), *READY[1:])
+    assert [(r.payment_id, str(r.amount), r.cause) for r in refunds(published)] == [(*p, "overpaid") for p in back]
+
+
+def test_payments_that_are_heard_of_late_leave_the_order_paid_once() -> None:
+    """Of three, the first goes back when the third is heard of: the second is not interest beside it."""
+    order, first = b.told(order_placed(payments=[paid("a", "60.00")]), *READY[1:])
+    order, second = b.told(b.payment_approved(payment_id="c", approved_at=b.hours(3)), order=order)
+    order, third = b.told(b.payment_approved(payment_id="b", amount="60.00", approved_at=b.hours(2)), order=order)
+    found = [(r.payment_id, str(r.amount)) for r in refunds([*first, *second, *third])]
+    assert found == [("a", "60.00"), ("b", "60.00")]
+
+
+def test_interest_stays_where_a_line_was_given_up_and_goes_back_with_the_whole_order() -> None:
+    placed = b.two_lines(payments=[paid("pay-1", "209.80")])
+    issued = b.invoice_issued("a").model_copy(update={"total": Decimal("99.90")})
+    facts = [placed, b.registered(), b.created("a", 1), issued, b.given_up(line_2=2)]
+    order, published = b.told(*facts)
+    [part] = refunds(published)
+    assert (str(part.amount), part.cause) == ("99.90", "given_up")
+    stopped = [b.fulfilment_stopped("a"), b.billing_stopped()]
+    _, published = b.told(b.wish(requested_at=b.hours(3)), *stopped, order=order)
+    [rest] = refunds(published)
+    assert (str(rest.amount), rest.cause) == ("109.90", "cancelled")
+    assert part.refund_id == refund_id("order-1", "pay-1") != rest.refund_id
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,11 @@
 A cancelled order costs nothing, so every payment goes back, whenever it comes. One that goes on costs its total; of one
 of which lines were given up, the sum of its R in force, when nothing else is missing and there is one for each PO: so
 what is kept and what was billed are the same, to the cent. What is too much is taken from the payments that came last.
+
+Of an order that goes on a payment goes back as too much only where the others cover the total without it: then it was
+paid twice, or again after a slip had expired. What the payments that it takes are more than the total by themselves
+stays: hubs report what the customer was charged, and interest on instalments is the card's, not ours to pay back.
+The ledger shows it as owed to the customer, and a person who knows better pays it back.
 """
 
 from collections.abc import Sequence
@@ -12,7 +17,7 @@ from decimal import Decimal
 from schemas.envelope import reference
 from schemas.model import Message
 from schemas.order import OrderPlaced, Payment
-from schemas.refund import RefundRequested
+from schemas.refund import RefundCause, RefundRequested
 from services.order_intake.decide import status
 from services.order_intake.state import Order, Refund
 
@@ -47,7 +52,34 @@ def _cost(order: Order) -> Decimal | None:
         return _NOTHING
     if order.ready_at is None or order.sale is None or order.is_being_cancelled:
         return None
-    return _billed(order) if order.given_up else order.sale.total
+    cost = _billed(order) if order.given_up else order.sale.total
+    return None if cost is None else cost + _surcharge(order, order.sale.total)
+
+
+def _surcharge(order: Order, total: Decimal) -> Decimal:
+    """By how much the payments that cover the order are more than its total, BRL; 0 where nothing is or they do not."""
+    unneeded = _unneeded(order)
+    taken = sum((a.amount for name, a in order.approvals.items() if name not in unneeded), _NOTHING)
+    return max(taken - total, _NOTHING)
+
+
+def _unneeded(order: Order) -> frozenset[str]:
+    """The payments without which the others cover the total: first those that go back as a whole already, then
+    those that came last."""
+    if order.sale is None:
+        return frozenset()
+    left = sum((a.amount for a in order.approvals.values()), _NOTHING) - order.sale.total
+    unneeded = set()
+    for name, approval in sorted(order.approvals.items(), key=lambda item: _came(order, item[0]), reverse=True):
+        if approval.amount <= left:
+            left -= approval.amount
+            unneeded.add(name)
+    return frozenset(unneeded)
+
+
+def _came(order: Order, payment_id: str) -> tuple[bool, datetime, str]:
+    approval = order.approvals[payment_id]
+    return _back(order, payment_id) >= approval.amount, approval.approved_at, payment_id
 
 
 def _billed(order: Order) -> Decimal | None:
@@ -71,11 +103,13 @@ def _back(order: Order, payment_id: str | None = None) -> Decimal:
 
 
 def _last_first(order: Order) -> Sequence[Payment]:
-    """The payments that came; of a cancelled order, all of which go back, as the order names them."""
+    """The payments that came, those that were paid twice first; of a cancelled order, all of which go back, as the
+    order names them."""
     came = [payment for payment in order.payments if payment.payment_id in order.approvals]
     if order.cancelled_at is not None:
         return came
-    return sorted(came, key=lambda p: (order.approvals[p.payment_id].approved_at, p.payment_id), reverse=True)
+    unneeded = _unneeded(order)
+    return sorted(came, key=lambda p: (p.payment_id in unneeded, _came(order, p.payment_id)), reverse=True)
 
 
 def _requested(
@@ -94,10 +128,17 @@ def _requested(
         method=payment.method,
         amount=amount,
         reason=_why(order),
+        cause=_cause(order),
         erp_order_number=order.erp_order_number,
         requested_at=now,
     )
     return order.model_copy(update={"refunds": {**order.refunds, name: refund}}), event
+
+
+def _cause(order: Order) -> RefundCause:
+    if order.cancelled_at is not None:
+        return "cancelled"
+    return "given_up" if order.given_up else "overpaid"
 
 
 def _why(order: Order) -> str:

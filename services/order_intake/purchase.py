@@ -74,6 +74,10 @@ class PurchaseOrder(Model):
     remitted: tuple[str, ...] = ()
     """Keys of the R's that a matching S1 cites."""
     shipments: Mapping[str, Shipment] = {}
+    rest_left: bool = False
+    """All that remained of it after a refusal had left by then."""
+    rest_arrived: bool = False
+    """It had arrived, too."""
 
     def reached(self, milestone: Milestone, at: datetime) -> Self:
         """With this milestone; of two times that were told, the earlier one holds."""
@@ -147,7 +151,7 @@ class PurchaseOrder(Model):
     @property
     def has_left(self) -> bool:
         """Whether its parcels cover its goods."""
-        return any(shipment.was_last_to_leave for shipment in self.shipments.values())
+        return self.rest_left or any(shipment.was_last_to_leave for shipment in self.shipments.values())
 
     @property
     def is_in_trouble(self) -> bool:
@@ -159,8 +163,8 @@ class PurchaseOrder(Model):
         """When the last of its goods were delivered; None while something is on its way, or has not left."""
         times = [shipment.delivered_at for shipment in self.shipments.values()]
         known = [time for time in times if time is not None]
-        whole = any(shipment.was_last_to_arrive for shipment in self.shipments.values())
-        return max(known) if whole and len(known) == len(times) else None
+        whole = self.rest_arrived or any(shipment.was_last_to_arrive for shipment in self.shipments.values())
+        return max(known, default=None) if whole and len(known) == len(times) else None
 
 
 def _less(one: Bought | None, other: Bought | None) -> Bought:

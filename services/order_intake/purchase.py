@@ -159,12 +159,20 @@ class PurchaseOrder(Model):
         return any(shipment.is_in_trouble for shipment in self.shipments.values())
 
     @property
+    def waits_for_nothing_else(self) -> bool:
+        """Whether each of its parcels has arrived or is in trouble."""
+        return all(shipment.delivered_at or shipment.is_in_trouble for shipment in self.shipments.values())
+
+    @property
     def delivered_at(self) -> datetime | None:
-        """When the last of its goods were delivered; None while something is on its way, or has not left."""
+        """When the last of its goods were delivered; None while something is on its way, or has not left. Where all
+        that remains of it has arrived, by po_dispatch's word, nobody waits for the other parcels."""
         times = [shipment.delivered_at for shipment in self.shipments.values()]
         known = [time for time in times if time is not None]
-        whole = self.rest_arrived or any(shipment.was_last_to_arrive for shipment in self.shipments.values())
-        return max(known, default=None) if whole and len(known) == len(times) else None
+        if self.rest_arrived:
+            return max(known, default=None)
+        whole = any(shipment.was_last_to_arrive for shipment in self.shipments.values())
+        return max(known) if whole and len(known) == len(times) else None
 
 
 def _less(one: Bought | None, other: Bought | None) -> Bought:

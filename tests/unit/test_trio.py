@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from schemas.order import OrderStatusChanged
+from schemas.order import OrderLinesGivenUp, OrderStatusChanged
 from schemas.purchase_order import PurchaseOrderRefused, ShipmentDelivered, ShipmentResumed
 from services.billing.state import InvoiceStatus
 from services.po_dispatch.purchase_order import PurchaseOrder
@@ -127,3 +127,14 @@ def test_order_of_which_a_supplier_finds_no_more_after_the_first_parcel_ends_who
         assert not list(problems(trio)), f"seed {seed}"
         rests += [event for event in trio.events if isinstance(event, PurchaseOrderRefused) and event.dispatched_at]
     assert {(rest.has_left, rest.has_arrived) for rest in rests} >= {(True, False), (True, True)}
+
+
+def test_what_was_lost_is_given_up_where_the_rest_has_arrived_and_the_order_ends() -> None:
+    lost = []
+    for seed in range(2000, 2000 + 4 * SEEDS):
+        trio = Trio(seed, parts=True).run().without_what_was_lost()
+        assert not list(problems(trio)), f"seed {seed}"
+        in_trouble = [s for po in trio.fulfilment.living for s in po.shipments if s.is_in_trouble] if trio.bill else []
+        assert not in_trouble, f"seed {seed}"
+        lost += [event for event in trio.events if isinstance(event, OrderLinesGivenUp) and event.lost_po_ids]
+    assert lost

@@ -191,6 +191,14 @@ class Trio:
                 break
         return self
 
+    def without_what_was_lost(self) -> "Trio":
+        """The store gives up what is in trouble at the end, and that is run to its end too."""
+        pos = self.fulfilment.living if self.fulfilment is not None else ()
+        if any(parcel.is_in_trouble for po in pos for parcel in po.shipments):
+            self._later("order_intake", "lost for good", partial(self._wish, "store", "lost for good"))
+            self.run()
+        return self
+
     def _step(self) -> bool:
         """Whether something was handled."""
         if not self.waiting:

@@ -6,8 +6,9 @@ person. What has left in a parcel stays; the rest may still be refused.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from schemas.decision import Context, Decision, Outcome, Refused, later, unchanged
 from schemas.purchase_order import OrderLineQuantity, PoLine, PurchaseOrderRefused, RefusedLine
@@ -35,11 +36,15 @@ def on_refused(fulfilment: Fulfilment | None, event: SupplierPoRefused, ctx: Con
         return unchanged(fulfilment)
     if (problem := _impossible(po, event)) is not None:
         return problem
-    heard_at = max([ctx.now, *(refusal.heard_at + TICK for refusal in po.refusals)])
-    said = RefusalSaid(at=event.refused_at, lines=event.lines, heard_at=heard_at)
+    said = RefusalSaid(at=event.refused_at, lines=event.lines, heard_at=next_word(po, ctx.now))
     noted = po.model_copy(update={"refusals": (*po.refusals, said)})
     refused = _refused_lines(po, event.lines, event.reason, _open(po))
     return _without(fulfilment, noted, refused, ctx) if refused else Decision(fulfilment.with_po(noted))
+
+
+def next_word(po: PurchaseOrder, now: datetime) -> datetime:
+    """`now`, but after every word before it on what the PO loses."""
+    return max([now, *(refusal.heard_at + TICK for refusal in po.refusals)])
 
 
 def _impossible(po: PurchaseOrder, event: SupplierPoRefused) -> Refused | None:
@@ -97,6 +102,17 @@ def _refused_lines(
 def _without(
     fulfilment: Fulfilment, po: PurchaseOrder, refused: Sequence[RefusedLine], ctx: Context[None]
 ) -> Decision[Fulfilment]:
+    changed, told = reduced(fulfilment, po, refused, po.refusals[-1].heard_at, ctx)
+    open_again = tuple(OrderLineQuantity(order_line=line.order_line, quantity=line.quantity) for line in refused)
+    changed, rerouted = reopened(changed, Reroute(po_id=po.po_id, lines=open_again, cause="refused"), ctx)
+    changed, ended = stopped(changed, ctx)
+    return Decision(changed, events=[told, *rerouted, *ended])
+
+
+def reduced(
+    fulfilment: Fulfilment, po: PurchaseOrder, refused: Sequence[RefusedLine], at: datetime, ctx: Context[Any]
+) -> tuple[Fulfilment, PurchaseOrderRefused]:
+    """The PO without these; void where nothing remains. `at`: later than any such word on it before."""
     assert po.number is not None  # a supplier speaks of it by its number
     lines = _remaining(po, refused)
     total = sum((line.total for line in lines), Decimal("0.00"))
@@ -114,12 +130,9 @@ def _without(
         dispatched_at=min((parcel.dispatched_at for parcel in rest.shipments), default=None),
         has_left=bool(lines) and rest.has_left,
         has_arrived=bool(lines) and rest.status is PoStatus.DELIVERED,
-        refused_at=po.refusals[-1].heard_at,
+        refused_at=at,
     )
-    open_again = tuple(OrderLineQuantity(order_line=line.order_line, quantity=line.quantity) for line in refused)
-    changed, rerouted = reopened(changed, Reroute(po_id=po.po_id, lines=open_again, cause="refused"), ctx)
-    changed, ended = stopped(changed, ctx)
-    return Decision(changed, events=[told, *rerouted, *ended])
+    return changed, told
 
 
 def _remaining(po: PurchaseOrder, refused: Sequence[RefusedLine]) -> tuple[PoLine, ...]:

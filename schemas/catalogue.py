@@ -119,7 +119,7 @@ CATALOGUE: tuple[Entry, ...] = (
     _fact(purchase_order.PurchaseOrderCreated, DISPATCH, INTAKE, NF, BILLING, CHANNEL),
     _fact(purchase_order.PurchaseOrderSent, DISPATCH, INTAKE, CHANNEL),
     _fact(purchase_order.PurchaseOrderConfirmed, DISPATCH, INTAKE, CHANNEL),
-    _fact(purchase_order.PurchaseOrderRefused, DISPATCH, INTAKE, NF, BILLING),
+    _fact(purchase_order.PurchaseOrderRefused, DISPATCH, INTAKE, NF, BILLING, CHANNEL),
     _fact(purchase_order.PurchaseOrderRerouted, DISPATCH, INTAKE),
     _fact(purchase_order.PurchaseOrderCancelled, DISPATCH, INTAKE, NF, BILLING),
     _fact(purchase_order.PurchaseOrderCancelRefused, DISPATCH, INTAKE),

@@ -320,7 +320,8 @@ class OrderCancelled(Message):
 
 class OrderLinesGivenUp(Message):
     """These lines are not bought in time, and others of the order have left already: what of them nobody has by now is
-    not to be bought any more. `sourcing.given_up` says what that is."""
+    not to be bought any more. Or, where POs are named, the store gives up what of them was lost on its way, while other
+    goods of the order were not. `sourcing.given_up` says what that is."""
 
     TYPE = "order.lines_given_up.v1"
     SUBJECT = "order_id"
@@ -329,6 +330,8 @@ class OrderLinesGivenUp(Message):
     store_id: Id
     channel_id: Id
     order_lines: Annotated[tuple[int, ...], Field(min_length=1)]
+    lost_po_ids: tuple[Id, ...] = ()
+    """POs of which parcels were lost: that is given up, and nothing else."""
     reason: Text
     given_up_at: Time
 

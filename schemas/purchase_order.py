@@ -114,6 +114,12 @@ class PurchaseOrderRefused(Message):
     lines: tuple[PoLine, ...]
     """What the PO consists of from now on: S2 and R are compared with this."""
     total: Amount
+    dispatched_at: Time | None = None
+    """When the first parcel of the PO left; None: nothing had when this was said."""
+    has_left: bool = False
+    """All that remains of it had left."""
+    has_arrived: bool = False
+    """All that remains of it had arrived."""
     refused_at: Time
 
 

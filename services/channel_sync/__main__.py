@@ -23,6 +23,7 @@ from schemas.order import (
 from schemas.purchase_order import (
     PurchaseOrderConfirmed,
     PurchaseOrderCreated,
+    PurchaseOrderRefused,
     PurchaseOrderSent,
     ShipmentDelayed,
     ShipmentDelivered,
@@ -74,6 +75,7 @@ SUBSCRIPTIONS: Subscriptions = (
     Subscription(PurchaseOrderCreated, ORDER, decide.on_purchase_order),
     Subscription(PurchaseOrderSent, ORDER, decide.on_purchase_order),
     Subscription(PurchaseOrderConfirmed, ORDER, decide.on_purchase_order),
+    Subscription(PurchaseOrderRefused, ORDER, decide.on_purchase_order_refused, load=REFERENCE),
     Subscription(InvoiceIssued, ORDER, decide.on_invoice_issued, load=REFERENCE),
     Subscription(ShipmentDispatched, ORDER, decide.on_shipment_dispatched, load=REFERENCE),
     Subscription(ShipmentIrregular, ORDER, decide.on_shipment_trouble),

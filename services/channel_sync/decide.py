@@ -17,6 +17,7 @@ from schemas.order import OrderAccepted, OrderCompleted, OrderRefused, OrderStat
 from schemas.purchase_order import (
     PurchaseOrderConfirmed,
     PurchaseOrderCreated,
+    PurchaseOrderRefused,
     PurchaseOrderSent,
     ShipmentDelivered,
     ShipmentDispatched,
@@ -117,6 +118,18 @@ def on_purchase_order(
     po = PurchaseOrder(po_id=event.po_id, po_number=event.po_number, supplier_id=event.supplier_id, progress=progress)
     others = tuple(p for p in known.purchase_orders if p.po_id != event.po_id)
     return Decision(_with(known, purchase_orders=(*others, po)))
+
+
+def on_purchase_order_refused(
+    order: Order | None, event: PurchaseOrderRefused, ctx: Context[Reference]
+) -> Outcome[Order]:
+    """The parcels that were heard of may be all there is of the PO now."""
+    known = order or Order(order_id=event.order_id)
+    left = {*known.rest_left, event.po_id} if event.has_left else {*known.rest_left}
+    arrived = {*known.rest_arrived, event.po_id} if event.has_arrived else {*known.rest_arrived}
+    if (left, arrived) == ({*known.rest_left}, {*known.rest_arrived}):
+        return unchanged(known)
+    return follow(_with(known, rest_left=tuple(sorted(left)), rest_arrived=tuple(sorted(arrived))), ctx)
 
 
 def on_invoice_issued(order: Order | None, event: InvoiceIssued, ctx: Context[Reference]) -> Outcome[Order]:

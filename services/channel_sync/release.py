@@ -127,10 +127,10 @@ def _delivery(order: ChannelOrder, channel: ChannelChanged, rule: ReleaseRule, p
         return verdict(Stage.NOT_TOLD, says)
     parcels = order.shipments_of(po_id)
     arrived = {d.shipment_id for d in order.deliveries}
-    missing = sum(p.shipment_id not in arrived for p in parcels)
+    missing = 0 if po_id in order.rest_arrived else sum(p.shipment_id not in arrived for p in parcels)
     if missing or not parcels:
         return verdict(Stage.HELD, f"delivered held: {missing} of {len(parcels)} parcels of PO {po_id} are under way")
-    if not any(d.is_last for d in order.deliveries if d.po_id == po_id):
+    if not order.has_arrived(po_id):
         return verdict(Stage.HELD, f"delivered held: goods of PO {po_id} have not left yet")
     invoice = order.invoice_of(po_id)
     if invoice is None:

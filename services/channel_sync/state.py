@@ -179,6 +179,10 @@ class ChannelOrder(Model):
     invoices: tuple[Invoice, ...] = ()
     shipments: tuple[Shipment, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
+    rest_left: tuple[Id, ...] = ()
+    """POs of which all had left that remained after a refusal."""
+    rest_arrived: tuple[Id, ...] = ()
+    """Those of which it had arrived, too."""
     label: Label | None = None
     label_at: Time | None = None
     delays: tuple[Delay, ...] = ()
@@ -230,7 +234,11 @@ class ChannelOrder(Model):
 
     def has_left(self, po_id: str) -> bool:
         """Whether all goods of a PO have."""
-        return any(s.is_last for s in self.shipments_of(po_id))
+        return po_id in self.rest_left or any(s.is_last for s in self.shipments_of(po_id))
+
+    def has_arrived(self, po_id: str) -> bool:
+        """Whether nothing of a PO is left to arrive, by what was said with its parcels."""
+        return po_id in self.rest_arrived or any(d.is_last for d in self.deliveries if d.po_id == po_id)
 
 
 class Queue(Model):

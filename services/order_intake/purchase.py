@@ -74,6 +74,10 @@ class PurchaseOrder(Model):
     remitted: tuple[str, ...] = ()
     """Keys of the R's that a matching S1 cites."""
     shipments: Mapping[str, Shipment] = {}
+    rest_left: bool = False
+    """All that remained of it after a refusal had left by then."""
+    rest_arrived: bool = False
+    """It had arrived, too."""
 
     def reached(self, milestone: Milestone, at: datetime) -> Self:
         """With this milestone; of two times that were told, the earlier one holds."""
@@ -147,7 +151,7 @@ class PurchaseOrder(Model):
     @property
     def has_left(self) -> bool:
         """Whether its parcels cover its goods."""
-        return any(shipment.was_last_to_leave for shipment in self.shipments.values())
+        return self.rest_left or any(shipment.was_last_to_leave for shipment in self.shipments.values())
 
     @property
     def is_in_trouble(self) -> bool:
@@ -155,10 +159,18 @@ class PurchaseOrder(Model):
         return any(shipment.is_in_trouble for shipment in self.shipments.values())
 
     @property
+    def waits_for_nothing_else(self) -> bool:
+        """Whether each of its parcels has arrived or is in trouble."""
+        return all(shipment.delivered_at or shipment.is_in_trouble for shipment in self.shipments.values())
+
+    @property
     def delivered_at(self) -> datetime | None:
-        """When the last of its goods were delivered; None while something is on its way, or has not left."""
+        """When the last of its goods were delivered; None while something is on its way, or has not left. Where all
+        that remains of it has arrived, by po_dispatch's word, nobody waits for the other parcels."""
         times = [shipment.delivered_at for shipment in self.shipments.values()]
         known = [time for time in times if time is not None]
+        if self.rest_arrived:
+            return max(known, default=None)
         whole = any(shipment.was_last_to_arrive for shipment in self.shipments.values())
         return max(known) if whole and len(known) == len(times) else None
 

@@ -2,7 +2,7 @@
 
 Milestones of a PO come in any order (a parcel may be heard of before the confirmation), so a PO may skip what it has
 not heard of; what is void stays void. Only `invoice.cancelled` leads back, and a supplier that says "too late". What
-has left is cancelled only where it was lost on its way.
+has left is cancelled, or "refused", only where it was lost on its way.
 """
 
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ TRANSITIONS: Mapping[PoStatus, frozenset[PoStatus]] = {
     _S.SENT: _ENDS | {_S.CONFIRMED, _S.HANDED_OVER, _S.REFUSED},
     _S.CONFIRMED: _ENDS | {_S.HANDED_OVER, _S.REFUSED},
     _S.HANDED_OVER: _ENDS | {_S.ORDERED, _S.SENT, _S.CONFIRMED, _S.REFUSED},
-    _S.SHIPPED: frozenset({_S.DELIVERED, _S.CANCELLED}),
+    _S.SHIPPED: frozenset({_S.DELIVERED, _S.CANCELLED, _S.REFUSED}),
     _S.DELIVERED: frozenset({_S.SHIPPED}),
     _S.CANCELLING: frozenset(
         {_S.SHIPPED, _S.AGREED, _S.CANCELLED, _S.REFUSED, _S.ORDERED, _S.SENT, _S.CONFIRMED, _S.HANDED_OVER}

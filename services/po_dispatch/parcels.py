@@ -29,11 +29,13 @@ class Shipment(Model):
     """When, by the carrier's newest word of that, it was on its way."""
     irregular: bool = False
     """That it left too early was told."""
+    lost: bool = False
+    """The store gave it up: nobody waits for it any more."""
 
     @property
     def is_in_trouble(self) -> bool:
         """Whether the carrier's newest word on it is a problem."""
-        if self.problem_at is None or self.delivered_at is not None:
+        if self.problem_at is None or self.delivered_at is not None or self.lost:
             return False
         return self.moving_at is None or self.moving_at <= self.problem_at
 
@@ -75,6 +77,18 @@ def not_arrived(lines: Sequence[PoLine], parcels: Sequence[Shipment]) -> tuple[i
     if not missing and len(arrived) < len(parcels):
         return tuple(line.line for line in lines)
     return missing
+
+
+def lost(lines: Sequence[PoLine], parcels: Sequence[Shipment]) -> dict[int, int] | None:
+    """How many pieces of which line are in parcels that did not arrive, where these are lost. None: nobody said what is
+    in them, or what they say leaves nothing that was lost."""
+    unnamed = {parcel.delivered_at is not None for parcel in parcels if not parcel.lines}
+    if len(unnamed) > 1:
+        return None
+    came = pieces(parcel for parcel in parcels if parcel.delivered_at is not None)
+    if unnamed == {True}:
+        came += Counter(_without(lines, pieces(parcels)))
+    return _without(lines, came) or None
 
 
 def _without(lines: Sequence[PoLine], less: Mapping[int, int]) -> dict[int, int]:

@@ -114,7 +114,7 @@ class PurchaseOrder(Model):
         if self.void is not None:
             return PoStatus.REFUSED if self.void.cause == "refused" else PoStatus.CANCELLED
         if self.shipments:  # all of it, or a part
-            return PoStatus.SHIPPED if parcels.not_arrived(self.lines, self.shipments) else PoStatus.DELIVERED
+            return PoStatus.SHIPPED if self.not_arrived else PoStatus.DELIVERED
         if self.cancellation is not None and self.cancellation.agreed_at is not None:
             return PoStatus.AGREED
         if self.cancellation is not None and self.cancellation.refused_at is None:
@@ -136,6 +136,11 @@ class PurchaseOrder(Model):
     def has_left(self) -> bool:
         """Whether its parcels cover its goods."""
         return bool(self.shipments) and not parcels.not_left(self.lines, self.shipments)
+
+    @property
+    def not_arrived(self) -> tuple[int, ...]:
+        """Its lines of which something has not arrived."""
+        return parcels.not_arrived(self.lines, [parcel for parcel in self.shipments if not parcel.lost])
 
     @property
     def is_lost(self) -> bool:

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from schemas.order import OrderStatusChanged
-from schemas.purchase_order import ShipmentDelivered, ShipmentResumed
+from schemas.order import OrderLinesGivenUp, OrderStatusChanged
+from schemas.purchase_order import PurchaseOrderRefused, ShipmentDelivered, ShipmentResumed
 from services.billing.state import InvoiceStatus
 from services.po_dispatch.purchase_order import PurchaseOrder
 from tests.unit.trio import Trio
@@ -59,11 +59,15 @@ def of_parcels(trio: Trio) -> Iterator[str]:
     """Of all POs that an order had when it was delivered the last parcel had arrived."""
     arrived: set[str] = set()
     for event in trio.events:
-        if isinstance(event, ShipmentDelivered) and not event.open_lines:
+        if isinstance(event, ShipmentDelivered | PurchaseOrderRefused) and _has_arrived(event):
             arrived.add(event.po_id)
         elif isinstance(event, OrderStatusChanged) and event.status == "delivered":
             missing = {po.po_id for po in event.purchase_orders} - arrived
             yield from (f"delivered without {po_id}" for po_id in sorted(missing))
+
+
+def _has_arrived(event: ShipmentDelivered | PurchaseOrderRefused) -> bool:
+    return not event.open_lines if isinstance(event, ShipmentDelivered) else event.has_arrived
 
 
 def of_cancelled(trio: Trio) -> Iterator[str]:
@@ -114,3 +118,23 @@ def test_order_with_goods_in_parts_and_parcels_that_go_on_ends_the_same_way() ->
         events += trio.events
     assert any(isinstance(event, ShipmentDelivered) and event.open_lines for event in events)
     assert any(isinstance(event, ShipmentResumed) for event in events)
+
+
+def test_order_of_which_a_supplier_finds_no_more_after_the_first_parcel_ends_whole_too() -> None:
+    rests = []
+    for seed in range(1000, 1000 + 4 * SEEDS):
+        trio = Trio(seed, parts=True).run()
+        assert not list(problems(trio)), f"seed {seed}"
+        rests += [event for event in trio.events if isinstance(event, PurchaseOrderRefused) and event.dispatched_at]
+    assert {(rest.has_left, rest.has_arrived) for rest in rests} >= {(True, False), (True, True)}
+
+
+def test_what_was_lost_is_given_up_where_the_rest_has_arrived_and_the_order_ends() -> None:
+    lost = []
+    for seed in range(2000, 2000 + 4 * SEEDS):
+        trio = Trio(seed, parts=True).run().without_what_was_lost()
+        assert not list(problems(trio)), f"seed {seed}"
+        in_trouble = [s for po in trio.fulfilment.living for s in po.shipments if s.is_in_trouble] if trio.bill else []
+        assert not in_trouble, f"seed {seed}"
+        lost += [event for event in trio.events if isinstance(event, OrderLinesGivenUp) and event.lost_po_ids]
+    assert lost

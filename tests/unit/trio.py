@@ -88,7 +88,7 @@ class Spoken:
 class Trio:
     seed: int
     parts: bool = False
-    """Some goods leave in two parcels, and some parcels go on after a problem."""
+    """Some goods leave in two parcels, some of them not at all, and some parcels go on after a problem."""
     now: datetime = b.NOW
     states: dict[str, Any] = field(default_factory=dict)
     waiting: list[tuple[str, str, Any]] = field(default_factory=list)
@@ -108,6 +108,7 @@ class Trio:
 
     def __post_init__(self) -> None:
         self.random, self.parcels = Random(self.seed), Random(f"parcels {self.seed}")
+        self.rests = Random(f"rests {self.seed}")
         self.lag = self.random.choice((0.0, 0.5, 0.9))
         kinds = [(service, kind) for service, table in TABLES.items() for kind in table]
         self.held_up = self.random.sample(kinds, self.random.choice((0, 1, 2)))
@@ -188,6 +189,14 @@ class Trio:
                 continue
             if not any(self._take(one) for one in list(self.waiting)) and not self._pass_time():
                 break
+        return self
+
+    def without_what_was_lost(self) -> "Trio":
+        """The store gives up what is in trouble at the end, and that is run to its end too."""
+        pos = self.fulfilment.living if self.fulfilment is not None else ()
+        if any(parcel.is_in_trouble for po in pos for parcel in po.shipments):
+            self._later("order_intake", "lost for good", partial(self._wish, "store", "lost for good"))
+            self.run()
         return self
 
     def _step(self) -> bool:
@@ -388,6 +397,9 @@ class Trio:
         shipped = (e for e in self.events if isinstance(e, SupplierShipped))
         if po.shipments or any(e.po_number == po.number for e in shipped):
             return
+        if self.parts and self.rests.random() < 0.5 and self._says_all_it_means(po):
+            yield from self._without_the_rest(who, code, po)
+            return
         yield from self._apart(who, code, po)
         yield SupplierShipped(**who, carrier="rapido", tracking_code=code, shipped_at=self.now)
         arrives = self.random.random() < 0.7
@@ -409,6 +421,37 @@ class Trio:
         one, first = (ShippedPoLine(line=po.lines[0].line, quantity=1),), f"{code}-first"
         yield SupplierShipped(**who, lines=one, carrier="rapido", tracking_code=first, shipped_at=self.now)
         yield self._carried(first, "delivered")
+
+    def _says_all_it_means(self, po: PurchaseOrder) -> bool:
+        """It has several pieces, and no word of its on them is under way."""
+        spoken = (what for _, _, what in self.waiting if isinstance(what, SupplierPoRefused))
+        return all(word.po_number != po.number for word in spoken) and sum(line.quantity for line in po.lines) > 1
+
+    def _without_the_rest(self, who: Mapping[str, str], code: str, po: PurchaseOrder) -> Iterator[Message]:
+        """One unit leaves; of the others the supplier finds none any more, or all but one, which leave later."""
+        pieces = {line.line: line.quantity for line in po.lines}
+        first = next(iter(pieces))
+        pieces[first] -= 1
+        yield SupplierShipped(
+            **who, lines=(ShippedPoLine(line=first, quantity=1),), carrier="rapido", tracking_code=code,
+            shipped_at=self.now,
+        )  # fmt: skip
+        yield self._carried(code, "delivered")
+        gone = {line: quantity for line, quantity in pieces.items() if quantity}
+        if self.rests.random() < 0.5:
+            gone = {next(iter(gone)): 1}
+        refused = tuple(RefusedPoLine(line=line, quantity=quantity) for line, quantity in gone.items())
+        yield SupplierPoRefused(**who, lines=refused, refused_at=self.now, reason="no more of it")
+        left = tuple(
+            ShippedPoLine(line=line, quantity=quantity - gone.get(line, 0))
+            for line, quantity in pieces.items()
+            if quantity > gone.get(line, 0)
+        )
+        if left:
+            yield SupplierShipped(
+                **who, lines=left, carrier="rapido", tracking_code=f"{code}-last", shipped_at=self.now
+            )
+            yield self._carried(f"{code}-last", "delivered")
 
     def _carried(self, code: str, status: str) -> CarrierReported:
         said = {"carrier": "rapido", "tracking_code": code, "status": status}

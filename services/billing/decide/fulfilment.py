@@ -55,9 +55,12 @@ def on_purchase_order_created(bill: Bill | None, event: PurchaseOrderCreated, ct
 
 
 def on_purchase_order_refused(bill: Bill | None, event: PurchaseOrderRefused, ctx: Ctx) -> Outcome[Bill]:
-    """What remains of the PO is billed; of several refusals the newest holds."""
+    """What remains of the PO is billed; of several refusals the newest holds. That a part had left by then may be heard
+    of here first: R is not cancelled then."""
 
     def learn(po: PurchaseOrder) -> PurchaseOrder:
+        left = {"dispatched_at": po.dispatched_at or event.dispatched_at}
+        po = po.model_copy(update=left | {"has_arrived": po.has_arrived or event.has_arrived})
         if po.refused_at is not None and event.refused_at <= po.refused_at:
             return po
         return _with_word(

@@ -81,8 +81,9 @@ def on_purchase_order_confirmed(order: Order | None, event: PurchaseOrderConfirm
 
 def on_purchase_order_refused(order: Order | None, event: PurchaseOrderRefused, ctx: Ctx) -> Decision[Order]:
     """What remains of it goes on; what does not is missing until another PO buys it, or sourcing says why none does."""
-    po = (order or Order()).purchase_order(event.po_id)
-    return _with(order, event.po_id, po.with_lines(event.lines), ctx)
+    po = (order or Order()).purchase_order(event.po_id).with_lines(event.lines)
+    told = {"rest_left": po.rest_left or event.has_left, "rest_arrived": po.rest_arrived or event.has_arrived}
+    return _with(order, event.po_id, po.model_copy(update=told), ctx)
 
 
 def on_purchase_order_cancelled(order: Order | None, event: PurchaseOrderCancelled, ctx: Ctx) -> Decision[Order]:

@@ -1,17 +1,19 @@
 """PURE. What a supplier does not deliver leaves the PO and is routed again: the whole PO, lines, or quantities.
 
 Also once R is issued, until the goods leave: R bills what does not come, so billing cancels it, or shows it to a
-person.
+person. What has left in a parcel stays; the rest may still be refused.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from schemas.decision import Context, Decision, Outcome, Refused, later, unchanged
 from schemas.purchase_order import OrderLineQuantity, PoLine, PurchaseOrderRefused, RefusedLine
-from schemas.supplier import SupplierPoRefused
+from schemas.supplier import RefusedPoLine, SupplierPoRefused
+from services.po_dispatch import parcels
 from services.po_dispatch.decide.making import line_total
 from services.po_dispatch.decide.ordering import not_its_po
 from services.po_dispatch.decide.voiding import reopened, stopped
@@ -34,46 +36,83 @@ def on_refused(fulfilment: Fulfilment | None, event: SupplierPoRefused, ctx: Con
         return unchanged(fulfilment)
     if (problem := _impossible(po, event)) is not None:
         return problem
-    heard_at = max([ctx.now, *(refusal.heard_at + TICK for refusal in po.refusals)])
-    said = RefusalSaid(at=event.refused_at, lines=event.lines, heard_at=heard_at)
+    said = RefusalSaid(at=event.refused_at, lines=event.lines, heard_at=next_word(po, ctx.now))
     noted = po.model_copy(update={"refusals": (*po.refusals, said)})
-    refused = _refused_lines(po, event)
+    refused = _refused_lines(po, event.lines, event.reason, _open(po))
     return _without(fulfilment, noted, refused, ctx) if refused else Decision(fulfilment.with_po(noted))
+
+
+def next_word(po: PurchaseOrder, now: datetime) -> datetime:
+    """`now`, but after every word before it on what the PO loses."""
+    return max([now, *(refusal.heard_at + TICK for refusal in po.refusals)])
 
 
 def _impossible(po: PurchaseOrder, event: SupplierPoRefused) -> Refused | None:
     if po.ordered_at is None:
         return Refused("not_sent", f"PO {event.po_number} was not sent to its supplier yet")
-    if po.shipments:
-        return Refused("already_shipped", f"goods of PO {event.po_number} have left: settle the rest with the supplier")
     numbers = {line.line for line in po.lines}
     unknown = sorted({line.line for line in event.lines} - numbers)
     if unknown and not po.refusals:
         return Refused("unknown_line", f"PO {event.po_number} has no line {unknown[0]}")
+    return _of_what_has_left(po, event) if po.shipments else None
+
+
+def _of_what_has_left(po: PurchaseOrder, event: SupplierPoRefused) -> Refused | None:
+    """As a whole, where a part of it names pieces that have left, or nothing of the PO would remain: its parcels hold
+    other goods than it has then."""
+    open_pieces = _open(po)
+    for line in po.lines:
+        pieces = [named.quantity for named in event.lines if named.line == line.line]
+        left = open_pieces.get(line.line, 0)
+        if pieces and (not left or sum(piece or 0 for piece in pieces) > left):
+            return Refused("already_shipped", f"line {line.line} of PO {event.po_number} has left, or a part of it")
+    if not open_pieces:
+        return Refused("already_shipped", f"the goods of PO {event.po_number} have left")
+    refused = _refused_lines(po, event.lines, event.reason, open_pieces)
+    if refused and not _remaining(po, refused):
+        return Refused("already_shipped", f"parcels of PO {event.po_number} have left, of other goods than it has")
     return None
 
 
-def _refused_lines(po: PurchaseOrder, event: SupplierPoRefused) -> tuple[RefusedLine, ...]:
-    """Never more than the PO has; no line named: all of them."""
-    reasons = {line.line: line.reason for line in event.lines}
+def _open(po: PurchaseOrder) -> dict[int, int]:
+    """The pieces that have not left, by line."""
+    return parcels.not_left(po.lines, po.shipments)
+
+
+def _refused_lines(
+    po: PurchaseOrder, said: Sequence[RefusedPoLine], reason: str, open_pieces: Mapping[int, int]
+) -> tuple[RefusedLine, ...]:
+    """Never more than what has not left; no line named: all of that."""
+    reasons = {line.line: line.reason for line in said}
     refused: dict[int, int] = defaultdict(int)
-    for named in event.lines:
+    for named in said:
         refused[named.line] += named.quantity if named.quantity is not None else 10**6
     return tuple(
         RefusedLine(
             line=line.line,
             order_line=line.order_line,
-            quantity=min(line.quantity, refused[line.line]) if event.lines else line.quantity,
-            reason=reasons.get(line.line) or event.reason,
+            quantity=min(left, refused[line.line]) if said else left,
+            reason=reasons.get(line.line) or reason,
         )
         for line in po.lines
-        if not event.lines or refused[line.line]
+        if (left := open_pieces.get(line.line, 0)) and (not said or refused[line.line])
     )
 
 
 def _without(
     fulfilment: Fulfilment, po: PurchaseOrder, refused: Sequence[RefusedLine], ctx: Context[None]
 ) -> Decision[Fulfilment]:
+    changed, told = reduced(fulfilment, po, refused, po.refusals[-1].heard_at, ctx)
+    open_again = tuple(OrderLineQuantity(order_line=line.order_line, quantity=line.quantity) for line in refused)
+    changed, rerouted = reopened(changed, Reroute(po_id=po.po_id, lines=open_again, cause="refused"), ctx)
+    changed, ended = stopped(changed, ctx)
+    return Decision(changed, events=[told, *rerouted, *ended])
+
+
+def reduced(
+    fulfilment: Fulfilment, po: PurchaseOrder, refused: Sequence[RefusedLine], at: datetime, ctx: Context[Any]
+) -> tuple[Fulfilment, PurchaseOrderRefused]:
+    """The PO without these; void where nothing remains. `at`: later than any such word on it before."""
     assert po.number is not None  # a supplier speaks of it by its number
     lines = _remaining(po, refused)
     total = sum((line.total for line in lines), Decimal("0.00"))
@@ -88,12 +127,12 @@ def _without(
         refused=tuple(refused),
         lines=lines,
         total=total,
-        refused_at=po.refusals[-1].heard_at,
+        dispatched_at=min((parcel.dispatched_at for parcel in rest.shipments), default=None),
+        has_left=bool(lines) and rest.has_left,
+        has_arrived=bool(lines) and rest.status is PoStatus.DELIVERED,
+        refused_at=at,
     )
-    open_again = tuple(OrderLineQuantity(order_line=line.order_line, quantity=line.quantity) for line in refused)
-    changed, rerouted = reopened(changed, Reroute(po_id=po.po_id, lines=open_again, cause="refused"), ctx)
-    changed, ended = stopped(changed, ctx)
-    return Decision(changed, events=[told, *rerouted, *ended])
+    return changed, told
 
 
 def _remaining(po: PurchaseOrder, refused: Sequence[RefusedLine]) -> tuple[PoLine, ...]:

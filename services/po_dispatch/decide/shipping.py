@@ -66,7 +66,7 @@ def on_carrier_reported(
     po, shipment = found
     if shipment.delivered_at is not None:
         return unchanged(fulfilment)
-    if po.void is not None:
+    if po.void is not None or shipment.lost:
         return _noted_of_void(fulfilment, po, shipment, event)
     if event.status == "delivered":
         return _deliver(fulfilment, [(po, shipment)], event.occurred_at, ctx)
@@ -97,7 +97,7 @@ def on_delivery_reported(
     pos = fulfilment.living
     if not pos or any(not po.has_left for po in pos):
         return later("supplier.shipped")
-    under_way = [(po, shipment) for po in pos for shipment in po.shipments if shipment.delivered_at is None]
+    under_way = [(po, shipment) for po in pos for shipment in po.shipments if _is_under_way(shipment)]
     return _deliver(fulfilment, under_way, event.delivered_at, ctx) if under_way else unchanged(fulfilment)
 
 
@@ -114,7 +114,7 @@ def _deliver(
                 po_id=po.po_id,
                 po_number=po.number or "",
                 shipment_id=shipment.shipment_id,
-                open_lines=parcels.not_arrived(now.lines, now.shipments),
+                open_lines=now.not_arrived,
                 delivered_at=at,
             )
         )
@@ -164,6 +164,10 @@ def _noted_of_void(
     if event.status != "delivered":
         return unchanged(fulfilment)
     return Decision(with_shipment(fulfilment, po, shipment.model_copy(update={"delivered_at": event.occurred_at})))
+
+
+def _is_under_way(shipment: Shipment) -> bool:
+    return shipment.delivered_at is None and not shipment.lost
 
 
 def _by_tracking_code(fulfilment: Fulfilment | None, code: str) -> tuple[PurchaseOrder, Shipment] | None:

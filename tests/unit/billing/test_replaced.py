@@ -108,6 +108,17 @@ def test_invoice_that_cannot_be_cancelled_is_told_once_and_its_goods_are_not_bil
     assert len(run.asked(AuthoriseInvoice)) == 2
 
 
+def test_invoice_of_a_po_of_which_a_part_has_left_is_not_cancelled_when_the_rest_is_refused() -> None:
+    """The refusal is heard of before the parcel."""
+    run = Run().hear(*PER_PO, *SUPPLIED).authorise_all()
+    one = b.po_line(1, 1, quantity=1, total=Decimal("40.00"))
+    run.hear(refused(one, dispatched_at=b.NOW, has_left=True))
+    assert [[p.code for p in fact.problems] for fact in run.said(InvoiceRefused)] == [
+        ["bills_void_goods", "goods_left"]
+    ]
+    assert not run.asked(CancelInvoice)
+
+
 def test_cancellation_that_sefaz_rejects_while_the_order_goes_on_is_told() -> None:
     run = Run().hear(*PER_PO, *SUPPLIED).authorise_all().hear(A_IS_VOID, PO_C, NF_C)
     sefaz(run, outcome="rejected", code="501", reason="Prazo", protocol=None)

@@ -20,6 +20,7 @@ from schemas.order import (
 )
 from schemas.purchase_order import (
     PurchaseOrderCreated,
+    PurchaseOrderRefused,
     PurchaseOrderSent,
     ShipmentDelayed,
     ShipmentDelivered,
@@ -214,6 +215,24 @@ def po_sent(**fields: Any) -> PurchaseOrderSent:
     )
 
 
+def po_refused(**fields: Any) -> PurchaseOrderRefused:
+    return _build(
+        PurchaseOrderRefused,
+        {
+            "order_id": "order-1",
+            "po_id": "po-1",
+            "po_number": "PC1",
+            "order_po_ids": ["po-1"],
+            "supplier_id": "farol-sul",
+            "refused": [{"line": 2, "order_line": 2, "quantity": 1}],
+            "lines": [],
+            "total": "10.00",
+            "refused_at": NOW,
+        },
+        fields,
+    )
+
+
 def po_created(**fields: Any) -> PurchaseOrderCreated:
     return _build(
         PurchaseOrderCreated,
@@ -269,6 +288,7 @@ DECISIONS: dict[type[Model], Any] = {
     OrderAccepted: decide.on_order_accepted,
     OrderStatusChanged: decide.on_order_status_changed,
     PurchaseOrderCreated: decide.on_purchase_order,
+    PurchaseOrderRefused: decide.on_purchase_order_refused,
     PurchaseOrderSent: decide.on_purchase_order,
     InvoiceIssued: decide.on_invoice_issued,
     ShipmentDispatched: decide.on_shipment_dispatched,

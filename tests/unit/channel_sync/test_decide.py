@@ -122,6 +122,17 @@ def test_channel_that_knows_no_tracking_is_told_of_a_po_when_all_its_goods_are_t
     assert (told.po_id, told.shipment_id, told.tracking_codes) == ("po-1", None, ())
 
 
+def test_po_whose_rest_was_refused_is_there_with_the_parcels_that_left() -> None:
+    order = b.Order(b.channel_changed(name="B2W", rules=(ReleaseRule(tracking="not_needed"),)))
+    order.hear(b.accepted(), b.status_changed(), b.invoiced(), b.dispatched(open_lines=[2])).settle()
+    order.hear(b.delivered(open_lines=[2]), DELIVERED, b.po_refused()).settle()
+    assert order.why("delivered", "po-1") == "delivered held: goods of PO po-1 have not left yet"
+    assert ("delivered", "") not in order.mailed()
+    order.hear(b.po_refused(has_left=True, has_arrived=True)).settle()
+    assert [r.po_id for r in order.told() if isinstance(r, TellDelivery)] == ["po-1"]
+    assert order.mailed()[-1] == ("delivered", "")
+
+
 def test_tracking_waits_until_the_channel_confirmed_the_nf() -> None:
     order = b.Order().hear(b.accepted(), b.invoiced(), b.dispatched())
     assert [type(r) for r in order.told()] == [TellInvoice]

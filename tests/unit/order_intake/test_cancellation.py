@@ -5,7 +5,12 @@ from typing import Any
 import pytest
 
 from schemas.decision import Call, Decision
-from schemas.order import OrderCancellationRefused, OrderCancellationStarted, OrderCancelled
+from schemas.order import (
+    OrderCancellationRefused,
+    OrderCancellationStarted,
+    OrderCancelled,
+    OrderLinesGivenUp,
+)
 from schemas.refund import RefundRequested
 from services.order_intake.requests import MarkCancelled, RegisterSalesOrder
 from tests.builders import order_placed
@@ -336,6 +341,45 @@ def test_order_goes_on_where_a_person_said_so_when_its_invoice_was_taken_back(to
     order, published = b.told(*INVOICED, told("continue"))
     assert not [event for event in published if isinstance(event, OrderCancellationStarted)]
     assert order.wishes == ()
+
+
+IN_TROUBLE_IN_PART = [
+    *AWAITING_SHIPMENT, b.dispatched(open_lines=[1]), b.delivered(open_lines=[1]), b.dispatched(shipment="2"),
+    b.problem_reported(shipment="2"),
+]  # fmt: skip
+
+
+def test_parcel_lost_where_the_other_has_arrived_is_paid_back_and_the_order_completes() -> None:
+    order, _ = b.told(*IN_TROUBLE_IN_PART)
+    assert order.status == "delivery_problem"
+    order, published = b.told(b.wish(requested_by="store"), order=order)
+    assert kinds(published) == ["order.cancellation_refused", "order.lines_given_up"]
+    assert codes(published) == ["not_all_lost"]
+    [given_up] = [event for event in published if isinstance(event, OrderLinesGivenUp)]
+    assert (given_up.lost_po_ids, given_up.order_lines) == (("po-1",), (1,))
+    left = b.po_refused(lines=[b.line(quantity=1)], has_left=True, has_arrived=True)
+    order, published = b.told(left, b.given_up(line_1=1), order=order)
+    assert b.statuses(published) == ["delivered"]
+    order, published = b.told(b.invoice_reduced("continue"), order=order)
+    assert [str(event.amount) for event in published if isinstance(event, RefundRequested)] == ["9.90"]
+    order, _ = b.told(OVER, order=order)
+    assert order.status == "completed"
+
+
+def test_lost_parcel_is_not_given_up_for_a_customer_nor_while_another_is_on_its_way() -> None:
+    _, published = b.told(*IN_TROUBLE_IN_PART, b.wish())
+    assert codes(published) == ["already_shipped"]
+    third = b.dispatched(shipment="3")
+    _, published = b.told(*IN_TROUBLE_IN_PART, third, b.wish(requested_by="store"))
+    assert not [event for event in published if isinstance(event, OrderLinesGivenUp)]
+
+
+def test_two_refusals_at_one_time_are_told_apart() -> None:
+    """Who waits for the answer to the second would take it for the first one's."""
+    asked = [b.wish(), b.wish(reason="again")]
+    _, published = b.told(*SHIPPED, *asked)
+    first, second = [event.refused_at for event in published if isinstance(event, OrderCancellationRefused)]
+    assert first < second
 
 
 def test_wish_of_a_person_that_comes_too_late_is_answered() -> None:

@@ -105,6 +105,18 @@ def test_po_in_parts_is_shipped_and_delivered_when_its_parcels_cover_it() -> Non
     assert b.statuses(published) == ["shipped", "delivered"]
 
 
+def test_po_whose_rest_is_refused_after_a_parcel_ends_with_that_parcel_in_whatever_order() -> None:
+    """The other piece is bought from somebody else, and arrives before that."""
+    bought = [b.created("po-2", lines=[b.line(1, 1, quantity=1)]), b.dispatched("po-2"), b.delivered("po-2")]
+    rest = b.po_refused(lines=[b.line(1, 1, quantity=1)], has_left=True, has_arrived=True)
+    before = b.told(*PART_ARRIVED, *bought)[0]
+    assert before.status == "awaiting_shipment"
+    _, published = b.told(rest, order=before)
+    assert b.statuses(published) == ["shipped", "delivered"]
+    ends = {b.told(*SHIPPED[:-1], *some)[0].status for some in permutations([*PART_ARRIVED[-2:], *bought, rest])}
+    assert ends == {"delivered"}
+
+
 def test_second_parcel_lost_when_the_first_has_arrived_is_a_delivery_problem() -> None:
     order, published = b.told(*PART_ARRIVED, b.dispatched(**SECOND), b.problem_reported(**SECOND))
     assert b.statuses(published)[-3:] == ["awaiting_shipment", "shipped", "delivery_problem"]

@@ -13,7 +13,7 @@ from schemas.billing import InvoiceIssued, SupplierPaymentSettled
 from schemas.channel import DeliveryReported, Label, LabelAvailable
 from schemas.decision import Answered, Cause, Context, Decision, Numbers, Outcome
 from schemas.nota_fiscal import RemittanceNfMatched, SupplierNfMatched
-from schemas.order import Item, OrderReady
+from schemas.order import Item, OrderLinesGivenUp, OrderReady
 from schemas.store import StoreChanged
 from schemas.supplier import CarrierReported, OfferChanged, SupplierChanged, SupplierPoConfirmed, SupplierShipped, Terms
 from schemas.timeline import Timeline
@@ -211,6 +211,14 @@ def confirmed(number: str = "PC1", supplier_id: str = "farol") -> SupplierPoConf
 def shipped(number: str = "PC1", supplier_id: str = "farol", **overrides: Any) -> SupplierShipped:
     fields: dict[str, Any] = {"carrier": "rapido", "tracking_code": f"T-{number}", "shipped_at": NOW}
     return SupplierShipped(supplier_id=supplier_id, po_number=number, **fields | overrides)
+
+
+def lost(*po_ids: str, at: datetime = NOW) -> OrderLinesGivenUp:
+    """The store gives up what of these POs was lost."""
+    return OrderLinesGivenUp(
+        order_id="O-1", store_id="shop", channel_id="shop", order_lines=(1,), lost_po_ids=po_ids, reason="it is lost",
+        given_up_at=at,
+    )  # fmt: skip
 
 
 def carrier_reported(code: str = "T-PC1", status: str = "delivered", at: datetime = NOW) -> CarrierReported:

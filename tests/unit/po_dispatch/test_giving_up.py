@@ -2,11 +2,13 @@
 
 from datetime import timedelta
 
-from schemas.decision import Decision, NotYet
+from schemas.decision import Decision, NotYet, Refused
 from schemas.order import OrderLinesGivenUp
-from schemas.purchase_order import OrderLineQuantity, SourcingGivenUp, SourcingRetryDue
-from services.po_dispatch.decide import giving_up, sourcing
-from services.po_dispatch.state import Fulfilment
+from schemas.purchase_order import OrderLineQuantity, PurchaseOrderRefused, SourcingGivenUp, SourcingRetryDue
+from schemas.supplier import CarrierReported, ShippedPoLine, SupplierShipped
+from services.po_dispatch.decide import giving_up, shipping, sourcing
+from services.po_dispatch.machine import PoStatus
+from services.po_dispatch.state import Fulfilment, PurchaseOrder
 from tests.unit.po_dispatch import builders as b
 
 A, SHORT = b.offer_changed("farol", "A"), b.offer_changed("norte", "B", stock=1)
@@ -64,3 +66,70 @@ def test_second_wish_says_all_that_was_given_up_by_then() -> None:
 
 def test_wish_before_the_order_waits() -> None:
     assert isinstance(giving_up.on_lines_given_up(None, wish(2), b.context()), NotYet)
+
+
+ONE = (ShippedPoLine(line=1, quantity=1),)
+LATER = b.NOW + timedelta(hours=1)
+ARRIVED, LOST = b.carrier_reported("T-PC2"), b.carrier_reported("T2", "problem")
+
+
+def sent(*messages: SupplierShipped | CarrierReported) -> Fulfilment:
+    """PC1 (one A), and PC2 (two B's), of which these parcels are heard of."""
+    fulfilment = b.created()
+    for message in messages:
+        if isinstance(message, SupplierShipped):
+            fulfilment = b.state(shipping.on_shipped(fulfilment, message, b.context()))
+        else:
+            fulfilment = b.state(shipping.on_carrier_reported(fulfilment, message, b.context()))
+    return fulfilment
+
+
+def second(fulfilment: Fulfilment) -> PurchaseOrder:
+    po = fulfilment.po_numbered("PC2")
+    assert po is not None
+    return po
+
+
+FIRST_OF_TWO = b.shipped("PC2", "norte", lines=ONE)
+OTHER_OF_TWO = b.shipped("PC2", "norte", tracking_code="T2")
+
+
+def test_parcel_that_was_lost_is_given_up_and_its_po_is_what_has_arrived() -> None:
+    before = sent(FIRST_OF_TWO, OTHER_OF_TWO, ARRIVED, LOST)
+    assert second(before).status is PoStatus.SHIPPED
+    wish = b.lost(second(before).po_id)
+    decision = b.decided(giving_up.on_lines_given_up(before, wish, b.context()))
+    reduced, told = decision.events
+    assert isinstance(reduced, PurchaseOrderRefused)
+    assert [(line.line, line.quantity) for line in reduced.refused] == [(1, 1)]
+    assert [(line.line, line.quantity) for line in reduced.lines] == [(1, 1)]
+    assert (reduced.has_left, reduced.has_arrived) == (True, True)
+    assert isinstance(told, SourcingGivenUp)
+    assert told.lines == (OrderLineQuantity(order_line=2, quantity=1),)
+    after = b.state(decision)
+    assert (second(after).status, after.open_lines) == (PoStatus.DELIVERED, ())
+    assert giving_up.on_lines_given_up(after, wish, b.context()) == Decision(after), "said twice"
+    for status in ("in_transit", "problem", "delivered"):
+        found = b.decided(shipping.on_carrier_reported(after, b.carrier_reported("T2", status, LATER), b.context()))
+        assert found.events == (), "nobody waits for it"
+        assert second(b.state(found)).status is PoStatus.DELIVERED
+
+
+def test_po_that_was_lost_as_a_whole_is_void_and_not_bought_again() -> None:
+    before = sent(OTHER_OF_TWO, LOST)
+    decision = b.decided(giving_up.on_lines_given_up(before, b.lost(second(before).po_id), b.context()))
+    assert [type(event) for event in decision.events] == [PurchaseOrderRefused, SourcingGivenUp]
+    assert (second(b.state(decision)).status, b.state(decision).open_lines) == (PoStatus.REFUSED, ())
+
+
+def test_parcel_that_is_on_its_way_again_or_has_arrived_is_not_given_up() -> None:
+    for status in ("in_transit", "delivered"):
+        found = sent(FIRST_OF_TWO, OTHER_OF_TWO, ARRIVED, LOST, b.carrier_reported("T2", status, LATER))
+        assert giving_up.on_lines_given_up(found, b.lost(second(found).po_id), b.context()) == Decision(found)
+
+
+def test_parcel_of_which_nobody_said_what_was_in_it_is_a_persons() -> None:
+    before = sent(b.shipped("PC2", "norte"), OTHER_OF_TWO, ARRIVED, LOST)
+    outcome = giving_up.on_lines_given_up(before, b.lost(second(before).po_id), b.context())
+    assert isinstance(outcome, Refused)
+    assert outcome.code == "contents_unknown"

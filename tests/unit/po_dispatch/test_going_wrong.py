@@ -16,12 +16,14 @@ from schemas.purchase_order import (
     PurchaseOrderRefused,
     PurchaseOrderRerouted,
     ShipmentDelayed,
+    ShipmentDelivered,
     ShipmentDispatched,
     ShipmentIrregular,
     SourcingRetryDue,
 )
 from schemas.supplier import (
     RefusedPoLine,
+    ShippedPoLine,
     SupplierCancellationAnswered,
     SupplierDelayReported,
     SupplierPoConfirmed,
@@ -195,6 +197,62 @@ def test_po_whose_goods_have_left_cannot_be_refused() -> None:
     say(one, b.invoice_issued(one.fulfilment))
     say(one, b.shipped())
     assert said(one, refused()).code == "already_shipped"
+
+
+def left_in_part() -> World:
+    """R was handed over; of line 1 (3 pieces) one has left, of line 2 nothing."""
+    one = world()
+    assert one.fulfilment is not None
+    say(one, b.invoice_issued(one.fulfilment))
+    say(one, b.shipped(lines=(ShippedPoLine(line=1, quantity=1),)))
+    return one
+
+
+def test_rest_of_a_po_is_refused_after_its_first_parcel_and_bought_elsewhere() -> None:
+    one = left_in_part()
+    events = say(one, refused())
+    [told] = of(events, PurchaseOrderRefused)
+    assert [(line.line, line.quantity) for line in told.refused] == [(1, 2), (2, 1)]
+    assert [(line.line, line.quantity) for line in told.lines] == [(1, 1)]
+    assert (told.dispatched_at, told.has_left, told.has_arrived) == (b.NOW, True, False)
+    [created] = of(events, PurchaseOrderCreated)
+    assert (created.supplier_id, [line.quantity for line in created.lines]) == ("norte", [2, 1])
+    [delivered] = of(say(one, b.carrier_reported()), ShipmentDelivered)
+    assert delivered.open_lines == ()
+    assert suppliers(one)["farol"] is PoStatus.DELIVERED
+
+
+def test_rest_refused_after_what_left_has_arrived_delivers_the_po() -> None:
+    one = left_in_part()
+    [delivered] = of(say(one, b.carrier_reported()), ShipmentDelivered)
+    assert delivered.open_lines == (1, 2)
+    [told] = of(say(one, refused()), PurchaseOrderRefused)
+    assert (told.has_left, told.has_arrived) == (True, True)
+    assert suppliers(one)["farol"] is PoStatus.DELIVERED
+
+
+def test_part_of_the_rest_is_refused_and_the_other_part_waited_for() -> None:
+    one = left_in_part()
+    [told] = of(say(one, refused(RefusedPoLine(line=1, quantity=1), RefusedPoLine(line=2))), PurchaseOrderRefused)
+    assert ([line.quantity for line in told.lines], told.has_left) == ([2], False)
+    [last] = of(say(one, b.shipped(tracking_code="T-9")), ShipmentDispatched)
+    assert last.open_lines == ()
+
+
+def test_refusal_of_more_than_what_has_not_left_is_refused() -> None:
+    one = left_in_part()
+    assert said(one, refused(RefusedPoLine(line=1, quantity=3))).code == "already_shipped"
+    say(one, refused(RefusedPoLine(line=1)))
+    assert said(one, refused(RefusedPoLine(line=1), RefusedPoLine(line=2))).code == "already_shipped"
+
+
+def test_rest_is_refused_while_the_order_is_being_cancelled_and_bought_when_it_goes_on() -> None:
+    one = left_in_part()
+    say(one, started())
+    assert [type(event) for event in say(one, refused())] == [PurchaseOrderRefused]
+    events = say(one, cancellation_refused())
+    assert [type(event) for event in events][:1] == [PurchaseOrderRerouted]
+    assert [created.supplier_id for created in of(events, PurchaseOrderCreated)] == ["norte"]
 
 
 def test_remessa_of_an_invoice_that_was_cancelled_opens_no_gate() -> None:

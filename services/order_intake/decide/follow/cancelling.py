@@ -18,6 +18,7 @@ from schemas.order import (
     OrderCancellationRequested,
     OrderCancellationStarted,
     OrderCancelled,
+    OrderLinesGivenUp,
     OrderPlaced,
     Status,
 )
@@ -83,8 +84,12 @@ def _answer(order: Order, placed: OrderPlaced, terms: Terms, now: datetime) -> t
     events: list[Message] = []
     for wish in [wish for wish in order.wishes if not wish.answered]:
         if order.cancelled_at is None and not order.is_being_cancelled:
+            given_up = frozenset(_to_give_up(order, wish.event))
             problems = tuple(_problems(order, terms, wish.event, now))
-            if problems:
+            if given_up:
+                order, told = _give_up_lost(order, placed, given_up, wish.event.reason, now)
+                events += told
+            elif problems:
                 order, refused = _refusal(order, placed, problems, now)
                 events += refused
             else:
@@ -120,6 +125,34 @@ def _lost(order: Order, wish: OrderCancellationRequested) -> Iterator[str]:
     """The POs whose goods met with trouble on their way, where the store itself gives them up."""
     if wish.requested_by in BY_STORE:
         yield from (id for id, po in order.open_purchase_orders.items() if of_po(order, id, po) == "delivery_problem")
+
+
+def _to_give_up(order: Order, wish: OrderCancellationRequested) -> Iterator[str]:
+    """The POs whose lost parcels the store gives up where other goods of the order have left, or arrived: it cannot be
+    cancelled as a whole. Nothing while another parcel of theirs is on its way."""
+    lost = set(_lost(order, wish))
+    pos = order.open_purchase_orders
+    arrived = any(shipment.delivered_at for id in lost for shipment in pos[id].shipments.values())
+    if order.completed_at is None and (arrived or any(po.shipments for id, po in pos.items() if id not in lost)):
+        yield from (id for id in sorted(lost) if pos[id].waits_for_nothing_else)
+
+
+def _give_up_lost(
+    order: Order, placed: OrderPlaced, po_ids: Collection[str], reason: str, now: datetime
+) -> tuple[Order, list[Message]]:
+    """What was lost goes back in money, once R is settled; who asked hears that the order itself is not cancelled."""
+    numbers = ", ".join(order.purchase_order(id).po_number or id for id in sorted(po_ids))
+    why = Problem(code="not_all_lost", detail=f"only what was lost of PO {numbers} is given up")
+    order, refused = _refusal(order, placed, (why,), now)
+    bought = [line.order_line for id in po_ids for line in (order.purchase_order(id).lines or {}).values()]
+    event = OrderLinesGivenUp(
+        **_names(placed),
+        order_lines=tuple(sorted({*bought} or {item.line for item in placed.items})),
+        lost_po_ids=tuple(sorted(po_ids)),
+        reason=reason,
+        given_up_at=now,
+    )
+    return order, [*refused, event]
 
 
 def _without_refusals(order: Order, lost: Collection[str]) -> Order:
@@ -190,6 +223,8 @@ def _refused(
 def _refusal(
     order: Order, placed: OrderPlaced, problems: tuple[Problem, ...], at: datetime
 ) -> tuple[Order, list[Message]]:
+    before = order.cancellation_refused_at
+    at = at if before is None else max(at, before + TICK)
     event = OrderCancellationRefused(**_names(placed), reasons=problems, refused_at=at)
     return order.model_copy(update={"cancellation_refused_at": at}), [event]
 

@@ -29,11 +29,11 @@ log = structlog.get_logger()
 def run(service: Service, runtime: Runtime) -> None:
     """Until SIGTERM or SIGINT. What has begun is finished within the grace period."""
     logs.configure(service.name, runtime.log_level, runtime.log_format)
-    _collect_less_often()
+    collect_less_often()
     uvloop.run(_main(service, runtime))
 
 
-def _collect_less_often() -> None:
+def collect_less_often() -> None:
     """Events make many objects and few cycles, and modules and models live for ever: looking for garbage at CPython's
     default pace took some 8 % of a worker's time."""
     gc.freeze()

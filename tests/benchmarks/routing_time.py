@@ -38,6 +38,7 @@ from schemas.values import Address, Company, Customer, Logistics
 from services.po_dispatch.__main__ import SUBSCRIPTIONS
 from services.po_dispatch.decide.making import PO_SERIES
 from shared.migrate import migrate, service_url
+from shared.service import collect_less_often
 from shared.worker.store import save_states
 from shared.worker.subscription import Subscription
 from tests.conftest import PASSWORD, fresh_database
@@ -242,6 +243,7 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Choose suppliers for ten lines over a thousand offers."""
+    collect_less_often()
     every = asyncio.run(run(times))
     if as_json:
         print(json.dumps({"lines": LINES, "times": times, "situations": every}, indent=2))

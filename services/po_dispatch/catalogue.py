@@ -6,35 +6,64 @@ than those that a model reads.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
+from sys import intern
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from pydantic_core import from_json
 
 from schemas.supplier import Terms
 
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
 
 class Offer(NamedTuple):
-    """A version of an offer: `OfferChanged`."""
+    """A version of an offer: `OfferChanged`. What offers are compared by comes first."""
 
+    cost: Decimal
+    lead_time_days: int
     offer_id: str
     supplier_id: str
+    stock: int
     sku: str
     valid_from: datetime
+    active: bool
+    ufs: tuple[str, ...]
     changed_at: datetime
     """When it began to hold or was said, whichever was later."""
-    active: bool
-    cost: Decimal
-    stock: int
-    lead_time_days: int
-    ufs: tuple[str, ...]
     supplier_sku: str
     gtin: str | None
     name: str
     ncm: str
     unit: str
     weight_g: int
+
+
+class Offers(NamedTuple):
+    """What is, was or will be offered of one SKU."""
+
+    versions: Sequence[Sequence[Offer]]
+    """Of each offer, oldest first."""
+    newest: Sequence[Offer]
+    """The last version of each."""
+    since: datetime
+    """When all of these hold, and are for this SKU: most often long ago, and then the older ones do not matter."""
+
+    def in_force(self, sku: str, now: datetime) -> Sequence[Offer]:
+        if self.since <= now:
+            return self.newest
+        current = [in_force(versions, now) for versions in self.versions]
+        return [offer for offer in current if offer is not None and offer.sku == sku]
+
+
+NO_OFFERS = Offers((), (), _NEVER)
+
+
+def offers_of(sku: str, every: Sequence[Sequence[Offer]]) -> Offers:
+    newest = [versions[-1] for versions in every]
+    theirs = all(offer.sku == sku for offer in newest)
+    return Offers(every, newest, max([offer.valid_from for offer in newest]) if theirs and newest else _NEVER)
 
 
 class Supplier(NamedTuple):
@@ -61,19 +90,19 @@ def in_force(versions: Sequence[V], now: datetime) -> V | None:
 
 
 def offer_versions(timeline: str | bytes) -> list[Offer]:
-    """Oldest first, of a timeline as JSON."""
+    """Oldest first, of a timeline as JSON. The ids of SKUs and suppliers are one object each, however many offers."""
     return [
         Offer(
-            said["offer_id"],
-            said["supplier_id"],
-            said["sku"],
-            valid_from,
-            max(valid_from, at),
-            said.get("active", True),
             Decimal(said["cost"]),
-            said["stock"],
             said.get("lead_time_days", 1),
+            said["offer_id"],
+            intern(said["supplier_id"]),
+            said["stock"],
+            intern(said["sku"]),
+            valid_from,
+            said.get("active", True),
             tuple(said.get("ufs", ())),
+            max(valid_from, at),
             said["supplier_sku"],
             said.get("gtin"),
             said["name"],

@@ -30,7 +30,7 @@ from schemas.values import (
     UnitPrice,
     Units,
 )
-from services.po_dispatch.catalogue import Offer, Supplier
+from services.po_dispatch.catalogue import Offers, Supplier
 from services.po_dispatch.machine import PoStatus, check
 from services.po_dispatch.parcels import Shipment
 from services.po_dispatch.purchase_order import PurchaseOrder, SupplierAccess
@@ -177,8 +177,8 @@ class Sourcing:
     """What buying for an order needs, as `store` found it."""
 
     store: Timeline[StoreChanged] | None = None
-    offers: Mapping[str, Sequence[Sequence[Offer]]] = field(default_factory=dict)
-    """By SKU: the versions, oldest first, of each offer that is, was or will be for it."""
+    offers: Mapping[str, Offers] = field(default_factory=dict)
+    """By SKU."""
     suppliers: Mapping[str, Sequence[Supplier]] = field(default_factory=dict)
     """By id: the versions, oldest first, of those who make them."""
     shipping_rules: Sequence[Timeline[ShippingRuleChanged]] = ()

@@ -21,7 +21,7 @@ from schemas.supplier import (
     SupplierShipped,
 )
 from schemas.timeline import Timeline
-from services.po_dispatch.catalogue import Offer, offer_versions, supplier_versions
+from services.po_dispatch.catalogue import Offer, Offers, offer_versions, offers_of, supplier_versions
 from services.po_dispatch.state import Sourcing, WaitingOrder
 
 WOKEN_AT_ONCE = 200
@@ -135,7 +135,7 @@ async def _load(con: Connection, wanted: Sequence[tuple[str, Collection[str]]]) 
         for row in await con.fetch(_STORES, list({store_id for store_id, _ in wanted}))
     }
     offers = await _load_offers(con, {sku for _, skus in wanted for sku in skus})
-    makers = {version.supplier_id for of_sku in offers.values() for versions in of_sku for version in versions}
+    makers = {o.supplier_id for of_sku in offers.values() for versions in of_sku.versions for o in versions}
     suppliers = {row["key"]: supplier_versions(row["body"]) for row in await con.fetch(_SUPPLIERS, list(makers))}
     rules = tuple(_RULE.model_validate_json(row["body"]) for row in await con.fetch(_RULES))
     found: list[Sourcing] = []
@@ -146,10 +146,10 @@ async def _load(con: Connection, wanted: Sequence[tuple[str, Collection[str]]]) 
     return found
 
 
-async def _load_offers(con: Connection, skus: Collection[str]) -> Mapping[str, Sequence[Sequence[Offer]]]:
-    """By SKU, in the order of their ids."""
+async def _load_offers(con: Connection, skus: Collection[str]) -> Mapping[str, Offers]:
     found: dict[str, list[Sequence[Offer]]] = {sku: [] for sku in skus}
-    for versions in sorted(offer_versions(row["body"]) for row in await con.fetch(_OFFERS, list(skus))):
+    for row in await con.fetch(_OFFERS, list(skus)):
+        versions = offer_versions(row["body"])
         for sku in {version.sku for version in versions} & found.keys():
             found[sku].append(versions)
-    return found
+    return {sku: offers_of(sku, every) for sku, every in found.items()}

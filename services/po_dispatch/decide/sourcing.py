@@ -4,7 +4,8 @@ What is open is bought as a whole or waits as a whole: half an order that cannot
 A line of which no supplier has enough is bought in portions where the store allows it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from schemas.decision import Context, Decision, NotYet, Outcome, later, unchanged
@@ -15,8 +16,7 @@ from schemas.runtime import ReminderDue
 from schemas.store import StoreChanged
 from services.po_dispatch.decide.making import has_bought, purchased
 from services.po_dispatch.routing import Market, Routing, route
-from services.po_dispatch.routing.options import Options, options_of
-from services.po_dispatch.routing.sources import OFFER, SUPPLIER_ID
+from services.po_dispatch.routing.options import market_of
 from services.po_dispatch.routing.splitting import split
 from services.po_dispatch.state import CustomerOrder, Fulfilment, OrderLine, Sourcing
 
@@ -50,8 +50,8 @@ def bought(fulfilment: Fulfilment, ctx: Context[Sourcing]) -> Decision[Fulfilmen
     if ctx.reference.store is None:
         return later("store.changed")
     store = ctx.reference.store.current(order.placed_at)
-    options = options_of({line.sku for line in lines}, ctx.reference, ctx.now, order.ship_to.uf, store.routing)
-    market = Market(options, order.ship_to.uf, store.routing, _barred(fulfilment, lines, options))
+    market = market_of({line.sku for line in lines}, ctx.reference, ctx.now, order.ship_to.uf, store.routing)
+    market = replace(market, barred=_barred(fulfilment, lines, market))
     one_label = order.logistics.label_by == "channel"
     routing = route(lines, market, one_shipment=one_label, only=_with_the_label(fulfilment))
     chosen, candidates = [(line, routing.chosen[line.line]) for line in lines if routing.chosen], routing.candidates
@@ -72,18 +72,16 @@ def _with_the_label(fulfilment: Fulfilment) -> frozenset[str] | None:
     return frozenset(po.supplier.supplier_id for po in fulfilment.living)
 
 
-def _barred(
-    fulfilment: Fulfilment, lines: Sequence[OrderLine], options: Mapping[str, Options]
-) -> frozenset[tuple[int, str]]:
+def _barred(fulfilment: Fulfilment, lines: Sequence[OrderLine], market: Market) -> frozenset[tuple[int, str]]:
     """Order lines and suppliers that did not deliver them and have not changed an offer for it since."""
     bars = {(bar.order_line, bar.supplier_id): bar.since for bar in fulfilment.bars}
     if not bars:
         return frozenset()
     changed = {
-        (line.line, option[SUPPLIER_ID])
+        (line.line, offer.supplier_id)
         for line in lines
-        for option in options[line.sku].every
-        if (since := bars.get((line.line, option[SUPPLIER_ID]))) is not None and option[OFFER].changed_at > since
+        for offer in market.options[line.sku].every
+        if (since := bars.get((line.line, offer.supplier_id))) is not None and offer.changed_at > since
     }
     return frozenset(bars.keys() - changed)
 

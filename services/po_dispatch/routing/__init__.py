@@ -15,7 +15,7 @@ from services.po_dispatch.routing.choice import EXACT_SETS, choose
 from services.po_dispatch.routing.criteria import DEFAULT
 from services.po_dispatch.routing.explanation import SHOWN_CANDIDATES, Comparison
 from services.po_dispatch.routing.options import Market
-from services.po_dispatch.routing.sources import OFFER, SUPPLIER, SUPPLIER_ID, Source
+from services.po_dispatch.routing.sources import Source
 from services.po_dispatch.state import OrderLine
 
 __all__ = ["DEFAULT", "EXACT_SETS", "SHOWN_CANDIDATES", "Market", "Routing", "Source", "route"]
@@ -39,15 +39,13 @@ def route(
     `only`: suppliers that may be chosen at all, where the rest of the order is with them and there is one label.
     """
     able = {line.line: market.able(line, line.quantity, only) for line in lines}
-    chosen = choose(lines, able, market.criteria, one_shipment=one_shipment)
+    chosen = choose(lines, able, market.preference, one_shipment=one_shipment)
     unconnected = tuple(line.line for line in lines if not market.options[line.sku].serving)
     if unconnected or len(chosen) < len(lines):
         missing = tuple(line.line for line in lines if line.line not in chosen and line.line not in unconnected)
         return Routing({}, (), unconnected, missing)
-    shipments = len({option[SUPPLIER_ID] for option in chosen.values()})
+    shipments = len({offer.supplier_id for offer in chosen.values()})
     candidates: list[Candidate] = []
     for line in lines:
         candidates += Comparison(line, market, chosen[line.line], shipments).explained()
-    return Routing(
-        {line: Source(option[OFFER], option[SUPPLIER]) for line, option in chosen.items()}, tuple(candidates)
-    )
+    return Routing({line: market.source(offer) for line, offer in chosen.items()}, tuple(candidates))

@@ -13,56 +13,56 @@ from itertools import chain, combinations
 from math import comb
 from operator import or_
 
-from schemas.store import Criterion
-from services.po_dispatch.routing.criteria import measures
-from services.po_dispatch.routing.sources import OFFER, SUPPLIER, SUPPLIER_ID, Option
+from services.po_dispatch.catalogue import Offer
+from services.po_dispatch.routing.criteria import Preference
 from services.po_dispatch.state import OrderLine
 
 EXACT_SETS = 2000
 
-Able = Mapping[int, Sequence[Option]]
+Able = Mapping[int, Sequence[Offer]]
 """Who can deliver each order line by itself."""
-Chosen = dict[int, Option]
+Chosen = dict[int, Offer]
 Group = Sequence[str]
 
 
-def choose(
-    lines: Sequence[OrderLine], able: Able, criteria: Sequence[Criterion], *, one_shipment: bool = False
-) -> Chosen:
+def choose(lines: Sequence[OrderLine], able: Able, preference: Preference, *, one_shipment: bool = False) -> Chosen:
     """All lines, or as many as one supplier (one_shipment) or all suppliers together can deliver."""
-    search = _Search(lines, able, criteria)
+    search = _Search(lines, able, preference)
     if one_shipment:
         return search.best_of(search.sets(1)) or search.most_of_one()
-    if criteria and criteria[0] == "shipments":
+    if preference.criteria[:1] == ("shipments",):
         return search.fewest() or search.assign(search.suppliers)
     return search.any_size()
 
 
 class _Search:
-    def __init__(self, lines: Sequence[OrderLine], able: Able, criteria: Sequence[Criterion]) -> None:
+    def __init__(self, lines: Sequence[OrderLine], able: Able, preference: Preference) -> None:
         self.lines = lines
-        self._criteria = criteria
-        self._priority_leads = next((c for c in criteria if c != "shipments"), None) == "priority"
-        """Within sets of one size the suppliers' priorities decide before anything that depends on the line."""
+        self._preference = preference
+        self._rank = preference.rank
+        self._priorities = preference.priorities
         self._quantities = [(line.line, line.quantity) for line in lines]
         self._by_demand = sorted(lines, key=lambda line: (-line.quantity, line.line))
         self._share = len({line.sku for line in lines}) < len(lines)
         """Whether lines may share an offer's stock; where they do not, who can deliver each can deliver all."""
-        self._others: dict[tuple[int, str], list[Option]] = defaultdict(list)
+        self._others: dict[tuple[int, str], list[Offer]] = defaultdict(list)
         """Where a supplier has more than one for a line, which is rare."""
         self._offered = {line.line: self._by_supplier(line.line, able[line.line]) for line in lines}
         """By line and supplier, its preferred one."""
-        self.suppliers = sorted(set().union(*self._offered.values()))
 
-    def _by_supplier(self, line: int, able: Sequence[Option]) -> dict[str, Option]:
-        offered = {option[SUPPLIER_ID]: option for option in able}
+    def _by_supplier(self, line: int, able: Sequence[Offer]) -> dict[str, Offer]:
+        offered = {offer.supplier_id: offer for offer in able}
         if len(offered) < len(able):
-            preferred_last = sorted(able, reverse=True)
-            offered = {option[SUPPLIER_ID]: option for option in preferred_last}
-            for option in reversed(preferred_last):
-                if offered[option[SUPPLIER_ID]] is not option:
-                    self._others[line, option[SUPPLIER_ID]].append(option)
+            preferred_last = sorted(able, key=self._rank, reverse=True)
+            offered = {offer.supplier_id: offer for offer in preferred_last}
+            for offer in reversed(preferred_last):
+                if offered[offer.supplier_id] is not offer:
+                    self._others[line, offer.supplier_id].append(offer)
         return offered
+
+    @cached_property
+    def suppliers(self) -> list[str]:
+        return sorted(set().union(*self._offered.values()))
 
     @cached_property
     def _masks(self) -> dict[str, int]:
@@ -73,21 +73,16 @@ class _Search:
                 masks[supplier] |= 1 << place
         return masks
 
-    @cached_property
-    def _priorities(self) -> dict[str, int]:
-        one_of_each: dict[str, Option] = {}
-        for offered in self._offered.values():
-            one_of_each |= offered
-        return {id: option[SUPPLIER].priority for id, option in one_of_each.items()}
-
     @property
     def _largest(self) -> int:
         return min(len(self.suppliers), len(self.lines))
 
     def fewest(self) -> Chosen:
         """The best of the smallest sets that deliver everything; empty where none does."""
-        for size in range(1, self._largest + 1):
-            if size > 1 and comb(len(self.suppliers), size) > EXACT_SETS:
+        if found := self.best_of(self.sets(1)):
+            return found
+        for size in range(2, self._largest + 1):
+            if comb(len(self.suppliers), size) > EXACT_SETS:
                 return self._greedy()
             if found := self.best_of(self.sets(size)):
                 return found
@@ -112,8 +107,8 @@ class _Search:
     def sets(self, size: int) -> Iterator[Group]:
         """Those of so many suppliers that have an offer for every line; whether the stock lasts is not looked at."""
         if size == 1:
-            in_all = set(self.suppliers).intersection(*self._offered.values())
-            yield from ((supplier,) for supplier in sorted(in_all))
+            first, *others = self._offered.values()
+            yield from ((supplier,) for supplier in sorted(set(first).intersection(*others)))
             return
         every, masks = (1 << len(self.lines)) - 1, self._masks
         for group in combinations(self.suppliers, size):
@@ -123,22 +118,21 @@ class _Search:
     def best_of(self, groups: Iterable[Group]) -> Chosen:
         """What a whole set has in common (its priorities) is compared first, so that only the best are worked out."""
         by_merit: dict[int, list[Group]] = defaultdict(list)
+        leads, priorities = self._preference.priority_leads, self._priorities
         for group in groups:
-            by_merit[self._merit(group)].append(group)
+            by_merit[sum([priorities[supplier] for supplier in group]) if leads else 0].append(group)
         for merit in sorted(by_merit):
             assigned = [self.assign(group) for group in by_merit[merit]]
             if complete := [chosen for chosen in assigned if len(chosen) == len(self.lines)]:
                 return self._best(complete, alone=len(by_merit[merit][0]) == 1)
         return {}
 
-    def _merit(self, group: Group) -> int:
-        return sum([self._priorities[supplier] for supplier in group]) if self._priority_leads else 0
-
     def _best(self, ways: Sequence[Chosen], *, alone: bool = False) -> Chosen:
         """A criterion is worked out for those only that are equal by all before it. `alone`: each is one supplier's,
         and the suppliers are equal where their priority leads."""
-        equal = ("shipments", "priority") if alone and self._priority_leads else ()
-        for measure in measures([criterion for criterion in self._criteria if criterion not in equal]):
+        for measure in self._preference.measures(
+            settled=("shipments", "priority") if alone and self._preference.priority_leads else ()
+        ):
             if len(ways) == 1:
                 break
             measured = [measure(chosen, self._quantities) for chosen in ways]
@@ -157,11 +151,10 @@ class _Search:
             found = [offered[supplier] for supplier in group if supplier in offered]
             if self._others:
                 found += [o for supplier in group for o in self._others.get((line.line, supplier), ())]
-            for option in sorted(found):
-                offer = option[OFFER]
+            for offer in sorted(found, key=self._rank):
                 used = taken.get(offer.offer_id, 0)
                 if used + line.quantity <= offer.stock:
-                    chosen[line.line] = option
+                    chosen[line.line] = offer
                     taken[offer.offer_id] = used + line.quantity
                     break
         return chosen
@@ -172,7 +165,7 @@ class _Search:
             [supplier] = group
             return {line: offered[supplier] for line, offered in self._offered.items() if supplier in offered}
         return {
-            line: min([offered[supplier] for supplier in group if supplier in offered])
+            line: min([offered[supplier] for supplier in group if supplier in offered], key=self._rank)
             for line, offered in self._offered.items()
             if not offered.keys().isdisjoint(group)
         }
@@ -191,6 +184,6 @@ class _Search:
                 break
             most = max(served.values())
             equals = [supplier for supplier, lines in served.items() if lines == most]
-            group.append(min(equals, key=lambda s: min([offered[s] for offered in left if s in offered])))
+            group.append(min(equals, key=lambda s: min([self._rank(offered[s]) for offered in left if s in offered])))
             chosen = self.assign(group)
         return chosen

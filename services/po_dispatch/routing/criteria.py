@@ -2,57 +2,92 @@
 (quantity × unit cost: suppliers charge no freight), lead time. Lower is better; ids settle what is left.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from operator import itemgetter
+from operator import attrgetter
 from typing import Any
 
 from schemas.store import Criterion
-from services.po_dispatch.routing.sources import OFFER, STOCK, SUPPLIER, SUPPLIER_ID, Option
+from services.po_dispatch.catalogue import Offer
 
 DEFAULT: tuple[Criterion, ...] = ("shipments", "priority", "cost", "lead_time")
 UNKNOWN_PRIORITY = 10**6
+_OFFERS_OWN_ORDER = ("priority", "cost", "lead_time")
+"""Of equal priority offers are ordered as the tuples they are: cost, lead time, id."""
 
-_PLACES: Mapping[Criterion, int] = {"priority": 0, "cost": 1, "lead_time": 2}
-_ID = 3
-
-
-def arranged(criteria: Sequence[Criterion]) -> Callable[[Option], Option] | None:
-    """From options that begin with priority, cost, lead time and offer's id to what they are to be; None: as they are.
-
-    >>> arranged(["cost", "shipments"])((100, 9, 1, "s:A", "s", 50, "offer", "supplier"))
-    (9, 's:A', 's', 50, 'offer', 'supplier')
-    """
-    places = [_PLACES[criterion] for criterion in of_offers(criteria)]
-    if places == [0, 1, 2]:
-        return None
-    return itemgetter(*places, _ID, SUPPLIER_ID, STOCK, OFFER, SUPPLIER)
-
-
-def of_offers(criteria: Sequence[Criterion]) -> list[Criterion]:
-    """The criteria by which the offers of one line differ, in the order of their preference."""
-    return [criterion for criterion in criteria if criterion != "shipments"]
-
-
-Chosen = Mapping[int, Option]
+Chosen = Mapping[int, Offer]
+"""By order line."""
 Quantities = Sequence[tuple[int, int]]
 """Order lines, and how many of each."""
+Rank = Callable[[Offer], tuple[Any, ...]]
 Measure = Callable[[Chosen, Quantities], Any]
 
-_OF_ALL: Mapping[Criterion, Measure] = {
-    "shipments": lambda chosen, lines: len({option[SUPPLIER_ID] for option in chosen.values()}),
-    "priority": lambda chosen, lines: sum(
-        {o[SUPPLIER_ID]: o[SUPPLIER].priority for o in chosen.values() if o[SUPPLIER]}.values()
-    ),
-    "cost": lambda chosen, lines: sum([quantity * chosen[line][OFFER].cost for line, quantity in lines], Decimal(0)),
-    "lead_time": lambda chosen, lines: max([option[OFFER].lead_time_days for option in chosen.values()]),
-}
+
+class Preference:
+    """A store's criteria, and the suppliers' priorities."""
+
+    def __init__(self, criteria: Iterable[Criterion], priorities: Mapping[str, int]) -> None:
+        self.criteria = tuple(criteria)
+        self.priorities = priorities
+        self.compared = tuple(criterion for criterion in self.criteria if criterion != "shipments")
+        """By which the offers of one line differ."""
+        value_of: Mapping[Criterion, Callable[[Offer], Any]] = {
+            "priority": lambda offer: priorities.get(offer.supplier_id, UNKNOWN_PRIORITY),
+            "cost": attrgetter("cost"),
+            "lead_time": attrgetter("lead_time_days"),
+        }
+        self._values = [value_of[criterion] for criterion in self.compared]
+        self.rank: Rank = self._ranking()
+        """What offers of one SKU are ordered by, the preferred one first; no two are equal."""
+
+    @property
+    def priority_leads(self) -> bool:
+        """Within sets of one size the suppliers' priorities decide before anything that depends on the line."""
+        return self.compared[:1] == ("priority",)
+
+    def preferred(self, offers: Iterable[Offer], count: int) -> list[Offer]:
+        """So many, the preferred ones first."""
+        if self.compared != _OFFERS_OWN_ORDER:
+            return sorted(offers, key=self.rank)[:count]
+        by_priority: dict[int, list[Offer]] = defaultdict(list)
+        for offer in offers:
+            by_priority[self.priorities.get(offer.supplier_id, UNKNOWN_PRIORITY)].append(offer)
+        found: list[Offer] = []
+        for priority in sorted(by_priority):
+            found += sorted(by_priority[priority])
+            if len(found) >= count:
+                break
+        return found[:count]
+
+    def values(self, offer: Offer) -> list[Any]:
+        """By each of `compared`."""
+        return [value(offer) for value in self._values]
+
+    def _ranking(self) -> Rank:
+        if self.compared == _OFFERS_OWN_ORDER:
+            priorities = self.priorities
+            return lambda offer: (priorities.get(offer.supplier_id, UNKNOWN_PRIORITY), offer)
+        return lambda offer: (*self.values(offer), offer.offer_id)
+
+    def measures(self, settled: Sequence[Criterion] = ()) -> list[Measure]:
+        """What the ways to buy all lines are compared by, one after the other. `settled`: they are equal by these."""
+        of_all: Mapping[Criterion, Measure] = {
+            "shipments": lambda chosen, lines: len(_suppliers(chosen)),
+            "priority": lambda chosen, lines: sum([self.priorities[id] for id in _suppliers(chosen)]),
+            "cost": _cost,
+            "lead_time": lambda chosen, lines: max([offer.lead_time_days for offer in chosen.values()]),
+        }
+        return [*[of_all[criterion] for criterion in self.criteria if criterion not in settled], _ids]
 
 
-def measures(criteria: Collection[Criterion]) -> list[Measure]:
-    """What the ways to buy all lines are compared by, one after the other."""
-    return [*[_OF_ALL[criterion] for criterion in criteria], _ids]
+def _suppliers(chosen: Chosen) -> set[str]:
+    return {offer.supplier_id for offer in chosen.values()}
+
+
+def _cost(chosen: Chosen, lines: Quantities) -> Decimal:
+    return sum([quantity * chosen[line].cost for line, quantity in lines], Decimal(0))
 
 
 def _ids(chosen: Chosen, lines: Quantities) -> list[str]:
-    return sorted([option[OFFER].offer_id for option in chosen.values()])
+    return sorted([offer.offer_id for offer in chosen.values()])

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from typing import Any
 
 from schemas.purchase_order import Candidate
 from schemas.store import Criterion
-from services.po_dispatch.routing.criteria import of_offers
-from services.po_dispatch.routing.options import Market, preferred
-from services.po_dispatch.routing.sources import OFFER, SUPPLIER_ID, Option, objection, preference
+from services.po_dispatch.catalogue import Offer
+from services.po_dispatch.routing.options import Market
+from services.po_dispatch.routing.sources import objection
 from services.po_dispatch.state import OrderLine
 
 SHOWN_CANDIDATES = 5
@@ -23,41 +23,45 @@ class Comparison:
 
     line: OrderLine
     market: Market
-    winner: Option
+    winner: Offer
     shipments: int
 
     def explained(self) -> Iterator[Candidate]:
         """The winner first, then the others by preference, `SHOWN_CANDIDATES` at most; how many more there are is said
         with the winner."""
-        compared, options = of_offers(self.market.criteria), self.market.options[self.line.sku].every
-        more = len(options) - SHOWN_CANDIDATES
-        yield self._candidate(self.winner, True, self._won(compared) + (f"; {more} more offers" if more > 0 else ""))
-        others = (option for option in preferred(options) if option is not self.winner)
-        for option in islice(others, SHOWN_CANDIDATES - 1):
-            why = objection(option, self.line, self.market.uf, self.market.barred)
-            yield self._candidate(option, False, why or self._lost(option, compared))
+        offers, preference = self.market.options[self.line.sku].every, self.market.preference
+        best = preference.values(self.winner)
+        more = len(offers) - SHOWN_CANDIDATES
+        yield self._candidate(self.winner, True, self._won(best) + (f"; {more} more offers" if more > 0 else ""))
+        preferred = preference.preferred(offers, SHOWN_CANDIDATES)
+        others = [offer for offer in preferred if offer is not self.winner]
+        for offer in others[: SHOWN_CANDIDATES - 1]:
+            supplier = self.market.makers.get(offer.supplier_id)
+            why = objection(offer, supplier, self.line, self.market.uf, self.market.barred)
+            yield self._candidate(offer, False, why or self._lost(offer, best))
 
-    def _candidate(self, option: Option, chosen: bool, reason: str) -> Candidate:
+    def _candidate(self, offer: Offer, chosen: bool, reason: str) -> Candidate:
         """Not validated: the ids are those of a valid offer, and the reason is ours."""
         return Candidate.of_valid(
             order_line=self.line.line,
-            offer_id=option[OFFER].offer_id,
-            supplier_id=option[SUPPLIER_ID],
+            offer_id=offer.offer_id,
+            supplier_id=offer.supplier_id,
             chosen=chosen,
             reason=reason,
         )
 
-    def _won(self, compared: Sequence[Criterion]) -> str:
-        measured = zip(compared, self.winner, strict=False)
+    def _won(self, best: Sequence[Any]) -> str:
+        measured = zip(self.market.preference.compared, best, strict=True)
         own = ", ".join([f"{_SHORT[criterion]} {value}{_UNITS[criterion]}" for criterion, value in measured])
         return f"best of {self.shipments} shipment(s): {own or 'the first of equals'}"
 
-    def _lost(self, option: Option, compared: Sequence[Criterion]) -> str:
+    def _lost(self, offer: Offer, best: Sequence[Any]) -> str:
         """The first criterion that speaks for the winner; what is preferred by itself would not have fitted the
         rest."""
-        if preference(option) < preference(self.winner):
+        preference = self.market.preference
+        if preference.rank(offer) < preference.rank(self.winner):
             return "would need more shipments, or a supplier of less priority for another line"
-        for criterion, own, best in zip(compared, option, self.winner, strict=False):
-            if own != best:
-                return f"{_NAMES[criterion]} {own}{_UNITS[criterion]}, the chosen one's is {best}"
+        for criterion, own, its in zip(preference.compared, preference.values(offer), best, strict=True):
+            if own != its:
+                return f"{_NAMES[criterion]} {own}{_UNITS[criterion]}, the chosen one's is {its}"
         return "as good as the chosen one"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.purchase_order import Candidate
+from services.po_dispatch.catalogue import Offer
 from services.po_dispatch.routing import SHOWN_CANDIDATES, Market, Routing, Source, route
-from services.po_dispatch.routing.sources import OFFER, STOCK, SUPPLIER, SUPPLIER_ID, Option, preference
 from services.po_dispatch.state import OrderLine
 
 Portion = tuple[OrderLine, Source]
@@ -36,8 +36,8 @@ def split(lines: Sequence[OrderLine], lacking: Routing, market: Market) -> Split
     bought: list[Portion] = [(line, rest.chosen[line.line]) for line in whole]
     candidates = list(rest.candidates)
     for line in short:
-        able = sorted(market.able(line, pieces=0))
-        found = list(_portions(line, able, bought, fewest=market.criteria[:1] == ("shipments",)))
+        able = sorted(market.able(line, pieces=0), key=market.preference.rank)
+        found = list(_portions(line, able, bought, market))
         if sum(portion.quantity for portion, _ in found) < line.quantity:
             return None
         bought += found
@@ -45,30 +45,30 @@ def split(lines: Sequence[OrderLine], lacking: Routing, market: Market) -> Split
     return Split(tuple(bought), tuple(candidates))
 
 
-def _portions(line: OrderLine, able: Sequence[Option], bought: Sequence[Portion], *, fewest: bool) -> Iterator[Portion]:
+def _portions(line: OrderLine, able: Sequence[Offer], bought: Sequence[Portion], market: Market) -> Iterator[Portion]:
     """As much as there is, from one offer after the other, until the line is whole."""
-    stock = {option[OFFER].offer_id: option[STOCK] for option in able}
+    stock = {offer.offer_id: offer.stock for offer in able}
     for portion, source in bought:
         if source.offer.offer_id in stock:
             stock[source.offer.offer_id] -= portion.quantity
     serving = {source.offer.supplier_id for _, source in bought}
 
-    def place(option: Option) -> tuple[Any, ...]:
-        most = min(stock[option[OFFER].offer_id], line.quantity)
-        return (option[SUPPLIER_ID] not in serving, -most, *preference(option)) if fewest else preference(option)
+    def place(offer: Offer) -> tuple[Any, ...]:
+        return offer.supplier_id not in serving, -min(stock[offer.offer_id], line.quantity)
 
     left = line.quantity
-    for option in sorted(able, key=place):
-        pieces = min(left, stock[option[OFFER].offer_id])
+    fewest = market.preference.criteria[:1] == ("shipments",)
+    for offer in sorted(able, key=place) if fewest else able:
+        pieces = min(left, stock[offer.offer_id])
         if pieces > 0:
-            yield line.model_copy(update={"quantity": pieces}), Source(option[OFFER], option[SUPPLIER])
+            yield line.model_copy(update={"quantity": pieces}), market.source(offer)
             left -= pieces
 
 
-def _explained(line: OrderLine, found: Sequence[Portion], able: Sequence[Option]) -> Iterator[Candidate]:
+def _explained(line: OrderLine, found: Sequence[Portion], able: Sequence[Offer]) -> Iterator[Candidate]:
     """All portions, then others, `SHOWN_CANDIDATES` together where the portions are fewer."""
     pieces = {source.offer.offer_id: portion.quantity for portion, source in found}
-    others = [option[OFFER] for option in able if option[OFFER].offer_id not in pieces]
+    others = [offer for offer in able if offer.offer_id not in pieces]
     for offer in [*(source.offer for _, source in found), *others[: max(0, SHOWN_CANDIDATES - len(found))]]:
         taken = pieces.get(offer.offer_id, 0)
         some = f"split: {taken} of {line.quantity}, no supplier has them all"

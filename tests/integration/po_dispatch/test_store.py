@@ -85,7 +85,7 @@ async def test_offer_is_found_by_the_sku_of_any_of_its_versions(con: asyncpg.Con
     await save(con, "offer", one=Timeline(versions=versions))
     for sku in ("A", "NEW"):
         [found] = await store.load_sourcing(con, ["1"], [b.order_ready(items=(b.item(1, sku),))])
-        assert [version.sku for version in found.offers[sku][0]] == ["A", "NEW"]
+        assert [version.sku for version in found.offers[sku].versions[0]] == ["A", "NEW"]
 
 
 async def test_what_old_rows_leave_out_has_the_defaults_of_the_messages(con: asyncpg.Connection) -> None:

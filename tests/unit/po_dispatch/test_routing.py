@@ -1,13 +1,15 @@
 """Which supplier delivers what, and why."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from schemas.timeline import Timeline
 from services.po_dispatch import routing as routed
-from services.po_dispatch.routing import DEFAULT, EXACT_SETS, SHOWN_CANDIDATES, Market, Routing, Source
-from services.po_dispatch.routing.options import options_of
+from services.po_dispatch.catalogue import offers_of
+from services.po_dispatch.routing import DEFAULT, EXACT_SETS, SHOWN_CANDIDATES, Routing, Source
+from services.po_dispatch.routing.options import market_of
 from services.po_dispatch.routing.sources import Barred
 from services.po_dispatch.state import OrderLine, Sourcing
 from tests.sourcing_rows import offers_by_sku, suppliers_by_id
@@ -20,7 +22,7 @@ def line(number: int, sku: str, quantity: int = 1) -> OrderLine:
 
 def source(supplier_id: str, sku: str, priority: int | None = 100, **offer: object) -> Source:
     """Of a supplier that nobody told us of where it has no priority."""
-    [[made]] = offers_by_sku([Timeline(versions=(offer_changed(supplier_id, sku, **offer),))], [sku])[sku]
+    [made] = offers_by_sku([Timeline(versions=(offer_changed(supplier_id, sku, **offer),))], [sku])[sku].newest
     if priority is None:
         return Source(made, None)
     [maker] = suppliers_by_id({"": Timeline(versions=(supplier_changed(supplier_id, priority=priority),))})[""]
@@ -38,10 +40,10 @@ def route(
 ) -> Routing:
     skus = {line.sku for line in lines}
     reference = Sourcing(
-        offers={sku: [[source.offer] for source in sources if source.offer.sku == sku] for sku in skus},
+        offers={sku: offers_of(sku, [[s.offer] for s in sources if s.offer.sku == sku]) for sku in skus},
         suppliers={source.offer.supplier_id: [source.supplier] for source in sources if source.supplier},
     )
-    market = Market(options_of(skus, reference, NOW, uf, criteria), uf, criteria, barred)
+    market = replace(market_of(skus, reference, NOW, uf, criteria), barred=barred)
     return routed.route(lines, market, one_shipment=one_shipment)
 
 

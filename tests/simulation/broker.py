@@ -46,7 +46,7 @@ class Broker:
         waiting = self.queues[queue]
         if not waiting:
             return None
-        return waiting.pop(self._random.randrange(min(self._window, len(waiting))))
+        return waiting.pop(int(self._random.random() * min(self._window, len(waiting))))
 
     def give_back(self, queue: str, unacked: list[Waiting]) -> None:
         """What a lost connection leaves comes again, before all others."""
@@ -61,5 +61,10 @@ def bound_to(exchange: str, routing_key: str) -> tuple[str, ...]:
     is_entry = exchange in (topology.INBOUND, topology.EVENTS)
     source = topology.ROUTED if is_entry else exchange
     key = f"{catalogue.family_of(routing_key)}.*" if is_entry else routing_key
-    found = {b.destination for b in topology.whole().bindings if (b.source, b.key) == (source, key)}
+    found = {b.destination for b in _bindings() if (b.source, b.key) == (source, key)}
     return tuple(sorted(found - {topology.JOURNAL}))
+
+
+@cache
+def _bindings() -> tuple[topology.Binding, ...]:
+    return tuple(topology.whole().bindings)

@@ -31,11 +31,12 @@ class Calling:
     def lease(self) -> Steps:
         """Leases what is due; each call is a task of its own."""
         while True:
-            self._running = {name: task for name, task in self._running.items() if not task.over}
             due = self._store.due_calls(self._world.scheduler.seconds)
-            self._world.random.shuffle(due)
-            for call in due[: CONCURRENCY - len(self._running)]:
-                self._start(call)
+            if due:
+                self._running = {name: task for name, task in self._running.items() if not task.over}
+                self._world.random.shuffle(due)
+                for call in due[: CONCURRENCY - len(self._running)]:
+                    self._start(call)
             yield IDLE
 
     def _start(self, call: CallRow) -> None:
@@ -44,13 +45,15 @@ class Calling:
         name = f"{type(call.request).__name__}/{token}"
         self._running[name] = scheduler.spawn(f"{self._replica.name}.{name}", self._make(name, call, token))
 
+    def running(self) -> list[Task]:
+        return [task for task in self._running.values() if not task.over]
+
     def die(self) -> dict[str, str]:
         """Where the calls were; others may make them when their leases are over."""
         places: dict[str, str] = {}
-        for task in self._running.values():
-            if not task.over:
-                places["call"] = task.at
-                self._world.scheduler.end(task)
+        for task in self.running():
+            places["call"] = task.at
+            self._world.scheduler.end(task)
         self._running = {}
         for call in self._store.calls.values():
             if call.status == "leased":
@@ -115,6 +118,6 @@ class Calling:
             "answered_at": self._replica.now,
         }
         if not self._world.profile.wire:
-            return CallAnswered.model_construct(**said, request=call.request, answer=answer)
+            return CallAnswered.of_valid(**said, request=call.request, answer=answer)
         request = json.loads(call.request.model_dump_json())
         return CallAnswered(**said, request=request, answer=answer.model_dump(mode="json"))

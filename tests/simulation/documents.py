@@ -15,7 +15,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from deploy.local.partners.certificate import Certificate, self_signed
+from deploy.local.partners.certificate import Certificate, new_key, self_signed
 from deploy.local.partners.documents import (
     CitedInvoice,
     Customer,
@@ -119,7 +119,11 @@ def _template(xml: bytes, key: str, code: str, protocol: str) -> Template:
 
 @cache
 def certificate(name: str, cnpj: str) -> Certificate:
-    return self_signed(name, cnpj, now=_AT.astimezone(UTC))
+    """Of the issuer's own; the key behind it is one for all, as making one takes 100 ms."""
+    return self_signed(name, cnpj, now=_AT.astimezone(UTC), key=_key())
+
+
+_key = cache(new_key)
 
 
 def issued_key(company: Company, series: int, number: int, at: datetime, code: str) -> str:

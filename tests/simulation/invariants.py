@@ -46,6 +46,8 @@ class Invariants:
     """Which events each service has handled: ids by ref."""
     said: dict[int, Event] = field(default_factory=dict)
     """Everything that the fleet's commits have said, by ref."""
+    by_model: dict[type[Message], list[Message]] = field(default_factory=lambda: defaultdict(list))
+    """The same, as messages."""
     facts: dict[tuple[Any, ...], Event] = field(default_factory=dict)
     statuses: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     """Each order's last published status."""
@@ -139,6 +141,7 @@ class Invariants:
             if event.ref.int in self.said:
                 raise Violated(f"{event.data.TYPE} {event.id} was said by two commits")
             self.said[event.ref.int] = event
+            self.by_model[type(event.data)].append(event.data)
             if catalogue.by_type()[event.data.TYPE].kind == "fact":
                 self._fact(event)
 

@@ -100,6 +100,11 @@ class Replica:
         """The process is killed. Where its tasks were."""
         return self._cut(list(self.tasks)) | self.calling.die()
 
+    def stop(self) -> None:
+        """At the end of its world, which an invariant that does not hold may have brought in the middle of work."""
+        for task in (*self.tasks.values(), *self.calling.running()):
+            task.steps.close()
+
     def _cut(self, names: list[str]) -> dict[str, str]:
         places = {name: self.tasks[name].at for name in names}
         for name in names:
@@ -151,13 +156,11 @@ class Replica:
     def _take(self) -> list[Batch]:
         """What waits, up to a batch; what may have killed a process is handled event by event."""
         items: list[Incoming] = []
-        while self._due and len(items) < self.world.profile.batch:
+        most, broker, service = self.world.profile.batch, self.world.broker, self.store.service
+        while self._due and len(items) < most:
             row = self._due.popleft()
-            items.append(reopened(row.kept, row.event, self.world.routes[self.store.service]))
-        while len(items) < self.world.profile.batch:
-            waiting = self.world.broker.take(self.store.service)
-            if waiting is None:
-                break
+            items.append(reopened(row.kept, row.event, self.world.routes[service]))
+        while len(items) < most and (waiting := broker.take(service)) is not None:
             found = self._opened(waiting)
             if waiting.count >= MARKED_FROM - 1:
                 first = [self._batch(items)] if items else []
@@ -231,10 +234,11 @@ class Replica:
                 yield IDLE
                 continue
             batch = self._committed[0]
-            yield from self.publish(batch.packs)
-            if self.unsent.pop(batch.row, None) is not None:
-                self.sent.append(batch.row)
-            yield "published"
+            if batch.packs:
+                yield from self.publish(batch.packs)
+                if self.unsent.pop(batch.row, None) is not None:
+                    self.sent.append(batch.row)
+                yield "published"
             self._ack(batch)
             if self._is_full:
                 self.wake("handling")

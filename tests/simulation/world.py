@@ -97,8 +97,7 @@ class World:
     def run(self) -> Outcome:
         found: list[str] = []
         try:
-            while self._step():
-                pass
+            self._let_happen()
             self._settle()
             found = list(ending.problems(self))
         except Violated as violation:
@@ -114,19 +113,21 @@ class World:
             last=list(self.trace),
         )
 
-    def _step(self) -> bool:
-        self.steps += 1
-        if self.steps == self._next_halt:
-            self._halt()
-        went_on = self.scheduler.step()
-        if went_on is None:
-            return False
-        at = went_on.at
-        if at is not IDLE and went_on is not FIRED:
-            self.digest = crc32(at.encode(), self.digest + went_on.number)
-            if self.show:
-                self.note(f"{went_on.name} {at}")
-        return True
+    def _let_happen(self) -> None:
+        """Step by step, until nothing is left to happen."""
+        step = self.scheduler.step
+        while True:
+            self.steps += 1
+            if self.steps == self._next_halt:
+                self._halt()
+            went_on = step()
+            if went_on is None:
+                return
+            at = went_on.at
+            if at is not IDLE and went_on is not FIRED:
+                self.digest = crc32(at.encode(), self.digest + went_on.number)
+                if self.show:
+                    self.note(f"{went_on.name} {at}")
 
     def _halt(self) -> None:
         """Between two steps: trouble is due, or there were too many."""
@@ -168,8 +169,7 @@ class World:
             for replica in self.replicas:
                 replica.wake("ticking")
                 replica.wake("calling")
-            while self._step():
-                pass
+            self._let_happen()
 
     def note(self, what: str) -> None:
         if self.show:
@@ -190,6 +190,15 @@ class World:
         self.note(f"{replica.name} {how}: {places}")
         self.scheduler.after(self.random.uniform(0.1, 40), back)
         self.orphaned(replica.store.service)
+
+    def take_apart(self) -> None:
+        """Its parts know each other: what nobody needs any more would wait for the garbage collector, which would
+        look through world after world for it."""
+        for replica in self.replicas:
+            replica.stop()
+        for replica in self.replicas:
+            vars(replica).clear()
+        vars(self).clear()
 
     # what the parts tell the world
 
@@ -320,8 +329,11 @@ class World:
             self.say("/upstream/shop", again, message, seconds + self.random.uniform(0, 60))
 
     def facts(self, model: type[M]) -> Iterator[M]:
-        return (e.data for e in self.invariants.said.values() if isinstance(e.data, model))
+        return iter(self.invariants.by_model[model])  # type: ignore[arg-type]
 
 
 def run(seed: int, orders: int, parts: Parts | None = None, show: bool = False) -> Outcome:
-    return World(seed, orders, parts, show).run()
+    world = World(seed, orders, parts, show)
+    outcome = world.run()
+    world.take_apart()
+    return outcome

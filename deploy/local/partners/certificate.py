@@ -17,10 +17,17 @@ class Certificate:
     cert_pem: bytes
 
 
-def self_signed(name: str, cnpj: str, *, now: datetime | None = None) -> Certificate:
-    """A new RSA key of 2048 bits (takes some 100 ms) and its certificate, valid from yesterday for a year."""
+def new_key() -> rsa.RSAPrivateKey:
+    """Of 2048 bits; takes some 100 ms."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def self_signed(
+    name: str, cnpj: str, *, now: datetime | None = None, key: rsa.RSAPrivateKey | None = None
+) -> Certificate:
+    """An RSA key (a new one, unless one is given) and its certificate, valid from yesterday for a year."""
     now = now or datetime.now(UTC)
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    key = key or new_key()
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{name[:49]}:{cnpj}")])
     certificate = (
         x509.CertificateBuilder()

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from schemas.billing import InvoiceCancelled
 from schemas.decision import Answered, Decision, Exhausted, NotYet, Refused
 from schemas.model import Message
-from schemas.order import OrderPaymentReceived
+from schemas.order import OrderCancellationDecided, OrderPaymentReceived
 from schemas.purchase_order import ShipmentDelivered, SourcingGivenUp
 from schemas.supplier import Terms
 from services.billing import __main__ as main
@@ -351,3 +352,14 @@ def test_every_message_twice_and_all_older_ones_again_move_nothing(scene: str) -
     twice.go(*(step for step in reversed(SCENES[scene]) if isinstance(step, Message)))
     assert (list(map(type, twice.events)), places(twice.bill)) == (said, statuses)
     assert twice.balance().wrong == once.balance().wrong == ()
+
+
+@pytest.mark.parametrize(("answer", "status"), [(too_late, "undone"), (cancelled_there, "cancelled")])
+def test_decision_waits_for_what_sefaz_says_so_that_an_invoice_is_taken_back_once(answer: Step, status: str) -> None:
+    """R was rejected when billing stopped, then corrected; SEFAZ is asked to cancel it when a person decides on it."""
+    book = Book().go(*BOUGHT, STARTED, STOPPED, rejected, authorised)
+    assert DECIDE[OrderCancellationDecided](book.bill, RETURNED, book.context()) == NotYet("invoice.cancelled")
+    book.go(answer, RETURNED)
+    assert [place for (machine, _), place in places(book.bill).items() if machine == "invoice"] == [status]
+    assert len(book.said(InvoiceCancelled)) == 1
+    assert book.balance().wrong == ()

@@ -200,6 +200,8 @@ class Refund(Model):
     amount: Amount
     cause: RefundCause = "cancelled"
     status: RefundStatus = RefundStatus.REQUESTED
+    erp_number: Id | None = None
+    """The ERP has taken the order to pay it; that it was ordered is told then, once."""
     settled_at: Time | None = None
     detail: str = ""
 

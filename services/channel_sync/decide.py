@@ -167,16 +167,21 @@ def on_shipment_dispatched(order: Order | None, event: ShipmentDispatched, ctx: 
 def on_shipment_trouble(
     order: Order | None, event: ShipmentIrregular | ShipmentProblemReported, ctx: Context[None]
 ) -> Outcome[Order]:
-    """What the channel's people see of a parcel: the newest trouble. Neither channel nor customer is told of it."""
+    """What the channel's people see of a parcel: the newest trouble, and that it left too early while nothing else is
+    known. Neither channel nor customer is told of it. A parcel of a void PO is no parcel of the order."""
+    if isinstance(event, ShipmentIrregular) and "purchase_order" in event.missing:
+        return unchanged(order)
     parcel = _parcel(order, event.shipment_id)
     if order is None or parcel is None:
         return later("shipment.dispatched")
-    problem = f"left before {' and '.join(event.missing)}" if isinstance(event, ShipmentIrregular) else event.detail
     heard = [at for at in (parcel.problem_at, parcel.resumed_at) if at is not None]
-    if isinstance(event, ShipmentProblemReported) and any(event.at <= at for at in heard):
+    if isinstance(event, ShipmentIrregular):
+        problem = f"left before {' and '.join(event.missing)}"
+        known = parcel.problem or heard
+        return unchanged(order) if known else Decision(_with_parcel(order, parcel, problem=problem))
+    if any(event.at <= at for at in heard):
         return unchanged(order)
-    at = event.at if isinstance(event, ShipmentProblemReported) else parcel.problem_at
-    return Decision(_with_parcel(order, parcel, problem=problem, problem_at=at))
+    return Decision(_with_parcel(order, parcel, problem=event.detail, problem_at=event.at))
 
 
 def on_shipment_resumed(order: Order | None, event: ShipmentResumed, ctx: Context[None]) -> Outcome[Order]:

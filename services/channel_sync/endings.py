@@ -38,12 +38,15 @@ def changed_sale(sale: Sale, event: OrderChanged) -> Sale:
 def on_cancellation(
     order: Order | None, event: OrderCancellationStarted | OrderCancellationRefused, ctx: Context[None]
 ) -> Outcome[Order]:
-    """Shown only: the channel is told when it is done, and not before."""
+    """Shown only: the channel is told when it is done, and not before. The newest word holds; an attempt that was
+    refused at once was."""
     known = order or Order(order_id=event.order_id)
-    if known.cancellation == "done":
+    starts = isinstance(event, OrderCancellationStarted)
+    at = event.started_at if isinstance(event, OrderCancellationStarted) else event.refused_at
+    before = known.cancellation_at
+    if known.cancellation == "done" or (before is not None and (at < before or (starts and at == before))):
         return unchanged(order)
-    stage = "asked" if isinstance(event, OrderCancellationStarted) else "refused"
-    return Decision(_with(known, cancellation=stage))
+    return Decision(_with(known, cancellation="asked" if starts else "refused", cancellation_at=at))
 
 
 def on_order_cancelled(order: Order | None, event: OrderCancelled, ctx: Context[Reference]) -> Outcome[Order]:

@@ -193,6 +193,8 @@ class ChannelOrder(Model):
     changed: OrderChanged | None = None
     """The newest change, which the sale follows."""
     cancellation: Literal["asked", "refused", "done"] | None = None
+    cancellation_at: Time | None = None
+    """When it was asked for or refused last."""
     to_refund: bool = False
     """Whether money was there when it was cancelled, also where it was not all."""
     cancelled_invoices: tuple[AccessKey, ...] = ()

@@ -43,10 +43,15 @@ def on_refund_taken(bill: Bill | None, event: Answered[OrderRefund, RefundTaken]
     refund = _refund(bill, event.request.refund_id)
     if bill is None or refund is None:
         return Refused("unknown_refund", event.request.refund_id)
-    if refund.status not in (RefundStatus.ORDERING, RefundStatus.SETTLED, RefundStatus.FAILED):
+    if refund.erp_number is not None or refund.status not in (
+        RefundStatus.ORDERING,
+        RefundStatus.SETTLED,
+        RefundStatus.FAILED,
+    ):
         return unchanged(bill)
     status = RefundStatus.ORDERED if refund.status is RefundStatus.ORDERING else refund.status
-    changed = bill.with_refund(refund.model_copy(update={"status": status}))
+    taken = {"status": status, "erp_number": event.answer.erp_number}
+    changed = bill.with_refund(refund.model_copy(update=taken))
     return Decision(changed, events=[_ordered(bill.order_id, refund, "erp", ctx)])
 
 

@@ -28,7 +28,8 @@ TICK = timedelta(microseconds=1)
 def on_cancellation_decided(
     bill: Bill | None, event: OrderCancellationDecided, ctx: Context[Reference]
 ) -> Outcome[Bill]:
-    """Refused where nothing is left to decide."""
+    """Refused where nothing is left to decide. An R that SEFAZ is asked to cancel is waited for: it must not be taken
+    back twice."""
     if bill is None:
         return Refused("not_being_cancelled", f"of order {event.order_id} nothing is known here")
     stopping = bill.stopping
@@ -40,6 +41,8 @@ def on_cancellation_decided(
     assert attempt is not None, "being cancelled"
     if stopping.stopped_for is None or stopping.stopped_for < attempt:
         return later("fulfilment.stopped")
+    if any(invoice.status is InvoiceStatus.CANCELLING for invoice in bill.invoices):
+        return later("invoice.cancelled")
     kept = [invoice for invoice in bill.invoices if invoice.in_force]
     if kept:
         return _undone(bill, kept, attempt, event, ctx)

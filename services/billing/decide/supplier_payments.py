@@ -79,18 +79,21 @@ def on_supplier_payment_taken(
 def on_supplier_payment_reported(
     bill: Bill | None, event: SupplierPaymentReported, ctx: Context[None]
 ) -> Outcome[Bill]:
-    """Settled or refused by the bank. A refused payment may be settled later, never the other way round."""
+    """Settled or refused by the bank. A refused payment may be settled later, never the other way round. A dropped
+    advance that a person had paid is settled; that it was refused changes nothing."""
     payable = _payable(bill, event.payable_id)
     if bill is None or payable is None:
         return Refused("unknown_payable", event.payable_id)
     match payable.status, event.outcome:
+        case PayableStatus.COVERED, _:
+            return Refused("paid_in_advance", event.payable_id)
         case PayableStatus.SETTLED, "settled":
             return unchanged(bill)
         case PayableStatus.SETTLED, "refused":
             return unchanged(bill) if _earlier(event, payable) else Refused("payment_settled_before", event.payable_id)
         case _, "settled":
             return _settled(bill, payable, event)
-        case PayableStatus.REFUSED, _:
+        case PayableStatus.REFUSED | PayableStatus.DROPPED, _:
             return unchanged(bill)
         case _:
             return _payment_refused(bill, payable, event)

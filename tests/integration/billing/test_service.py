@@ -71,7 +71,9 @@ class World:
             await exchange.publish(aio_pika.Message(body, content_type=envelope.EVENT), message.TYPE)
 
     def said(self, type: str) -> list[dict[str, Any]]:
-        return [fact["data"] for fact in self.facts if fact["type"] == type]
+        """As a consumer knows it: what was sent again, under the same id, is one fact."""
+        facts = {(fact["source"], fact["id"]): fact["data"] for fact in self.facts if fact["type"] == type}
+        return list(facts.values())
 
     async def ledger(self) -> LedgerBalance:
         con = await asyncpg.connect(self.runtime.database_url)

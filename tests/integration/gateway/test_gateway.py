@@ -1,6 +1,7 @@
 """The doors over real HTTP in front of a real broker: what is answered is what became of the message."""
 
 import asyncio
+import html
 import json
 import time
 from collections.abc import AsyncIterator
@@ -12,9 +13,12 @@ import aio_pika
 import pytest
 from aio_pika.abc import AbstractChannel, AbstractQueue
 from aiohttp import ClientResponse, ClientSession
+from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from deploy.local.partners.sandbox import signature
+from schemas import openapi
+from schemas.export import EXAMPLES
 from services.gateway.__main__ import listening, serve
 from services.gateway.app import create_app
 from services.gateway.settings import Settings
@@ -134,6 +138,54 @@ async def test_what_is_not_a_proper_event_is_a_problem_document(door: Door, chan
 
 async def test_body_of_exactly_the_limit_is_read(door: Door) -> None:
     assert (await door.post(b" " * (2 * 1024 * 1024)))[0] == 400
+
+
+async def test_suppliers_contract_is_served_as_a_page_and_as_its_document(door: Door) -> None:
+    """Every operation, webhook and field of the OpenAPI 3.1 document is on the page. Nobody signs to read it."""
+    async with door.session.get(f"{door.url}/docs/suppliers/openapi.json") as response:
+        assert (response.status, response.content_type) == (200, "application/json")
+        document = await response.json()
+    async with door.session.get(f"{door.url}/docs/suppliers") as response:
+        assert (response.status, response.content_type, response.charset) == (200, "text/html", "utf-8")
+        page = html.unescape(await response.text())
+    assert (document["openapi"], "<script" in page) == ("3.1.0", False)
+    assert "href='/docs/suppliers/openapi.json'" in page
+    operations = document["paths"] | document["webhooks"]
+    assert document["paths"].keys()
+    assert document["webhooks"].keys()
+    for where, methods in operations.items():
+        assert methods.keys() - {"parameters"} == {"post"}
+        assert where in page
+        assert f"<h3>{methods['post']['summary']}</h3>" in page
+        assert all(f"<code>{parameter['name']}</code>" in page for parameter in methods["post"]["parameters"])
+    for name, schema in document["components"]["schemas"].items():
+        assert f"<h3 id='{name}'>" in page
+        assert all(f"<code>{field}</code>" in page for field in schema.get("properties", {}))
+
+
+@pytest.mark.parametrize("path", ["/docs/suppliers", "/docs/suppliers/openapi.json"])
+async def test_suppliers_contract_takes_no_post(door: Door, path: str) -> None:
+    status, problem, response = await door.post(path=path)
+    assert (status, problem["status"], response.headers["Allow"]) == (405, 405, "GET,HEAD")
+    assert await door.stored() == []
+
+
+def example(type_: str) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads((EXAMPLES / f"{type_}.json").read_text())["data"]
+    return data
+
+
+@pytest.mark.parametrize("type_", [entry.type for entry in openapi.callbacks()])
+async def test_example_of_every_callback_fits_the_served_document_and_is_taken(door: Door, type_: str) -> None:
+    """As the page says it: the same body, posted to the path of the document, is a message."""
+    async with door.session.get(f"{door.url}/docs/suppliers/openapi.json") as response:
+        document = await response.json()
+    [(path, methods)] = document["paths"].items()
+    body = {"type": type_.rpartition(".")[0], "data": {**example(type_), "supplier_id": "farol-sul"}}
+    schema = methods["post"]["requestBody"]["content"]["application/json"]["schema"]
+    Draft202012Validator({**schema, "components": document["components"]}).validate(body)
+    assert (await door.post(body, path=path.replace("{supplier_id}", "farol-sul")))[0] == 202
+    assert [stored["type"] for stored in await door.stored()] == [type_]
 
 
 async def test_other_methods_are_told_which_is_served(door: Door) -> None:

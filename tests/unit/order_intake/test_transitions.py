@@ -146,6 +146,14 @@ def test_row_decided_twice_does_nothing_the_second_time(before: list[Any], event
     assert (*decision.events, *decision.calls, *decision.reminders, *decision.forget) == ()
 
 
+@pytest.mark.parametrize(("before", "event"), [(before, event) for before, event, *_ in ROWS], ids=range(len(ROWS)))
+def test_every_step_is_told_with_a_later_time_than_the_one_before(before: list[Any], event: Any) -> None:
+    """Also of several steps at once: a consumer that hears them in another order knows which is the newest."""
+    published = [event for event in b.told(*before, event)[1] if isinstance(event, OrderStatusChanged)]
+    times = [event.changed_at for event in published]
+    assert times == sorted(set(times))
+
+
 def test_rows_are_the_whole_table_and_the_rule_under_it() -> None:
     entered = {(old, new) for _, _, old, new in ROWS}
     assert entered == {(old, new) for old, following in MOVES.items() for new in following}

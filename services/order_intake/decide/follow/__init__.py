@@ -6,7 +6,7 @@ follows out.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from schemas.decision import Call, Context, Decision
@@ -36,13 +36,14 @@ def follow(
 
 
 def _moved(order: Order, now: datetime) -> tuple[Order, list[Message]]:
-    """The order with its new status, and one event per step. Its time never goes back: clocks may differ."""
+    """The order with its new status, and one event per step. Each is later than the one before, also of one moment and
+    where clocks differ: whoever hears them in another order knows the newest."""
     new, placed = status.of_order(order), order.placed
     events: list[Message] = []
     if new is None or placed is None or new == order.status:
         return order, events
     for step in moves.way(order.status, new, acknowledged=status.is_acknowledged(order)):
-        at = max(now, order.status_at or now)
+        at = now if order.status_at is None else max(now, order.status_at + _TICK)
         events.append(_status_changed(order, placed, step, at))
         order = order.model_copy(update={"status": step, "status_at": at})
     return order, events
@@ -60,6 +61,7 @@ def _status_changed(order: Order, placed: OrderPlaced, step: Status, at: datetim
     )
 
 
+_TICK = timedelta(microseconds=1)
 _SAME = OrderReady.model_fields.keys() & OrderPlaced.model_fields.keys()
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from schemas.model import Dated, Message
+from schemas.purchase_order import LostParcel
 from schemas.values import AccessKey, Amount, Base64, Id, Percent, Problem, Span, Text, Time, Uf
 
 
@@ -102,7 +103,7 @@ class PayableOpened(Message):
 
 class PayableWithheld(Message):
     """A supplier's NF asks for goods that do not come: so much of it is not paid. It is to cancel its NF, or to credit
-    that."""
+    that; where the carrier lost them, a person says who bears it."""
 
     TYPE = "payable.withheld.v1"
     SUBJECT = "order_id"
@@ -115,6 +116,8 @@ class PayableWithheld(Message):
     access_key: AccessKey
     amount: Amount
     """In all, BRL."""
+    lost_parcels: tuple[LostParcel, ...] = ()
+    """Of the PO, where goods of it were lost on their way."""
     withheld_at: Time
 
 

@@ -130,6 +130,7 @@ CATALOGUE: tuple[Entry, ...] = (
     _fact(purchase_order.ShipmentIrregular, DISPATCH, CHANNEL),
     _fact(purchase_order.ShipmentProblemReported, DISPATCH, INTAKE, CHANNEL),
     _fact(purchase_order.ShipmentResumed, DISPATCH, INTAKE, CHANNEL),
+    _fact(purchase_order.ShipmentFound, DISPATCH, INTAKE),
     _fact(purchase_order.ShipmentDelayed, DISPATCH, INTAKE, CHANNEL),
     _fact(purchase_order.ShipmentDelivered, DISPATCH, INTAKE, BILLING, CHANNEL),
     _fact(nota_fiscal.SupplierNfMatched, NF, INTAKE, DISPATCH, BILLING),

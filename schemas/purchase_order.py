@@ -98,8 +98,17 @@ class RefusedLine(Model):
     reason: str = ""
 
 
+class LostParcel(Model):
+    """A parcel that its carrier lost, and that the store gave up: it is not the supplier that did not deliver."""
+
+    shipment_id: Id
+    carrier: Text
+    tracking_code: Id
+
+
 class PurchaseOrderRefused(Message):
-    """The supplier does not deliver these lines, or parts of them; what remains of the PO goes on."""
+    """The supplier does not deliver these lines, or parts of them, or they were lost on their way; what remains of the
+    PO goes on."""
 
     TYPE = "purchase_order.refused.v1"
     SUBJECT = "order_id"
@@ -120,6 +129,8 @@ class PurchaseOrderRefused(Message):
     """All that remains of it had left."""
     has_arrived: bool = False
     """All that remains of it had arrived."""
+    lost_parcels: tuple[LostParcel, ...] = ()
+    """In which `refused` was, where it was lost on its way. Empty: the supplier does not deliver it."""
     refused_at: Time
 
 
@@ -158,6 +169,8 @@ class PurchaseOrderCancelled(Message):
     """The POs that the order has now."""
     supplier_id: Id
     cause: Literal["order_cancelled", "silent", "prepayment_refused", "prepayment_late"]
+    lost_parcels: tuple[LostParcel, ...] = ()
+    """In which it was lost on its way, and given up with the order: its supplier had delivered."""
     cancelled_at: Time
 
 
@@ -335,6 +348,22 @@ class ShipmentResumed(Message):
     shipment_id: Id
     detail: str = ""
     at: Time
+
+
+class ShipmentFound(Message):
+    """A parcel that the store had given up as lost was delivered after all: the customer has the goods, and the money
+    for them back. What becomes of that a person says."""
+
+    TYPE = "shipment.found.v1"
+    SUBJECT = "order_id"
+
+    order_id: Id
+    po_id: Id
+    po_number: Id
+    shipment_id: Id
+    carrier: Text
+    tracking_code: Id
+    delivered_at: Time
 
 
 class ShipmentDelivered(Message):

@@ -9,7 +9,7 @@ from typing import Self
 from schemas.model import Model
 from schemas.nota_fiscal import SupplierNfMatched
 from schemas.order import OrderCancellationDecided, OrderReady
-from schemas.purchase_order import PoLine, PurchaseOrderCreated
+from schemas.purchase_order import LostParcel, PoLine, PurchaseOrderCreated
 from schemas.refund import RefundCause
 from schemas.values import AccessKey, Amount, Base64, Cnpj, Id, Problem, Time, Units
 from services.billing.apportion import ZERO
@@ -37,6 +37,13 @@ class PurchaseOrder(Model):
     """When the last of the parcels arrived that were heard of."""
     has_arrived: bool = False
     """Nothing of it was left to arrive then."""
+    lost_parcels: tuple[LostParcel, ...] = ()
+    """Those that its carriers lost, and the store gave up."""
+
+    def with_lost(self, parcels: tuple[LostParcel, ...]) -> Self:
+        known = {parcel.shipment_id for parcel in self.lost_parcels}
+        more = tuple(parcel for parcel in parcels if parcel.shipment_id not in known)
+        return self.model_copy(update={"lost_parcels": (*self.lost_parcels, *more)}) if more else self
 
     @property
     def lines(self) -> tuple[PoLine, ...]:

@@ -35,6 +35,11 @@ def _status(data: Data) -> str:
     return f"{previous} → {data.get('status', '?')}" if previous else str(data.get("status", "?"))
 
 
+def _lost(data: Data) -> str:
+    parcels = data.get("lost_parcels") or []
+    return "".join(f", lost by {_of(parcel, 'carrier', 'tracking_code')}" for parcel in parcels)
+
+
 def _po(*names: str) -> Callable[[Data], str]:
     return lambda data: _of(data, "po_number", *names)
 
@@ -68,6 +73,7 @@ _SAY: Mapping[str, Callable[[Data], str]] = {
     "purchase_order.confirmed": _po("supplier_id"),
     "purchase_order.refused": lambda d: (
         f"{_of(d, 'po_number', 'supplier_id')} {_count(d, 'refused', 'line')}, {_count(d, 'lines', 'line')} left"
+        f"{_lost(d)}"
     ),
     "purchase_order.rerouted": lambda d: f"{_of(d, 'po_number', 'supplier_id', 'cause')} {_count(d, 'lines', 'line')}",
     "purchase_order.cancelled": _po("supplier_id", "cause"),
@@ -107,6 +113,7 @@ _SAY: Mapping[str, Callable[[Data], str]] = {
     "supplier_payment.refused": lambda d: _of(d, "supplier_id", "amount"),
     "shipment.dispatched": _po("carrier", "tracking_code"),
     "shipment.irregular": lambda d: f"{_of(d, 'po_number')} without {' and '.join(map(str, d.get('missing') or []))}",
+    "shipment.found": _po("carrier", "tracking_code"),
     "shipment.delivered": _po(),
     "shipment.problem_reported": _po(),
     "shipment.resumed": _po("detail"),

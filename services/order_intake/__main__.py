@@ -72,6 +72,7 @@ SUBSCRIPTIONS: Subscriptions = (
     Subscription(purchase_order.PurchaseOrderRerouted, ORDER, decide.on_noted),
     Subscription(purchase_order.PurchaseOrderLate, ORDER, decide.on_noted),
     Subscription(purchase_order.ShipmentDelayed, ORDER, decide.on_noted),
+    Subscription(purchase_order.ShipmentFound, ORDER, decide.on_noted),
     Subscription(billing.InvoiceRefused, ORDER, decide.on_noted),
     Subscription(billing.PayableOpened, ORDER, decide.on_noted),
     Subscription(billing.PayableWithheld, ORDER, decide.on_noted),

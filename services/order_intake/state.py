@@ -53,6 +53,8 @@ class Wish(Model):
 
     event: OrderCancellationRequested
     answered: bool = False
+    lost: tuple[Id, ...] = ()
+    """Parcels in trouble that the store gave up with it, and that are not given up yet, by shipment id."""
 
 
 class Change(Model):

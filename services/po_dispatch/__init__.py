@@ -8,7 +8,7 @@ Consumes  order.ready, .cancellation_started, .cancellation_refused, .lines_give
           itself) · the rest of its queue changes nothing here, see `decide`
 Publishes sourcing.quote_needed, .out_of_stock, .given_up, .retry_due · purchase_order.created, .sent, .confirmed,
           .refused, .rerouted, .cancelled, .cancel_refused, .late · fulfilment.stopped · invoice.handed_over
-          shipment.dispatched, .delayed, .delivered, .problem_reported, .resumed, .irregular
+          shipment.dispatched, .delayed, .delivered, .problem_reported, .resumed, .found, .irregular
 Calls     the ERP (RegisterPurchaseOrder: its number becomes the PO's; RevisePurchaseOrder, VoidPurchaseOrder),
           suppliers, by HTTP or by mail (SendPurchaseOrder, RemindSupplier, CancelPurchaseOrder, HandOverInvoice)
 Owns      `fulfilment`, keyed by order id: the order's POs, their shipments, and R and label until they are handed over;

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from schemas.model import Model
-from schemas.purchase_order import ParcelLine, PoLine
+from schemas.purchase_order import LostParcel, ParcelLine, PoLine
 from schemas.supplier import ShippedPoLine
 from schemas.values import Id, Text, Time
 
@@ -89,6 +89,14 @@ def lost(lines: Sequence[PoLine], parcels: Sequence[Shipment]) -> dict[int, int]
     if unnamed == {True}:
         came += Counter(_without(lines, pieces(parcels)))
     return _without(lines, came) or None
+
+
+def known_as_lost(parcels: Iterable[Shipment]) -> tuple[LostParcel, ...]:
+    """These, as others know them."""
+    return tuple(
+        LostParcel(shipment_id=parcel.shipment_id, carrier=parcel.carrier, tracking_code=parcel.tracking_code)
+        for parcel in parcels
+    )
 
 
 def _without(lines: Sequence[PoLine], less: Mapping[int, int]) -> dict[int, int]:

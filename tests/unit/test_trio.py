@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from schemas.order import OrderLinesGivenUp, OrderStatusChanged
+from schemas.order import OrderCancellationStarted, OrderLinesGivenUp, OrderStatusChanged
 from schemas.purchase_order import PurchaseOrderRefused, ShipmentDelivered, ShipmentResumed
 from services.billing.state import InvoiceStatus
 from services.po_dispatch.purchase_order import PurchaseOrder
@@ -138,3 +138,24 @@ def test_what_was_lost_is_given_up_where_the_rest_has_arrived_and_the_order_ends
         assert not in_trouble, f"seed {seed}"
         lost += [event for event in trio.events if isinstance(event, OrderLinesGivenUp) and event.lost_po_ids]
     assert lost
+
+
+def test_what_the_store_gives_up_before_it_is_known_what_else_arrived_is_given_up_all_the_same() -> None:
+    """The order is to be cancelled then, which is refused, and what was lost goes back in money."""
+    crossed = []
+    for seed in range(3100, 3100 + 4 * SEEDS):
+        trio = Trio(seed, parts=True, gives_up_at_once=True).run()
+        assert not list(problems(trio)), f"seed {seed}"
+        assert not left_in_trouble(trio), f"seed {seed}"
+        attempted = any(isinstance(event, OrderCancellationStarted) and event.cause == "lost" for event in trio.events)
+        given_up = any(isinstance(event, OrderLinesGivenUp) and event.lost_po_ids for event in trio.events)
+        crossed += [seed] if attempted and given_up else []
+    assert crossed
+
+
+def left_in_trouble(trio: Trio) -> set[str]:
+    """Parcels that the store gave up and that the order still waits for."""
+    if trio.bill is None or trio.order.cancelled_at is not None:
+        return set()
+    in_trouble = {s.shipment_id for po in trio.fulfilment.living for s in po.shipments if s.is_in_trouble}
+    return in_trouble & trio.asked_for

@@ -22,6 +22,7 @@ from schemas.model import Message
 from schemas.nota_fiscal import NfLine, RemittanceNfMatched, SupplierNfMatched
 from schemas.order import OrderCancellationDecided, OrderCancellationRequested, OrderChangeRequested, OrderPlaced
 from schemas.payment import PaymentApproved, PaymentExpired
+from schemas.purchase_order import ShipmentDelivered
 from schemas.refund import RefundReported
 from schemas.runtime import ReminderDue
 from schemas.store import Deadlines, StoreChanged
@@ -89,6 +90,9 @@ class Trio:
     seed: int
     parts: bool = False
     """Some goods leave in two parcels, some of them not at all, and some parcels go on after a problem."""
+    gives_up_at_once: bool = False
+    """The store gives up what is lost as soon as the order book has heard of the loss; of what arrived it often hears
+    after nearly everything else."""
     now: datetime = b.NOW
     states: dict[str, Any] = field(default_factory=dict)
     waiting: list[tuple[str, str, Any]] = field(default_factory=list)
@@ -102,6 +106,8 @@ class Trio:
     sent: list[str] = field(default_factory=list)
     books: dict[str, Any] = field(default_factory=dict)
     """The lines of each PO that was sent, as the ERP has them."""
+    asked_for: set[str] = field(default_factory=set)
+    """Parcels that the store gave up at once."""
     steps: int = 0
     counted: Iterator[int] = field(default_factory=lambda: count(1))
     """Numbers that partners give."""
@@ -112,6 +118,7 @@ class Trio:
         self.lag = self.random.choice((0.0, 0.5, 0.9))
         kinds = [(service, kind) for service, table in TABLES.items() for kind in table]
         self.held_up = self.random.sample(kinds, self.random.choice((0, 1, 2)))
+        self.held_up += [("order_intake", ShipmentDelivered)] if self.gives_up_at_once and self.seed % 2 else []
         per = self.random.choice(("po", "order"))
         splits = self.random.random() < 0.3
         late = self.random.choice((None, timedelta(days=3)))
@@ -254,7 +261,20 @@ class Trio:
             self.waiting.append((service, f"{id}/call/{n}", Answered("call", call.request, answer, self.now)))
             for message in said:
                 self.publish(message)
+        self._give_up_at_once()
         return True
+
+    def _give_up_at_once(self) -> None:
+        """Each parcel that the order book knows to be in trouble, once."""
+        pos = (
+            self.order.open_purchase_orders.values() if self.gives_up_at_once and "order_intake" in self.states else ()
+        )
+        lost = {id for po in pos if po.has_left for id, parcel in po.shipments.items() if parcel.is_in_trouble}
+        if lost - self.asked_for:
+            self.asked_for |= lost
+            wish = self._wish("store", f"{', '.join(sorted(lost))} lost")
+            self.events.append(wish)
+            self._handle("order_intake", f"lost-{len(self.asked_for)}", wish)
 
     def _wish(self, by: Any, reason: str) -> OrderCancellationRequested:
         return OrderCancellationRequested(order_id="order-1", requested_by=by, reason=reason, requested_at=self.now)

@@ -11,7 +11,7 @@ from deploy.local.mixed.expected import FACTS
 from deploy.local.mixed.script import Script
 
 STATUS_CHANGED, NOTIFIED, UPDATED = "order.status_changed.v1", "customer.notified.v1", "channel.updated.v1"
-OPENED = "payable.opened.v1"
+SETTLED, REFUNDED = "refund.settled.v1", "channel refunded"
 TYPES = (*FACTS, STATUS_CHANGED, NOTIFIED, UPDATED)
 ASKED = ("reminder", "cancellation")
 """What suppliers are asked, by PO number; counted by order."""
@@ -85,6 +85,8 @@ class Found:
         self.changes: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         self.told: Counter[tuple[str, str, str]] = Counter()
         self.mailed: Counter[tuple[str, str, str]] = Counter()
+        self.refunded: dict[str, Decimal] = defaultdict(Decimal)
+        """BRL, by order."""
         order_of = {d["po_number"]: d["order_id"] for type, d in facts if type == "purchase_order.created.v1"}
         void, refused = _void(facts), _refused(facts)
         for type, data in facts:
@@ -107,8 +109,10 @@ class Found:
             self.counts[order_id][f"mail {data['fact']}"] += 1
         elif type == UPDATED:
             self.told[order_id, data["fact"], data["reference"]] += 1
+            self.counts[order_id][REFUNDED] += data["fact"] == "refunded"
         else:
             self.counts[order_id][FACTS[type]] += 1
+            self.refunded[order_id] += Decimal(data.get("amount", 0)) if type == SETTLED else 0
 
     def end(self, order_id: str) -> str:
         history = history_of(self.changes[order_id])
@@ -160,6 +164,8 @@ def _wrong(script: Script, found: Found) -> list[str]:
     for name in sorted({*wanted} if expected.end == "either" else {*wanted, *counts}):
         if counts[name] != wanted.get(name, 0):
             wrong.append(f"{counts[name]} {name}, expected {wanted.get(name, 0)}")
+    if expected.refunded not in (None, found.refunded[script.key]):
+        wrong.append(f"{found.refunded[script.key]} refunded, expected {expected.refunded}")
     letters = 1 if expected.end == "dead letter" else 0
     if found.letters[script.key] != letters:
         wrong.append(f"{found.letters[script.key]} dead letters, expected {letters}")

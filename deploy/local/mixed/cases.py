@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
-from deploy.local.mixed import changes, divergences, refusals, rubbish, stops
+from deploy.local.mixed import changes, divergences, parcels, refusals, rubbish, stops
 from deploy.local.mixed.expected import Expected, cancelled, completed
 from deploy.local.mixed.sale import Place, approvals, expiries, placed, queued
-from deploy.local.mixed.script import Cue, Script, late_po, nothing, told
-from deploy.local.mixed.stores import HASTY, PROMPT, QUEUED
+from deploy.local.mixed.script import Cue, Script
+from deploy.local.mixed.stores import HASTY, QUEUED
 from deploy.local.mixed.suppliers import SECOND, Product, offer, unknown, unstocked
 from deploy.local.world_data import PARTS
 from deploy.local.world_orders import order as happy_order
@@ -31,66 +31,6 @@ def happy(case: str, place: Place) -> Script:
 def split(case: str, place: Place) -> Script:
     order = placed(place, {"FAR-1001": 1, "AMO-2001": 2, "LAM-1004": 4})
     return Script(case, order.order_id, completed(2), [order])
-
-
-def several_parcels(case: str, place: Place) -> Script:
-    order = placed(place, {"VOL-2": 1})
-    more = {"parcel": 2, "parcel delivered": 2, "mail shipped": 2, "delay": 1, "mail delayed": 1}
-    return Script(case, order.order_id, completed(1, more), [order])
-
-
-def leaves_early(case: str, place: Place) -> Script:
-    order = placed(place, {"CED-1": 1})
-    return Script(case, order.order_id, completed(1, {"irregular": 1}), [order])
-
-
-def lost(case: str, place: Place) -> Script:
-    order = placed(place, {"PER-1": 1})
-    through = ("shipped", "delivery_problem", "delivered")
-    cue = Cue(_MOVED, nothing, {"status": "delivery_problem"}, visit=told("found"))
-    return Script(case, order.order_id, completed(1, {"delivery problem": 1}, through=through), [order], cues=[cue])
-
-
-def one_of_two_lost(case: str, place: Place) -> Script:
-    """It is found and delivered while the other is under way."""
-    order = placed(place, {"VOL-PER": 1})
-    cues = [
-        Cue(_MOVED, nothing, {"status": "delivery_problem"}, visit=told("found")),
-        Cue(_MOVED, nothing, {"status": "shipped"}, times=2, visit=told("found")),
-    ]
-    more = {"parcel": 2, "parcel delivered": 2, "mail shipped": 2, "delivery problem": 1}
-    through = ("shipped", "delivery_problem", "shipped", "delivered")
-    return Script(case, order.order_id, completed(1, more, through=through), [order], cues=cues)
-
-
-def in_parts(case: str, place: Place) -> Script:
-    """What the first parcel leaves behind is late, though that has arrived, and the order waits for it."""
-    order = placed(place, {"VOL-APA": 3}, store=PROMPT)
-    late = Cue("purchase_order.late.v1", nothing, {"what": "dispatch"}, visit=late_po("found"))
-    more = {"parcel": 2, "parcel delivered": 2, "mail shipped": 2, "S1": 2, "PO late": 1}
-    through = ("awaiting_shipment", "shipped", "delivered")
-    return Script(case, order.order_id, completed(1, more, through=through), [order], cues=[late])
-
-
-def second_part_lost(case: str, place: Place) -> Script:
-    """When the first parcel has arrived the second one is lost for a while."""
-    order = placed(place, {"VOL-2PER": 3})
-    cue = Cue(_MOVED, nothing, {"status": "delivery_problem"}, visit=told("found"))
-    more = {"parcel": 2, "parcel delivered": 2, "mail shipped": 2, "S1": 2, "delivery problem": 1}
-    through = ("awaiting_shipment", "shipped", "delivery_problem", "delivered")
-    return Script(case, order.order_id, completed(1, more, through=through), [order], cues=[cue])
-
-
-def resumed(case: str, place: Place) -> Script:
-    """The one parcel goes on after a problem."""
-    order = placed(place, {"PER-3": 1})
-    cues = [
-        Cue(_MOVED, nothing, {"status": "delivery_problem"}, visit=told("found")),
-        Cue(_MOVED, nothing, {"status": "shipped"}, times=2, visit=told("found")),
-    ]
-    through = ("shipped", "delivery_problem", "shipped", "delivered")
-    end = completed(1, {"delivery problem": 1, "problem over": 1}, through=through)
-    return Script(case, order.order_id, end, [order], cues=cues)
 
 
 def by_mail(case: str, place: Place) -> Script:
@@ -265,7 +205,7 @@ CASES: dict[str, Case] = {
     "from the hub's queue": polled,
     "cancelled in the hub's queue": polled_cancelled,
     "supplier by e-mail": by_mail,
-    "several parcels, delayed": several_parcels,
+    "several parcels, delayed": parcels.several_parcels,
     "silent supplier wakes too late": refusals.wakes,
     "prepaid, PO refused": refusals.prepaid_order,
     "prepaid, one unit refused": refusals.prepaid_unit,
@@ -277,8 +217,8 @@ CASES: dict[str, Case] = {
     "asked twice to cancel": stops.asked_twice,
     "cancelled at some moment": stops.at_some_moment,
     "cancelled at another moment": stops.at_some_moment,
-    "leaves before its R": leaves_early,
-    "lost for a while": lost,
+    "leaves before its R": parcels.leaves_early,
+    "lost for a while": parcels.lost,
     "NF diverges, corrected": divergences.corrected,
     "NF diverges, corrected in parts": divergences.in_parts,
     "NF diverges, cancelled": stops.divergent,
@@ -295,12 +235,15 @@ CASES: dict[str, Case] = {
     "cancelled while R waits for its taxes": stops.unbilled,
     "cancelled after S1 is issued": stops.packed,
     "lost, and given up": stops.given_up,
+    "PO refused before it is taken, cancelled": stops.refused,
     "PO refused after its R, too late for SEFAZ": refusals.after_r_too_late,
     "PO refused after its R, too late, given up": refusals.after_r_given_up,
-    "one of two parcels lost for a while": one_of_two_lost,
-    "in two parcels, the second late": in_parts,
-    "in two parcels, the second lost for a while": second_part_lost,
-    "delivery problem, on its way again": resumed,
+    "one of two parcels lost for a while": parcels.one_of_two_lost,
+    "in two parcels, the second late": parcels.in_parts,
+    "in two parcels, the second lost for a while": parcels.second_part_lost,
+    "delivery problem, on its way again": parcels.resumed,
+    "in two parcels, the second given up": parcels.second_part_given_up,
+    "in two parcels, the second given up, sold by a hub": parcels.given_up_at_the_hub,
     "no supplier, no stock, no supplier": all_lacks_in_turn,
     "prepaid, the bank refuses, nobody else has it": refusals.bank_refuses_for_all,
     "NF instead of a confirmation": refusals.unconfirmed,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Literal
 
 FACTS: Mapping[str, str] = {
@@ -12,6 +13,7 @@ FACTS: Mapping[str, str] = {
     "order.ready.v1": "ready",
     "order.cancellation_started.v1": "cancellation started",
     "order.cancellation_refused.v1": "cancellation refused",
+    "order.lines_given_up.v1": "lines given up",
     "order.cancelled.v1": "cancelled",
     "order.completed.v1": "completed",
     "sourcing.quote_needed.v1": "quote needed",
@@ -32,6 +34,7 @@ FACTS: Mapping[str, str] = {
     "invoice.issued.v1": "R",
     "invoice.refused.v1": "R refused",
     "invoice.cancelled.v1": "R cancelled",
+    "invoice.reduced.v1": "R reduced",
     "invoice.handed_over.v1": "R handed over",
     "remittance_nf.matched.v1": "S1",
     "remittance_nf.diverged.v1": "S1 diverged",
@@ -64,9 +67,12 @@ NOTHING_MORE: Mapping[str, int] = {}
 class Expected:
     end: End
     counts: Mapping[str, int] = field(default_factory=dict)
-    """By the names of `FACTS`; `mail <fact>` for mails; `<partner's operation>` for what was asked of suppliers."""
+    """By the names of `FACTS`; `mail <fact>` for mails; `<partner's operation>` for what was asked of suppliers;
+    `channel refunded` for what a channel was told to pay back."""
     through: tuple[str, ...] = ()
     """Statuses that the order must have had, in this order."""
+    refunded: Decimal | None = None
+    """What the customer got back, BRL; None: that is not looked at here."""
 
     @property
     def ends(self) -> tuple[str, ...]:
@@ -74,12 +80,18 @@ class Expected:
         return ("completed", "cancelled") if self.end == "either" else (self.end,)
 
 
-def completed(pos: int = 1, more: Mapping[str, int] = NOTHING_MORE, *, through: tuple[str, ...] = ()) -> Expected:
+def completed(
+    pos: int = 1,
+    more: Mapping[str, int] = NOTHING_MORE,
+    *,
+    through: tuple[str, ...] = (),
+    refunded: Decimal | None = None,
+) -> Expected:
     """All goes well with so many POs, but for what `more` says."""
     counts = dict.fromkeys(("accepted", "ready", "completed", "mail confirmed", "mail delivered", "concluido"), 1)
     once_a_po = ("PO", "PO sent", "PO confirmed", "S2", "R", "R handed over", "S1", "parcel", "parcel delivered")
     counts |= dict.fromkeys((*once_a_po, "supplier paid", "mail invoiced", "mail shipped"), pos)
-    return Expected("completed", _with(counts, more), through or ("payment_confirmed", "delivered"))
+    return Expected("completed", _with(counts, more), through or ("payment_confirmed", "delivered"), refunded)
 
 
 def cancelled(

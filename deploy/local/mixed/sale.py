@@ -53,10 +53,11 @@ def placed(
     own: Product | None = None,
     fulfilled: bool = False,
     market: bool = False,
+    hub: bool = False,
 ) -> OrderPlaced:
     """`own`: a product of this order alone, one of which is bought. `half`: of two payments the first is there.
-    `market`: sold and labelled by Mercado Livre."""
-    channel = MERCADO_LIVRE if market else OWN_SHOP if store else place.channel
+    `market`: sold and labelled by Mercado Livre; `hub`: sold by the marketplace behind the hub."""
+    channel = MERCADO_LIVRE if market else MAGALU if hub else OWN_SHOP if store else place.channel
     code = f"X{place.seed}-{place.number:06d}"
     parts = [(_part(sku), quantity) for sku, quantity in goods.items()] + ([(own.part, 1)] if own else [])
     items = tuple(_item(line, part, quantity) for line, (part, quantity) in enumerate(parts, 1))

@@ -42,6 +42,11 @@ def late_po(page: str) -> Callable[[Mapping[str, Any]], str]:
     return lambda late: f"/suppliers/{late['supplier_id']}/purchase-orders/{late['po_number']}/{page}"
 
 
+def lost_by_carrier(matched: Mapping[str, Any]) -> str:
+    """Where its parcel is lost, by `remittance_nf.matched`."""
+    return f"/suppliers/{matched['supplier_id']}/purchase-orders/{matched['po_number']}/loss"
+
+
 @dataclass(frozen=True, slots=True)
 class Rubbish:
     """An event as no model would write it. `data` is JSON."""

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from deploy.local.mixed.expected import NOTHING_MORE, Expected, cancelled, completed
 from deploy.local.mixed.sale import Place, approvals, decided, placed
-from deploy.local.mixed.script import Cue, Script, nothing
+from deploy.local.mixed.script import Cue, Script, lost_by_carrier, nothing, told
 from deploy.local.mixed.stores import STRICT, untaxed
 from deploy.local.mixed.suppliers import unknown
 from schemas.order import OrderCancellationRequested, OrderPlaced
@@ -58,6 +58,15 @@ def unsent(case: str, place: Place) -> Script:
     more = {"PO": 1, "PO cancelled": 1, "supplier paid": 1}
     end = cancelled(more, through=("ready_to_order", "supplier_payment_pending", "cancelled"))
     return _stopped(case, order, end, _MOVED, status="supplier_payment_pending")
+
+
+def refused(case: str, place: Place) -> Script:
+    """The supplier refuses the PO before it answers the call that brings it, and is asked to cancel it after that."""
+    order = placed(place, {"CAN-REC": 1})
+    more = {"PO": 1, "PO refused": 1, "cancellation": 1}
+    end = cancelled(more, through=("ready_to_order", "cancelled"))
+    script = _stopped(case, order, end, _MOVED, status="ready_to_order")
+    return replace(script, cues=[replace(cue, visit=told("refusal")) for cue in script.cues])
 
 
 def sent(case: str, place: Place) -> Script:
@@ -119,13 +128,9 @@ def given_up(case: str, place: Place) -> Script:
     }
     end = cancelled(more, through=("shipped", "delivery_problem", "cancelled"))
     script = _stopped(case, order, end, _MOVED, by="store", status="delivery_problem")
-    lose = Cue("remittance_nf.matched.v1", nothing, visit=_loss)
+    lose = Cue("remittance_nf.matched.v1", nothing, visit=lost_by_carrier)
     decide = Cue("billing.stopped.v1", lambda now: [decided(order, "returned", now)])
     return replace(script, cues=[lose, *script.cues, decide])
-
-
-def _loss(matched: Mapping[str, Any]) -> str:
-    return f"/suppliers/{matched['supplier_id']}/purchase-orders/{matched['po_number']}/loss"
 
 
 def too_late(case: str, place: Place) -> Script:

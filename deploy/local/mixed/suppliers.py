@@ -123,6 +123,7 @@ PRODUCTS: Mapping[str, Product] = {
         _product("PRE-LATE", "Câmera de ré", 7, [LATE_BANK, SECOND]),
         _product("MUDO-1", "Sensor de estacionamento", 8, [SILENT, SECOND], Manner(silent=True)),
         _product("CAN-SENT", "Para-choque", 9, [CHOOSY], Manner(pauses_before="confirmation")),
+        _product("CAN-REC", "Retrovisor, recusado antes da resposta", 37, [CHOOSY], Manner(pauses_before="answer")),
         _product("CAN-LATE", "Capô", 10, [SLOW], Manner(pauses_before="sale_nf", cancels="too_late")),
         _product("CAN-R", "Grade dianteira", 11, [CHOOSY], Manner(pauses_before="remittance_nf")),
         _product("CAN-SHIP", "Spoiler", 12, [SLOW], Manner(pauses_before="remittance_nf", cancels="ships")),
@@ -159,6 +160,9 @@ PRODUCTS: Mapping[str, Product] = {
             35,
             [CHOOSY],
             Manner(is_lost_for_a_while=True, moves_again=True),
+        ),
+        _product(
+            "VOL-PDA", "Kit de molas, a segunda parte perdida", 36, [CHOOSY], Manner(apart="when_told", is_lost=True)
         ),
         _product("PER-2", "Volante", 32, [CHOOSY], Manner(is_lost=True)),
         _product("COR-1", "Manual do proprietário", 14, [BY_MAIL]),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Step = Literal["confirmation", "sale_nf", "remittance_nf", "parcel"]
+Step = Literal["answer", "confirmation", "sale_nf", "remittance_nf", "parcel"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,8 @@ class Manner:
     wakes: bool = False
     """Though silent, it confirms and invoices when it is told that the PO is cancelled."""
     pauses_before: Step | None = None
-    """Waits there until it is asked to cancel the PO, or told to refuse it."""
+    """Waits there until it is asked to cancel the PO, or told to refuse it. `answer`: to the call that brings the PO,
+    which it then answers when its refusal was heard."""
     confirms: bool = True
     """Otherwise its NF is all that it says of a PO."""
     bills: Literal["as_ordered", "too_much", "without_protocol"] = "as_ordered"

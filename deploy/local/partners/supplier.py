@@ -22,6 +22,8 @@ from deploy.local.partners.supplier_orders import Deal, HandedOverInvoice, Order
 from deploy.local.world_data import SupplierFacts
 
 CARRIER = "rapido-brasil"
+HEARD = 1.5
+"""Seconds after which a refusal was surely heard by all, and less than a caller waits for an answer."""
 
 
 class Supplier:
@@ -48,6 +50,13 @@ class Supplier:
                 deal.answered.set()
             self.sandbox.later(self._confirm_and_sell(deal))
         return received(self.deals[order.number])
+
+    async def may_answer(self, number: str) -> None:
+        """Until it has refused the PO, where its manner is to do that first, and others have heard of it."""
+        deal = self.deals[number]
+        if _pauses(deal, "answer") and not deal.refused.is_set():
+            await deal.refused.wait()
+            await asyncio.sleep(HEARD)
 
     def consider(self, deal: Deal) -> dict[str, str]:
         """Asked to cancel: answered later, unless the supplier is silent."""
@@ -87,7 +96,7 @@ class Supplier:
 
     async def _confirm_and_sell(self, deal: Deal) -> None:
         await asyncio.sleep(self.sandbox.pace)
-        if any(manner.silent for manner in deal.manners.values()):
+        if any(manner.silent for manner in deal.manners.values()) or _pauses(deal, "answer"):
             return
         await self._refuse(deal)
         if deal.lines and await self._may(deal, "confirmation"):
@@ -144,6 +153,7 @@ class Supplier:
     async def _refuse_all(self, deal: Deal) -> None:
         deal.lines = []
         await self._report(deal, "supplier.po_refused", {"lines": [], "reason": "avariado", "refused_at": _now()})
+        deal.refused.set()
 
     async def _delay(self, deal: Deal) -> None:
         later = datetime.now(UTC) + timedelta(days=self.facts.lead_time_days + 3)

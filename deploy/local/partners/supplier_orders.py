@@ -108,6 +108,8 @@ class Deal:
     """The parcel, for good."""
     corrected: asyncio.Event = field(default_factory=asyncio.Event)
     """It was told that its NF is wrong."""
+    refused: asyncio.Event = field(default_factory=asyncio.Event)
+    """It has said that it does not deliver any of it."""
     cancelled: bool = False
     leaves: bool = False
     """S1 is being issued: too late to cancel."""

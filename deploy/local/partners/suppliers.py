@@ -53,7 +53,9 @@ class Api:
         known = self.supplier.deals.get(order.number)
         if known is not None and known.order != order:
             return _problem(409, f"PO {order.number} is known with other content")
-        return self._accept(request, "purchase_order", order.number, partial(self.supplier.begin, order))
+        answer = self._accept(request, "purchase_order", order.number, partial(self.supplier.begin, order))
+        await self.supplier.may_answer(order.number)
+        return answer
 
     async def take_reminder(self, request: web.Request) -> web.Response:
         """Noted; a supplier that is not silent answers by itself."""

@@ -61,6 +61,7 @@ def on_purchase_order_refused(bill: Bill | None, event: PurchaseOrderRefused, ct
     def learn(po: PurchaseOrder) -> PurchaseOrder:
         left = {"dispatched_at": po.dispatched_at or event.dispatched_at}
         po = po.model_copy(update=left | {"has_arrived": po.has_arrived or event.has_arrived})
+        po = po.with_lost(event.lost_parcels)
         if po.refused_at is not None and event.refused_at <= po.refused_at:
             return po
         return _with_word(
@@ -75,7 +76,7 @@ def on_purchase_order_refused(bill: Bill | None, event: PurchaseOrderRefused, ct
 def on_purchase_order_cancelled(bill: Bill | None, event: PurchaseOrderCancelled, ctx: Ctx) -> Outcome[Bill]:
     def learn(po: PurchaseOrder) -> PurchaseOrder:
         cancelled = po.model_copy(update={"cancelled_at": po.cancelled_at or event.cancelled_at})
-        return _with_word(cancelled, event.order_po_ids, event.cancelled_at)
+        return _with_word(cancelled.with_lost(event.lost_parcels), event.order_po_ids, event.cancelled_at)
 
     return _learnt(bill, event.order_id, event.po_id, learn, lambda known: advanced(known, ctx))
 

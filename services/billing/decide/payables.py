@@ -124,7 +124,10 @@ def _opened(bill: Bill, payable: Payable) -> PayableOpened:
 
 
 def _withheld(bill: Bill, payable: Payable, at: datetime) -> PayableWithheld:
-    return PayableWithheld.model_validate(_names(bill, payable) | {"amount": payable.withheld, "withheld_at": at})
+    lost = bill.purchase_order(payable.po_id).lost_parcels
+    return PayableWithheld.model_validate(
+        _names(bill, payable) | {"amount": payable.withheld, "lost_parcels": lost, "withheld_at": at}
+    )
 
 
 def _names(bill: Bill, payable: Payable) -> dict[str, Any]:

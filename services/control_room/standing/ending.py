@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from services.control_room.entry import instant
 from services.control_room.standing.facts import Fact, Facts, Names, listed, living, problems, span, started_at
@@ -93,7 +94,28 @@ def withheld(facts: Facts) -> str | None:
     paid = {data.get("payable_id") for _, data in facts.all("supplier_payment.settled")}
     amounts = {str(data.get("payable_id")): data.get("amount") for _, data in facts.all("payable.withheld")}
     left = " and ".join(f"BRL {amount}" for id, amount in amounts.items() if id not in paid)
-    return f"{left} withheld: the supplier must cancel its NF or credit that" if left else None
+    if not left:
+        return None
+    lost = [parcel for _, data in facts.all("payable.withheld") for parcel in listed(data, "lost_parcels")]
+    if parcels := _named(lost):
+        return (
+            f"{left} withheld: lost by {parcels}; the supplier must cancel its NF or credit that, or the carrier pay it"
+        )
+    return f"{left} withheld: the supplier must cancel its NF or credit that"
+
+
+def found(facts: Facts) -> str | None:
+    """What the store had given up as lost, and the customer has now."""
+    parcels = _named([data for _, data in facts.all("shipment.found")])
+    return (
+        f"given up as lost and delivered after all by {parcels}: a person must say who pays for it" if parcels else None
+    )
+
+
+def _named(parcels: Sequence[Any]) -> str:
+    """Each once, with who carried it."""
+    names = (f"{parcel.get('carrier')} (parcel {parcel.get('tracking_code')})" for parcel in parcels)
+    return " and ".join(dict.fromkeys(names))
 
 
 def not_paid_back(facts: Facts) -> str | None:

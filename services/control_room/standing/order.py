@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.control_room.entry import instant
-from services.control_room.standing.ending import cancelling, not_paid_back, unsettled, withheld
+from services.control_room.standing.ending import cancelling, found, not_paid_back, unsettled, withheld
 from services.control_room.standing.facts import Data, Facts, Names, count, listed, living, problems, span
 from services.control_room.standing.purchase_order import PoStanding, purchase_orders, said
 from services.control_room.timeline import Told
@@ -38,6 +38,8 @@ def standing(lines: Sequence[Told], names: Names, now: datetime, dead_letters: S
         sentence = f"{sentence}; {owed}"
     if (held := withheld(facts)) is not None:
         sentence = f"{sentence}; {held}"
+    if (late := found(facts)) is not None:
+        sentence = f"{sentence}; {late}"
     return Standing(_with_letters(sentence, dead_letters), pos)
 
 

@@ -68,7 +68,9 @@ class _One:
         if not left:
             return None
         arrived = {data.get("shipment_id") for _, data in self._all("shipment.delivered")}
-        under_way = [fact for fact in left if fact[1].get("shipment_id") not in arrived]
+        lost = [p for _, data in self._all("purchase_order.refused") for p in listed(data, "lost_parcels")]
+        gone = arrived | {parcel.get("shipment_id") for parcel in lost}
+        under_way = [fact for fact in left if fact[1].get("shipment_id") not in gone]
         if trouble := self._trouble({data.get("shipment_id") for _, data in under_way}):
             return 8, f"delivery problem of PO {self.number}: {trouble[1].get('detail') or '?'}", *_from(trouble)
         if all(listed(data, "open_lines") for _, data in left):

@@ -98,7 +98,8 @@ def _lose(
     at = next_word(po, ctx.now)
     word = RefusalSaid(at=at, lines=(), heard_at=at)
     shipments = tuple(s if s.delivered_at is not None else s.model_copy(update={"lost": True}) for s in po.shipments)
+    parcels_lost = parcels.known_as_lost(s for s in po.shipments if s.is_in_trouble)
     known = fulfilment.model_copy(update={"given_up": dict(sorted(given_up.items()))})
     changed = po.model_copy(update={"shipments": shipments, "refusals": (*po.refusals, word)})
-    known, told = reduced(known, changed, lost, at, ctx)
+    known, told = reduced(known, changed, lost, at, ctx, parcels_lost)
     return known, [told]

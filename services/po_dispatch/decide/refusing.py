@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from schemas.decision import Context, Decision, Outcome, Refused, later, unchanged
-from schemas.purchase_order import OrderLineQuantity, PoLine, PurchaseOrderRefused, RefusedLine
+from schemas.purchase_order import LostParcel, OrderLineQuantity, PoLine, PurchaseOrderRefused, RefusedLine
 from schemas.supplier import RefusedPoLine, SupplierPoRefused
 from services.po_dispatch import parcels
 from services.po_dispatch.decide.making import line_total
@@ -110,7 +110,12 @@ def _without(
 
 
 def reduced(
-    fulfilment: Fulfilment, po: PurchaseOrder, refused: Sequence[RefusedLine], at: datetime, ctx: Context[Any]
+    fulfilment: Fulfilment,
+    po: PurchaseOrder,
+    refused: Sequence[RefusedLine],
+    at: datetime,
+    ctx: Context[Any],
+    lost_parcels: tuple[LostParcel, ...] = (),
 ) -> tuple[Fulfilment, PurchaseOrderRefused]:
     """The PO without these; void where nothing remains. `at`: later than any such word on it before."""
     assert po.number is not None  # a supplier speaks of it by its number
@@ -130,6 +135,7 @@ def reduced(
         dispatched_at=min((parcel.dispatched_at for parcel in rest.shipments), default=None),
         has_left=bool(lines) and rest.has_left,
         has_arrived=bool(lines) and rest.status is PoStatus.DELIVERED,
+        lost_parcels=lost_parcels,
         refused_at=at,
     )
     return changed, told

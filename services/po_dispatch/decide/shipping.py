@@ -10,7 +10,13 @@ from datetime import datetime
 from schemas.channel import DeliveryReported
 from schemas.decision import Context, Decision, Outcome, Refused, Reminder, later, unchanged
 from schemas.model import Message
-from schemas.purchase_order import ShipmentDelivered, ShipmentDispatched, ShipmentProblemReported, ShipmentResumed
+from schemas.purchase_order import (
+    ShipmentDelivered,
+    ShipmentDispatched,
+    ShipmentFound,
+    ShipmentProblemReported,
+    ShipmentResumed,
+)
 from schemas.supplier import CarrierReported, SupplierShipped
 from services.po_dispatch import parcels
 from services.po_dispatch.decide.gate import GATE, GATE_GRACE, irregular, missing, with_shipment
@@ -160,10 +166,22 @@ def _not_in_it(po: PurchaseOrder, event: SupplierShipped) -> Refused | None:
 def _noted_of_void(
     fulfilment: Fulfilment, po: PurchaseOrder, shipment: Shipment, event: CarrierReported
 ) -> Decision[Fulfilment]:
-    """Nobody waits for this parcel: what becomes of it is kept, and not told."""
+    """Nobody waits for this parcel: what becomes of it is kept. Told is the delivery of one that was given up."""
     if event.status != "delivered":
         return unchanged(fulfilment)
-    return Decision(with_shipment(fulfilment, po, shipment.model_copy(update={"delivered_at": event.occurred_at})))
+    known = with_shipment(fulfilment, po, shipment.model_copy(update={"delivered_at": event.occurred_at}))
+    if not shipment.lost and not shipment.is_in_trouble:
+        return Decision(known)
+    found = ShipmentFound(
+        order_id=fulfilment.order_id,
+        po_id=po.po_id,
+        po_number=po.number or "",
+        shipment_id=shipment.shipment_id,
+        carrier=shipment.carrier,
+        tracking_code=shipment.tracking_code,
+        delivered_at=event.occurred_at,
+    )
+    return Decision(known, events=[found])
 
 
 def _is_under_way(shipment: Shipment) -> bool:

@@ -14,6 +14,7 @@ from schemas.purchase_order import (
     PurchaseOrderRerouted,
     SourcingRetryDue,
 )
+from services.po_dispatch import parcels
 from services.po_dispatch.purchase_order import CancelCause, PurchaseOrder
 from services.po_dispatch.state import Bar, Fulfilment, Reroute, RerouteCause
 
@@ -33,6 +34,7 @@ def cancelled(fulfilment: Fulfilment, po: PurchaseOrder, cause: CancelCause, ctx
                 order_po_ids=changed.po_ids,
                 supplier_id=po.supplier.supplier_id,
                 cause=cause,
+                lost_parcels=parcels.known_as_lost(po.shipments) if po.is_lost else (),
                 cancelled_at=ctx.now,
             )
         )

@@ -1,5 +1,6 @@
 """What billing makes of POs that are refused, cancelled, supplied by others than at first, or paid in advance."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from itertools import permutations
@@ -9,7 +10,14 @@ import pytest
 
 from schemas.billing import PayableOpened, PayableWithheld
 from schemas.model import Message
-from schemas.purchase_order import PoLine, PurchaseOrderCancelled, PurchaseOrderRefused, RefusedLine, ShipmentDelivered
+from schemas.purchase_order import (
+    LostParcel,
+    PoLine,
+    PurchaseOrderCancelled,
+    PurchaseOrderRefused,
+    RefusedLine,
+    ShipmentDelivered,
+)
 from schemas.store import StoreChanged
 from schemas.supplier import Terms
 from schemas.timeline import Timeline
@@ -170,7 +178,7 @@ def test_s2_of_a_void_po_is_not_paid_and_told_apart_from_what_is_owed() -> None:
     run = Run().hear(b.order_ready(), b.only_po(), cancelled(), b.nf_of_only_po())
     assert not run.said(PayableOpened)
     (withheld,) = run.said(PayableWithheld)
-    assert (withheld.po_number, withheld.amount) == ("PC-a", Decimal("160.00"))
+    assert (withheld.po_number, withheld.amount, withheld.lost_parcels) == ("PC-a", Decimal("160.00"), ())
     balance = run.balance()
     assert (balance.open_payables, balance.held, balance.wrong) == (Decimal("160.00"), Decimal("160.00"), ())
 
@@ -255,3 +263,13 @@ def test_last_duplicata_loses_its_goods_first() -> None:
     assert (run.balance().claims, run.balance().wrong) == (Decimal(0), ())
     settled(run)
     assert (run.balance().claims, run.balance().wrong) == (Decimal("40.00"), ())
+
+
+LOST = LostParcel(shipment_id="S-1", carrier="rapido", tracking_code="T1")
+
+
+@pytest.mark.parametrize("said", [cancelled, lambda: refused(())])
+def test_what_its_carrier_lost_is_withheld_as_lost_by_that(said: Callable[[], Any]) -> None:
+    word = said().model_copy(update={"lost_parcels": (LOST,)})
+    run = Run().hear(b.order_ready(), b.only_po(), word, b.nf_of_only_po())
+    assert [event.lost_parcels for event in run.said(PayableWithheld)] == [(LOST,)]

@@ -207,6 +207,27 @@ def test_po_of_two_parcels_is_delivered_when_both_are(more: list[Told], sentence
     assert standing([*TWO_PARCELS, *more], NAMES, NOW).sentence.startswith(sentence)
 
 
+PARCEL = {"shipment_id": "a", "carrier": "rapido", "tracking_code": "T1"}
+
+
+def test_what_a_carrier_lost_is_said_to_be_lost_by_it_and_found_where_it_arrives_after_all() -> None:
+    lines = [
+        *TWO_PARCELS,
+        PROBLEM,
+        parcel("delivered", "b", 2),
+        told("purchase_order.refused", 2, lost_parcels=[PARCEL], **PO, lines=[{}]),
+    ]
+    assert standing(lines, NAMES, NOW).sentence.startswith("PO 1042 from Farol Sul was delivered"), (
+        "nobody waits for it"
+    )
+    withheld = told("payable.withheld", 2, payable_id="p", amount="20.00", lost_parcels=[PARCEL], **PO)
+    sentence = standing([*lines, withheld], NAMES, NOW).sentence
+    assert "BRL 20.00 withheld: lost by rapido (parcel T1); the supplier must" in sentence
+    found = told("shipment.found", 1, **PARCEL, **PO)
+    sentence = standing([*lines, withheld, found], NAMES, NOW).sentence
+    assert "given up as lost and delivered after all by rapido (parcel T1): a person must" in sentence
+
+
 def test_po_that_left_in_part_waits_for_the_rest() -> None:
     first = [*SHIPPABLE, parcel("dispatched", "a", 1, open_lines=[2]), parcel("delivered", "a", 2, open_lines=[2])]
     assert standing(first, NAMES, NOW).sentence == "waiting for Farol Sul to ship line 2 of PO 1042 since 2 h"

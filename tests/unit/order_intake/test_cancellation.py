@@ -374,6 +374,49 @@ def test_lost_parcel_is_not_given_up_for_a_customer_nor_while_another_is_on_its_
     assert not [event for event in published if isinstance(event, OrderLinesGivenUp)]
 
 
+BEFORE_THE_DELIVERY = [
+    *AWAITING_SHIPMENT, b.dispatched(shipment="2"), b.problem_reported(shipment="2"), b.wish(requested_by="store"),
+]  # fmt: skip
+FIRST_ARRIVED = [b.dispatched(open_lines=[1]), b.delivered(open_lines=[1])]
+
+
+def given_up_of(published: list[Any]) -> list[tuple[tuple[str, ...], str]]:
+    return [(e.lost_po_ids, e.reason) for e in published if isinstance(e, OrderLinesGivenUp)]
+
+
+@pytest.mark.parametrize("refused_first", [True, False])
+def test_parcel_given_up_before_the_delivery_of_the_other_was_heard_of_is_paid_back_too(refused_first: bool) -> None:
+    order, published = b.told(*BEFORE_THE_DELIVERY)
+    assert kinds(published)[-1] == "order.cancellation_started"
+    heard = [b.cancel_refused(detail="its goods have left"), *FIRST_ARRIVED]
+    order, published = b.told(*(heard if refused_first else heard[::-1]), order=order)
+    assert codes(published) == ["supplier_too_late"], "who asked hears once that the order is not cancelled"
+    assert given_up_of(published) == [(("po-1",), "bought the wrong one")]
+    _, again = b.told(*heard, b.delivered(open_lines=[1], delivered_at=b.hours(19)), order=order)
+    assert given_up_of(again) == []
+
+
+def test_parcel_that_went_on_after_it_was_given_up_is_not_given_up_when_it_meets_with_trouble_again() -> None:
+    on_its_way = b.resumed(shipment="2", at=b.hours(49))
+    trouble = b.problem_reported(shipment="2", at=b.hours(50))
+    refused = b.cancel_refused(detail="it is on its way again")
+    order, published = b.told(*BEFORE_THE_DELIVERY, on_its_way, refused, trouble, *FIRST_ARRIVED)
+    assert (order.status, given_up_of(published)) == ("delivery_problem", [])
+    assert given_up_of(b.told(b.wish(requested_by="store", reason="again"), order=order)[1]) == [(("po-1",), "again")]
+
+
+def test_only_the_parcels_that_were_lost_when_the_store_asked_are_given_up_afterwards() -> None:
+    third = [b.dispatched(shipment="3"), b.problem_reported(shipment="3")]
+    _, published = b.told(*BEFORE_THE_DELIVERY, *third, b.cancel_refused(), *FIRST_ARRIVED)
+    assert given_up_of(published) == []
+
+
+def test_what_was_lost_stays_with_the_order_where_a_person_lets_it_go_on() -> None:
+    order, _ = b.told(*BEFORE_THE_DELIVERY, b.fulfilment_stopped(), b.billing_stopped(b.key(2)))
+    order, published = b.told(decided("continue"), *FIRST_ARRIVED, order=order)
+    assert (codes(published), given_up_of(published)) == (["decided_to_continue"], [])
+
+
 def test_two_refusals_at_one_time_are_told_apart() -> None:
     """Who waits for the answer to the second would take it for the first one's."""
     asked = [b.wish(), b.wish(reason="again")]

@@ -4,7 +4,13 @@ from datetime import timedelta
 
 from schemas.decision import Decision, NotYet, Refused
 from schemas.order import OrderLinesGivenUp
-from schemas.purchase_order import OrderLineQuantity, PurchaseOrderRefused, SourcingGivenUp, SourcingRetryDue
+from schemas.purchase_order import (
+    OrderLineQuantity,
+    PurchaseOrderRefused,
+    ShipmentFound,
+    SourcingGivenUp,
+    SourcingRetryDue,
+)
 from schemas.supplier import CarrierReported, ShippedPoLine, SupplierShipped
 from services.po_dispatch.decide import giving_up, shipping, sourcing
 from services.po_dispatch.machine import PoStatus
@@ -104,6 +110,8 @@ def test_parcel_that_was_lost_is_given_up_and_its_po_is_what_has_arrived() -> No
     assert [(line.line, line.quantity) for line in reduced.refused] == [(1, 1)]
     assert [(line.line, line.quantity) for line in reduced.lines] == [(1, 1)]
     assert (reduced.has_left, reduced.has_arrived) == (True, True)
+    assert [(p.carrier, p.tracking_code) for p in reduced.lost_parcels] == [(OTHER_OF_TWO.carrier, "T2")]
+    assert b.state(decision).bars == (), "its supplier had delivered"
     assert isinstance(told, SourcingGivenUp)
     assert told.lines == (OrderLineQuantity(order_line=2, quantity=1),)
     after = b.state(decision)
@@ -111,8 +119,20 @@ def test_parcel_that_was_lost_is_given_up_and_its_po_is_what_has_arrived() -> No
     assert giving_up.on_lines_given_up(after, wish, b.context()) == Decision(after), "said twice"
     for status in ("in_transit", "problem", "delivered"):
         found = b.decided(shipping.on_carrier_reported(after, b.carrier_reported("T2", status, LATER), b.context()))
-        assert found.events == (), "nobody waits for it"
+        kinds = [type(event) for event in found.events]
+        assert kinds == ([ShipmentFound] if status == "delivered" else []), "nobody waits for it"
         assert second(b.state(found)).status is PoStatus.DELIVERED
+
+
+def test_parcel_that_arrives_after_its_order_was_cancelled_as_lost_is_told_once() -> None:
+    before = sent(OTHER_OF_TWO, LOST)
+    void = before.with_po(second(before).with_void("order_cancelled", b.NOW))
+    late = b.carrier_reported("T2", "delivered", LATER)
+    decision = b.decided(shipping.on_carrier_reported(void, late, b.context()))
+    [found] = decision.events
+    assert isinstance(found, ShipmentFound)
+    assert (found.po_number, found.tracking_code, found.delivered_at) == ("PC2", "T2", LATER)
+    assert shipping.on_carrier_reported(b.state(decision), late, b.context()) == Decision(b.state(decision))
 
 
 def test_po_that_was_lost_as_a_whole_is_void_and_not_bought_again() -> None:

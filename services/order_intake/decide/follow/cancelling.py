@@ -18,11 +18,11 @@ from schemas.order import (
     OrderCancellationRequested,
     OrderCancellationStarted,
     OrderCancelled,
-    OrderLinesGivenUp,
     OrderPlaced,
     Status,
 )
 from schemas.values import Problem
+from services.order_intake.decide.follow import lost
 from services.order_intake.decide.money import is_paid_late
 from services.order_intake.decide.moves import RANK
 from services.order_intake.decide.status import of_po
@@ -35,7 +35,6 @@ LIMITS: dict[str, tuple[Status, str]] = {
 }
 """By the store's setting: from which status of a PO on it is too late, and the reason's code."""
 
-BY_STORE = ("store", "engineer")
 TICK = timedelta(microseconds=1)
 
 
@@ -57,7 +56,8 @@ def settle(order: Order, now: datetime) -> tuple[Order, list[Message]]:
         order, started = start(order, "late_payment", "the payment came after it had expired", now)
         events += started
     order, ended = _end(order, now)
-    return order, [*events, *ended]
+    order, given_up = lost.look_again(order, placed, now)
+    return order, [*events, *ended, *given_up]
 
 
 def start(order: Order, cause: CancellationCause, reason: str, now: datetime) -> tuple[Order, list[Message]]:
@@ -82,23 +82,28 @@ def supplier_refusals(order: Order) -> Iterator[Problem]:
 def _answer(order: Order, placed: OrderPlaced, terms: Terms, now: datetime) -> tuple[Order, list[Message]]:
     """Those who ask while it is being cancelled, or after, have what they want."""
     events: list[Message] = []
-    for wish in [wish for wish in order.wishes if not wish.answered]:
+    for wish in [wish.event for wish in order.wishes if not wish.answered]:
+        order = _answered(order, wish)
         if order.cancelled_at is None and not order.is_being_cancelled:
-            given_up = frozenset(_to_give_up(order, wish.event))
-            problems = tuple(_problems(order, terms, wish.event, now))
+            given_up = frozenset(lost.to_give_up(order, wish))
+            problems = tuple(_problems(order, terms, wish, now))
             if given_up:
-                order, told = _give_up_lost(order, placed, given_up, wish.event.reason, now)
+                order, told = _give_up_lost(order, placed, given_up, wish.reason, now)
                 events += told
             elif problems:
                 order, refused = _refusal(order, placed, problems, now)
                 events += refused
             else:
-                lost = frozenset(_lost(order, wish.event))
-                order, started = start(_without_refusals(order, lost), _cause(lost), wish.event.reason, now)
+                lost_pos = frozenset(lost.pos(order, wish))
+                order, started = start(_without_refusals(order, lost_pos), _cause(lost_pos), wish.reason, now)
                 events += started
-        answered = tuple(Wish(event=w.event, answered=w.answered or w is wish) for w in order.wishes)
-        order = order.model_copy(update={"wishes": answered})
     return order, events
+
+
+def _answered(order: Order, wish: OrderCancellationRequested) -> Order:
+    answer = {"answered": True, "lost": lost.parcels(order, wish)}
+    wishes = tuple(w.model_copy(update=answer) if w.event == wish else w for w in order.wishes)
+    return order.model_copy(update={"wishes": wishes})
 
 
 def _problems(order: Order, terms: Terms, wish: OrderCancellationRequested, now: datetime) -> Iterator[Problem]:
@@ -106,35 +111,19 @@ def _problems(order: Order, terms: Terms, wish: OrderCancellationRequested, now:
     if order.completed_at is not None:
         yield Problem(code="completed", detail=f"the order was completed at {order.completed_at.isoformat()}")
         return
-    lost = frozenset(_lost(order, wish))
-    yield from supplier_refusals(_without_refusals(order, lost))
-    if wish.requested_by not in BY_STORE:
+    lost_pos = frozenset(lost.pos(order, wish))
+    yield from supplier_refusals(_without_refusals(order, lost_pos))
+    if wish.requested_by not in lost.BY_STORE:
         yield from _beyond_their_window(order, now)
     limit, code = LIMITS[terms.cancellation]
     for po_id, po in sorted(order.purchase_orders.items()):
         status: str = of_po(order, po_id, po)
-        if po_id in lost or po.is_void:
+        if po_id in lost_pos or po.is_void:
             continue
         if po.shipments and not po.has_left:
             status = "shipped in part"
         if po.shipments or RANK[of_po(order, po_id, po)] >= RANK[limit]:
             yield Problem(code=code, where=po.po_number or po_id, detail=f"the PO is {status} with {po.supplier_id}")
-
-
-def _lost(order: Order, wish: OrderCancellationRequested) -> Iterator[str]:
-    """The POs whose goods met with trouble on their way, where the store itself gives them up."""
-    if wish.requested_by in BY_STORE:
-        yield from (id for id, po in order.open_purchase_orders.items() if of_po(order, id, po) == "delivery_problem")
-
-
-def _to_give_up(order: Order, wish: OrderCancellationRequested) -> Iterator[str]:
-    """The POs whose lost parcels the store gives up where other goods of the order have left, or arrived: it cannot be
-    cancelled as a whole. Nothing while another parcel of theirs is on its way."""
-    lost = set(_lost(order, wish))
-    pos = order.open_purchase_orders
-    arrived = any(shipment.delivered_at for id in lost for shipment in pos[id].shipments.values())
-    if order.completed_at is None and (arrived or any(po.shipments for id, po in pos.items() if id not in lost)):
-        yield from (id for id in sorted(lost) if pos[id].waits_for_nothing_else)
 
 
 def _give_up_lost(
@@ -144,25 +133,18 @@ def _give_up_lost(
     numbers = ", ".join(order.purchase_order(id).po_number or id for id in sorted(po_ids))
     why = Problem(code="not_all_lost", detail=f"only what was lost of PO {numbers} is given up")
     order, refused = _refusal(order, placed, (why,), now)
-    bought = [line.order_line for id in po_ids for line in (order.purchase_order(id).lines or {}).values()]
-    event = OrderLinesGivenUp(
-        **_names(placed),
-        order_lines=tuple(sorted({*bought} or {item.line for item in placed.items})),
-        lost_po_ids=tuple(sorted(po_ids)),
-        reason=reason,
-        given_up_at=now,
-    )
+    order, event = lost.given_up(order, placed, po_ids, reason, now)
     return order, [*refused, event]
 
 
-def _without_refusals(order: Order, lost: Collection[str]) -> Order:
+def _without_refusals(order: Order, lost_pos: Collection[str]) -> Order:
     """What their suppliers said before the goods were lost ("too late") says nothing of them any more."""
-    said = {po_id: refusal for po_id, refusal in order.cancel_refusals.items() if po_id not in lost}
+    said = {po_id: refusal for po_id, refusal in order.cancel_refusals.items() if po_id not in lost_pos}
     return order.model_copy(update={"cancel_refusals": said})
 
 
-def _cause(lost: Collection[str]) -> CancellationCause:
-    return "lost" if lost else "requested"
+def _cause(lost_pos: Collection[str]) -> CancellationCause:
+    return "lost" if lost_pos else "requested"
 
 
 def _beyond_their_window(order: Order, now: datetime) -> Iterator[Problem]:
@@ -199,7 +181,7 @@ def _end(order: Order, now: datetime) -> tuple[Order, list[Message]]:
         return _refused(order, placed, attempt, (Problem(code="delivered"),), now)
     if billed.decision == "continue":
         decided = Problem(code="decided_to_continue", detail=billed.reason)
-        return _refused(order, placed, attempt, (decided,), now)
+        return _refused(lost.kept(order), placed, attempt, (decided,), now)
     return _cancelled(order, placed, attempt, now)
 
 

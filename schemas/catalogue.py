@@ -157,6 +157,8 @@ CATALOGUE: tuple[Entry, ...] = (
     _fact(channel.DeliveryReported, CHANNEL, DISPATCH),
     _fact(channel.CustomerNotified, CHANNEL, INTAKE),
     _command(purchase_order.SourcingRetryDue, (DISPATCH,), (DISPATCH,)),
+    _command(purchase_order.OfferWakingDue, (DISPATCH,), (DISPATCH,)),
+    _command(purchase_order.SupplierWakingDue, (DISPATCH,), (DISPATCH,)),
     _command(channel.ChannelOrderGiven, (CHANNEL,), (CHANNEL,)),
     _command(channel.ChannelOrderUnreadable, (CHANNEL,), (CHANNEL,)),
     _command(channel.ChannelPollDue, (CHANNEL,), (CHANNEL,)),

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 from schemas.model import Dated, Message, Model
 from schemas.order import OrderCancellationRequested, OrderPlaced
 from schemas.payment import PaymentApproved
-from schemas.values import Base64, Cnpj, Email, Id, Problem, Span, Text, Time, Url
+from schemas.values import Base64, Cnpj, Email, Id, Original, Problem, Span, Text, Time, Url
 
 Fact = Literal["invoice", "shipment", "delivered", "cancelled", "refunded"]
 
@@ -118,6 +118,8 @@ class ChannelOrderUnreadable(Message):
     problems: Annotated[tuple[Problem, ...], Field(min_length=1)]
     cancelled: OrderCancellationRequested | None = None
     """That it is cancelled there can be read all the same."""
+    original: Original | None = None
+    """All that the queue said, of one that it is not asked to give again; None: it stays in the queue."""
     given_at: Time
 
 

@@ -16,6 +16,7 @@ from schemas.values import (
     Gtin,
     Id,
     Logistics,
+    Original,
     Problem,
     Text,
     Time,
@@ -180,6 +181,8 @@ class OrderRefused(Message):
     channel_id: Id
     channel_order_code: Id
     reasons: tuple[Problem, ...]
+    original: Original | None = None
+    """Where its channel is not asked to give it again: all that it said of it."""
 
 
 class OrderChangeRequested(Message):
@@ -236,6 +239,8 @@ class OrderChangeRefused(Message):
     change_id: Id
     reasons: tuple[Problem, ...]
     refused_at: Time
+    original: Original | None = None
+    """Where its channel is not asked to give it again: all that it said of the order."""
 
 
 CancellationCause = Literal["requested", "lost", "late_payment", "no_supplier", "no_stock", "payment_expired"]

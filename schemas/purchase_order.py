@@ -239,6 +239,38 @@ class SourcingRetryDue(Message):
     offer_id: Id | None = None
 
 
+class LastWoken(Model):
+    """The order up to which those that wait were woken, oldest first."""
+
+    placed_at: Time
+    order_id: Id
+
+
+class OfferWakingDue(Message):
+    """po_dispatch to itself: an offer may help more waiting orders than were woken at once; go on behind them."""
+
+    TYPE = "sourcing.offer_waking_due.v1"
+    SUBJECT = "offer_id"
+
+    offer_id: Id
+    sku: Id
+    stock: Annotated[int, Field(ge=0)]
+    """What is left of it for them."""
+    ufs: tuple[Uf, ...] = ()
+    """Where it is offered; empty: everywhere."""
+    after: LastWoken
+
+
+class SupplierWakingDue(Message):
+    """po_dispatch to itself: a supplier may help more waiting orders than were woken at once; go on behind them."""
+
+    TYPE = "sourcing.supplier_waking_due.v1"
+    SUBJECT = "supplier_id"
+
+    supplier_id: Id
+    after: LastWoken
+
+
 class QuoteNeeded(Message):
     """Lines of the order have no offer at all."""
 

@@ -87,6 +87,9 @@ Id = Annotated[str, Field(pattern=r"^[^\s\x00-\x1f]([^\x00-\x1f]{0,62}[^\s\x00-\
 """A string of the outside world, 1 to 64 characters, no control characters, no space at either end."""
 Text = Annotated[str, Field(min_length=1, max_length=250, pattern=r"^[^\x00-\x1f]*$")]
 LongText = Annotated[str, Field(max_length=4000)]
+MOST_ORIGINAL = 262_144
+Original = Annotated[str, Field(max_length=MOST_ORIGINAL)]
+"""What a partner said and nobody could read, as JSON in ASCII."""
 Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=500)]
 Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
 Cnpj = Annotated[str, AfterValidator(_valid_cnpj), _schema(tax_id.CNPJ)]

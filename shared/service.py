@@ -67,7 +67,19 @@ async def serve(service: Service, runtime: Runtime, stop: asyncio.Event, health:
 async def _with_database(service: Service, runtime: Runtime, stop: asyncio.Event, health: Health) -> None:
     with contextlib.suppress(StoppedWaiting):
         async with open_pool(runtime.database_url, service.name, health, stop) as pool:
-            await _work(service, runtime, stop, health, pool)
+            ending = asyncio.create_task(_end_connections(pool, stop, runtime.grace_seconds))
+            try:
+                await _work(service, runtime, stop, health, pool)
+            finally:
+                ending.cancel()
+
+
+async def _end_connections(pool: asyncpg.Pool, stop: asyncio.Event, grace_seconds: float) -> None:
+    """When the grace period is over. What is cancelled then waits for the server's word that it stopped, which one that
+    vanished never says."""
+    await stop.wait()
+    await asyncio.sleep(grace_seconds)
+    pool.terminate()
 
 
 async def _work(service: Service, runtime: Runtime, stop: asyncio.Event, health: Health, pool: asyncpg.Pool) -> None:

@@ -16,6 +16,7 @@ from deploy.local.process import spawn
 
 START_PATIENCE = 120.0  # seconds
 STOP_PATIENCE = 60.0
+CONTROL_PATIENCE = 60.0
 
 
 class Rabbitmq:
@@ -86,7 +87,13 @@ class Rabbitmq:
             str(script), *arguments, env=environment(self.folder, self.record), stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
-        output, _ = await process.communicate()
+        try:
+            async with asyncio.timeout(CONTROL_PATIENCE):
+                output, _ = await process.communicate()
+        except BaseException:
+            if process.returncode is None:
+                process.kill()
+            raise
         if process.returncode:
             raise RuntimeError(f"rabbitmqctl {' '.join(arguments)}: {output.decode(errors='replace')}")
         return output.decode()

@@ -51,7 +51,8 @@ def on_order_unreadable(
     before = known.given
     if before is not None and before.at is not None and event.given_at < before.at:
         return unchanged(known)
-    digest = _digest([problem.model_dump() for problem in event.problems])
+    whole = [] if event.original is None else [event.original]
+    digest = _digest([*(problem.model_dump() for problem in event.problems), *whole])
     is_new = digest != known.unreadable
     if before is None:
         refused = [_not_taken(event)] if is_new else []
@@ -72,6 +73,7 @@ def _not_taken(event: ChannelOrderUnreadable) -> OrderRefused:
         channel_id=event.channel_id,
         channel_order_code=event.channel_order_code,
         reasons=event.problems,
+        original=event.original,
     )
 
 
@@ -83,6 +85,7 @@ def _not_changed(before: Given, event: ChannelOrderUnreadable) -> OrderChangeRef
         change_id=_change_id(before),
         reasons=event.problems,
         refused_at=event.given_at,
+        original=event.original,
     )
 
 

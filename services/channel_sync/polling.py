@@ -4,7 +4,8 @@ So an order is lost nowhere: a queue gives it again until it is confirmed (withi
 a call of the same transaction that tells it (`channel.order_given`). Given twice it is told twice: `giving` knows what
 is new. One call at a time: its answer leads to the next, and an empty queue to a pause. An order that
 cannot be read is told too (`channel.order_unreadable`), stays in the queue, and is passed over: nobody is held up, and
-nothing is lost.
+nothing is lost. Only where that is not enough, since the queue gives it again before any other, or too many of them are
+at its head, it is set aside: told whole, and confirmed.
 """
 
 import hashlib
@@ -26,6 +27,8 @@ from services.channel_sync.state import Queue
 
 POLL = "poll"
 MOST_PASSED = 100
+"""Unreadable orders that stay in the queue. A hub gives them again after five minutes, and is asked once a second: with
+more of them it would never come to those behind."""
 Channel = Timeline[ChannelChanged]
 Ctx = Context[Channel | None]
 
@@ -67,7 +70,7 @@ def on_fetched(queue: Queue | None, event: Answered[FetchOrder, OrderFetched], c
     if fetched.code is None:
         return _rested(queue, ctx)
     if fetched.placed is None:
-        return _passed_over(queue, fetched.code, event, ctx)
+        return _passed_over(queue, event, ctx)
     given = ChannelOrderGiven(
         order_id=fetched.placed.order_id,
         channel_id=queue.channel_id,
@@ -109,21 +112,33 @@ def _later_version(queue: Queue, ctx: Ctx) -> Decision[Queue]:
     return Decision(queue, reminders=[Reminder(POLL, min(starts))] if starts else [])
 
 
-def _passed_over(queue: Queue, code: str, event: Answered[FetchOrder, OrderFetched], ctx: Ctx) -> Decision[Queue]:
-    """The next one is asked for at once. Whoever gets the same again knows that there is no other."""
-    if code in queue.passed or len(queue.passed) == MOST_PASSED:
+def _passed_over(queue: Queue, event: Answered[FetchOrder, OrderFetched], ctx: Ctx) -> Decision[Queue]:
+    """The next one is asked for at once."""
+    code, is_again = event.answer.code, event.answer.code in queue.passed
+    assert code is not None
+    if event.answer.original is not None and (is_again or len(queue.passed) >= MOST_PASSED):
+        confirm = ConfirmOrder(access=event.request.access, channel_id=queue.channel_id, code=code)
+        told = _unreadable(queue, code, event, event.answer.original)
+        return Decision(queue, events=[told], calls=[Call(_partner(queue), confirm)])
+    if is_again:
         return _rested(queue, ctx)
-    unreadable = ChannelOrderUnreadable(
+    passed = queue.model_copy(update={"asked": False, "passed": (*queue.passed, code)})
+    return Decision(passed, events=[_unreadable(queue, code, event), ChannelPollDue(channel_id=queue.channel_id)])
+
+
+def _unreadable(
+    queue: Queue, code: str, event: Answered[FetchOrder, OrderFetched], original: str | None = None
+) -> ChannelOrderUnreadable:
+    return ChannelOrderUnreadable(
         order_id=order_id(queue.channel_id, code),
         store_id=event.request.store_id,
         channel_id=queue.channel_id,
         channel_order_code=code,
         problems=event.answer.problems,
         cancelled=event.answer.cancelled,
+        original=original,
         given_at=event.answered_at,
     )
-    passed = queue.model_copy(update={"asked": False, "passed": (*queue.passed, code)})
-    return Decision(passed, events=[unreadable, ChannelPollDue(channel_id=queue.channel_id)])
 
 
 def order_id(channel_id: str, code: str) -> str:

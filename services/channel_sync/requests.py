@@ -5,7 +5,7 @@ from schemas.decision import Request
 from schemas.model import Model
 from schemas.order import OrderCancellationRequested, OrderPlaced
 from schemas.payment import PaymentApproved
-from schemas.values import AccessKey, Amount, Base64, Id, Problem, Text, Time, Url
+from schemas.values import AccessKey, Amount, Base64, Id, Original, Problem, Text, Time, Url
 from services.channel_sync.state import MailFact
 
 
@@ -90,6 +90,8 @@ class OrderFetched(Model):
     cancelled: OrderCancellationRequested | None = None
     problems: tuple[Problem, ...] = ()
     """Why it cannot be read."""
+    original: Original | None = None
+    """Then, all that the queue said of it; None where that is too long, or its code no name to confirm it by."""
 
 
 class ConfirmOrder(Request):

@@ -4,9 +4,10 @@ Consumes  order.ready, .cancellation_started, .cancellation_refused, .lines_give
           shipping_rule and packaging.changed · supplier.po_confirmed, .po_refused, .cancellation_answered,
           .delay_reported, .shipped, carrier.reported · invoice.issued, .cancelled
           channel.label_available, .delivery_reported
-          supplier_nf.matched, remittance_nf.matched · supplier_payment.settled, .refused · sourcing.retry_due (from
-          itself) · the rest of its queue changes nothing here, see `decide`
-Publishes sourcing.quote_needed, .out_of_stock, .given_up, .retry_due · purchase_order.created, .sent, .confirmed,
+          supplier_nf.matched, remittance_nf.matched · supplier_payment.settled, .refused · sourcing.retry_due,
+          .offer_waking_due, .supplier_waking_due (from itself) · the rest of its queue changes nothing here, see
+          `decide`
+Publishes sourcing.quote_needed, .out_of_stock, .given_up, those to itself · purchase_order.created, .sent, .confirmed,
           .refused, .rerouted, .cancelled, .cancel_refused, .late · fulfilment.stopped · invoice.handed_over
           shipment.dispatched, .delayed, .delivered, .problem_reported, .resumed, .found, .irregular
 Calls     the ERP (RegisterPurchaseOrder: its number becomes the PO's; RevisePurchaseOrder, VoidPurchaseOrder),

@@ -4,7 +4,7 @@ from schemas.billing import InvoiceCancelled, InvoiceIssued, SupplierPaymentRefu
 from schemas.channel import DeliveryReported, LabelAvailable
 from schemas.nota_fiscal import RemittanceNfDiverged, RemittanceNfMatched, SupplierNfMatched, SupplierNfRefused
 from schemas.order import OrderCancellationRefused, OrderCancellationStarted, OrderLinesGivenUp, OrderReady
-from schemas.purchase_order import SourcingRetryDue
+from schemas.purchase_order import OfferWakingDue, SourcingRetryDue, SupplierWakingDue
 from schemas.store import StoreChanged
 from schemas.supplier import (
     CarrierReported,
@@ -87,7 +87,9 @@ SUBSCRIPTIONS: Subscriptions = (
     Subscription(ShippingRuleChanged, SHIPPING_RULE, keep),
     Subscription(PackagingChanged, PACKAGING, keep),
     Subscription(SupplierChanged, SUPPLIER, waking.on_supplier_changed, load=store.load_waiting_longest),
+    Subscription(SupplierWakingDue, SUPPLIER, waking.on_supplier_waking_due, load=store.load_waiting_longest),
     Subscription(OfferChanged, OFFER, waking.on_offer_changed, load=store.load_waiting),
+    Subscription(OfferWakingDue, OFFER, waking.on_offer_waking_due, load=store.load_waiting),
     Subscription(OrderReady, FULFILMENT, _r(sourcing.on_order_ready), load=store.load_sourcing, series=_numbers),
     Subscription(SourcingRetryDue, FULFILMENT, _r(sourcing.on_retry_due), load=_again, series=_numbers),
     Timer(reminders.RETRY, FULFILMENT, _r(sourcing.on_retry_due), load=_again, series=_numbers),

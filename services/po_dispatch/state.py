@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
 
@@ -41,6 +41,9 @@ RerouteCause = Literal["refused", "silent", "prepayment_refused", "prepayment_la
 CancelReason = Literal["order_cancelled", "silent", "refused"]
 _CENT = Decimal("0.01")
 
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+WOKEN_AT_ONCE = 200
+"""Waiting orders that one message about an offer, or a supplier, wakes."""
 TICK = timedelta(microseconds=1)
 """Between two words of which the later must be seen to be it."""
 
@@ -198,6 +201,7 @@ class WaitingOrder:
     """Fewer may help it: the SKU is on several of its lines, or its store splits lines."""
     uf: str | None = None
     """Where the goods go."""
+    placed_at: datetime = LONG_AGO
 
 
 class RegisterPurchaseOrder(Request):

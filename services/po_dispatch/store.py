@@ -2,11 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 from asyncpg import Connection
 
 from schemas.model import Message
 from schemas.order import OrderReady
+from schemas.purchase_order import OfferWakingDue, SupplierWakingDue
 from schemas.store import StoreChanged
 from schemas.supplier import (
     CarrierReported,
@@ -22,10 +25,8 @@ from schemas.supplier import (
 )
 from schemas.timeline import Timeline
 from services.po_dispatch.catalogue import Offer, Offers, offer_versions, offers_of, supplier_versions
-from services.po_dispatch.state import Sourcing, WaitingOrder
+from services.po_dispatch.state import WOKEN_AT_ONCE, Sourcing, WaitingOrder
 
-WOKEN_AT_ONCE = 200
-"""Waiting orders that one offer, or one supplier, can wake at most; the others are tried again by their reminders."""
 _STORE, _PACKAGING, _RULE = Timeline[StoreChanged], Timeline[PackagingChanged], Timeline[ShippingRuleChanged]
 """Looking such a class up takes longer than reading a row with it."""
 OfPo = SupplierPoConfirmed | SupplierPoRefused | SupplierCancellationAnswered | SupplierDelayReported | SupplierShipped
@@ -57,27 +58,36 @@ _ORDERED = """
     from fulfilment where key = any($1) and body ? 'order'
 """
 _WAITING = """
-    select sku, key, quantity, lacks = 1 as only, unconnected, in_portions, uf
-    from unnest($1::text[]) as wanted(sku)
+    select nr, key, quantity, lacks = 1 as only, unconnected, in_portions, uf, placed_at
+    from unnest($1::text[], $2::timestamptz[], $3::text[]) with ordinality as wanted(sku, after_at, after_key, nr)
     cross join lateral (
         select key, lines.quantity, jsonb_array_length(body->'waiting') as lacks, lines.unconnected,
                lines.several or exists (
                    select from store where store.key = fulfilment.body->'order'->>'store_id'
                    and store.body @? '$.versions[*].split_lines ? (@ == true)'
                ) as in_portions,
-               body->'order'->'ship_to'->>'uf' as uf
+               body->'order'->'ship_to'->>'uf' as uf, (body->'order'->>'placed_at')::timestamptz as placed_at
         from fulfilment, lateral (
             select sum((line->>'quantity')::int)::int as quantity, count(*) > 1 as several,
                    bool_or(body->'lines_without_offer' @> (line->'line')) as unconnected
             from jsonb_array_elements(body->'waiting') as line where line->>'sku' = wanted.sku
         ) as lines
         where waiting_skus @> array[wanted.sku] and waiting_skus <> '{}'
-        order by (body->'order'->>'placed_at')::timestamptz, key limit $2
+        and (after_key is null or ((body->'order'->>'placed_at')::timestamptz, key) > (after_at, after_key))
+        order by placed_at, key limit $4
     ) as found
+    order by nr, placed_at, key
 """
 _WAITING_LONGEST = """
-    select key from fulfilment where waiting_skus <> '{}'
-    order by (body->'order'->>'placed_at')::timestamptz, key limit $1
+    select nr, key, 0 as quantity, true as only, false as unconnected, false as in_portions, null as uf, placed_at
+    from unnest($1::timestamptz[], $2::text[]) with ordinality as wanted(after_at, after_key, nr)
+    cross join lateral (
+        select key, (body->'order'->>'placed_at')::timestamptz as placed_at from fulfilment
+        where waiting_skus <> '{}'
+        and (after_key is null or ((body->'order'->>'placed_at')::timestamptz, key) > (after_at, after_key))
+        order by placed_at, key limit $3
+    ) as found
+    order by nr, placed_at, key
 """
 
 
@@ -108,22 +118,37 @@ async def load_resourcing(con: Connection, keys: Sequence[str], messages: Sequen
 
 
 async def load_waiting(
-    con: Connection, keys: Sequence[str], messages: Sequence[OfferChanged]
+    con: Connection, keys: Sequence[str], messages: Sequence[OfferChanged | OfferWakingDue]
 ) -> Sequence[Sequence[WaitingOrder]]:
-    """Who waits for each offer's SKU, the oldest order first."""
-    found: dict[str, list[WaitingOrder]] = defaultdict(list)
-    for row in await con.fetch(_WAITING, list({m.sku for m in messages}), WOKEN_AT_ONCE):
-        sku, *order = row
-        found[sku].append(WaitingOrder(*order))
-    return [tuple(found.get(m.sku, ())) for m in messages]
+    """Who waits for each offer's SKU, the oldest order first: a page of them."""
+    return await _load_pages(con, _WAITING, [(m.sku, *_after(m)) for m in messages])
 
 
 async def load_waiting_longest(
-    con: Connection, keys: Sequence[str], messages: Sequence[SupplierChanged]
+    con: Connection, keys: Sequence[str], messages: Sequence[SupplierChanged | SupplierWakingDue]
 ) -> Sequence[Sequence[WaitingOrder]]:
     """Who waits for anything: a supplier's offers may be for any SKU."""
-    orders = tuple(WaitingOrder(row["key"], 0) for row in await con.fetch(_WAITING_LONGEST, WOKEN_AT_ONCE))
-    return [orders] * len(messages)
+    return await _load_pages(con, _WAITING_LONGEST, [_after(m) for m in messages])
+
+
+async def _load_pages(
+    con: Connection, query: str, wanted: Sequence[tuple[Any, ...]]
+) -> Sequence[Sequence[WaitingOrder]]:
+    distinct = list(dict.fromkeys(wanted))
+    columns = [list(column) for column in zip(*distinct, strict=True)]
+    pages: dict[tuple[Any, ...], list[WaitingOrder]] = defaultdict(list)
+    for nr, *order in await con.fetch(query, *columns, WOKEN_AT_ONCE):
+        pages[distinct[nr - 1]].append(WaitingOrder(*order))
+    return [tuple(pages.get(one, ())) for one in wanted]
+
+
+def _after(message: Message) -> tuple[datetime | None, str | None]:
+    """Behind whom the page begins; None: with the oldest."""
+    match message:
+        case OfferWakingDue(after=last) | SupplierWakingDue(after=last):
+            return last.placed_at, last.order_id
+        case _:
+            return None, None
 
 
 async def _load(con: Connection, wanted: Sequence[tuple[str, Collection[str]]]) -> Sequence[Sourcing]:

@@ -152,7 +152,9 @@ class Link:
 
     async def give_back(self) -> None:
         """Hands all unacked deliveries back (RabbitMQ 4.3 and later does not count a nack as a delivery)."""
-        await self._reading.basic_nack(0, multiple=True, requeue=True)
+        async with asyncio.timeout(OPEN_SECONDS):  # on a connection that is silent it would wait for its socket
+            with told_apart():
+                await self._reading.basic_nack(0, multiple=True, requeue=True)
 
     async def publish(self, messages: Sequence[Outgoing], deadline: float = CONFIRM_SECONDS) -> None:
         """Sends all and awaits every confirm. NotConfirmed: at least one was nacked, returned, or not confirmed in
@@ -177,8 +179,9 @@ class Link:
             raise NotConfirmed(f"channel lost while publishing: {error!r}") from error
         finally:
             confirms.cancel()
-            with contextlib.suppress(BaseException):
-                await confirms
+            await asyncio.wait([confirms])  # who cancels us meanwhile is heard
+            if not confirms.cancelled():
+                confirms.exception()
 
     async def _send(self, message: Outgoing) -> None:
         send: Any = self._writing.basic_publish  # `wait` (for the socket to drain) is missing in its abstract signature
@@ -243,4 +246,5 @@ async def connected(url: str, name: str) -> AsyncIterator[aio_pika.abc.AbstractC
     finally:
         with contextlib.suppress(Exception):
             async with asyncio.timeout(OPEN_SECONDS):
-                await connection.close()
+                with told_apart():
+                    await connection.close()

@@ -242,20 +242,27 @@ class Caller:
     async def _settle(
         self, call: store.Leased, policy: Policy, outcome: str, error: str, retry_after: float | None
     ) -> None:
-        """Tries again later, or gives up: at once where trying again cannot help."""
+        """Tries again later, or gives up: at once where trying again cannot help. What came of the call is stored
+        before the circuit, which all calls of the partner share: a crash between them forgets a failure, or leaves the
+        circuit open until its next probe."""
         # With `stop` an uncertain call is only made after a person has said so, and that it was not taken is certain.
         uncertain = outcome == "uncertain" or (call.uncertain and policy.uncertain != "stop")
         now = datetime.now(UTC)
+        hopeless = outcome in ("rejected", "failed") or (outcome == "uncertain" and policy.uncertain == "stop")
+        if hopeless or now >= call.exhaust_at:
+            await self._store_exhausted(call, f"{outcome}: {error}", uncertain)
+        else:
+            await self._store_retry(call, now, error, uncertain, retry_after)
         if outcome in ("unavailable", "uncertain"):
             await self._note_failure(call.partner)
         else:
             await self._note_success(call.partner)  # it answers: what is wrong is the call
-        hopeless = outcome in ("rejected", "failed") or (outcome == "uncertain" and policy.uncertain == "stop")
-        if hopeless or now >= call.exhaust_at:
-            await self._store_exhausted(call, f"{outcome}: {error}", uncertain)
-            return
+
+    async def _store_retry(
+        self, call: store.Leased, now: datetime, error: str, uncertain: bool, retry_after: float | None
+    ) -> None:
         wait = max(jittered(call.attempt, 0.25, LONGEST_WAIT), min(retry_after or 0.0, LONGEST_PAUSE))
-        async with connection(self._pool) as con:
+        async with connection(self._pool) as con, con.transaction():
             due = now + timedelta(seconds=wait)
             await store.save_retry(con, call, due, storable_error(error), uncertain)
             if retry_after is not None:

@@ -20,6 +20,7 @@ from deploy.local.clean import clean
 from deploy.local.process import Process, spawn
 from deploy.local.settings import Settings, WrongSettings
 from deploy.local.stack import Addresses, NotOurs, Stack, running, start
+from shared.broker.link import connected
 from tests.conftest import VirtualHost
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,7 +118,8 @@ async def test_killed_rabbitmq_comes_back_with_its_messages_and_ports(own: Stack
     before = own.addresses
     await own.rabbitmq.kill()
     with pytest.raises(OSError):
-        await aio_pika.connect(before.amqp_url)
+        async with connected(before.amqp_url, "test"):
+            pass
     await own.rabbitmq.start()
     assert own.addresses == before
     assert await take(before.amqp_url, "crash") == b"before the crash"

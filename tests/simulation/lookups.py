@@ -19,7 +19,7 @@ from services.nf_reconciliation.document_fields import Document
 from services.nf_reconciliation.state import Received
 from services.order_intake import store as order_intake
 from services.po_dispatch import store as po_dispatch
-from services.po_dispatch.state import Sourcing, WaitingOrder
+from services.po_dispatch.state import WOKEN_AT_ONCE, Sourcing, WaitingOrder
 from tests.simulation.documents import document_of
 from tests.sourcing_rows import offers_by_sku, suppliers_by_id
 
@@ -77,14 +77,22 @@ def waiting(tables: Tables, key: str, message: Any) -> tuple[WaitingOrder, ...]:
             store = _rows(tables, "store").get(fulfilment.order.store_id)
             splits = store is not None and any(version.split_lines for version in store.versions)
             only, several = len(fulfilment.waiting) == 1, len(lines) > 1
-            order = WaitingOrder(id, quantity, only, unconnected, several or splits, fulfilment.order.ship_to.uf)
-            found.append((fulfilment.order.placed_at, id, order))
-    return tuple(order for _, _, order in sorted(found, key=lambda one: one[:2])[: po_dispatch.WOKEN_AT_ONCE])
+            uf, placed_at = fulfilment.order.ship_to.uf, fulfilment.order.placed_at
+            order = WaitingOrder(id, quantity, only, unconnected, several or splits, uf, placed_at)
+            found.append((placed_at, id, order))
+    return _page([order for _, _, order in sorted(found, key=lambda one: one[:2])], message)
 
 
 def waiting_longest(tables: Tables, key: str, message: Any) -> tuple[WaitingOrder, ...]:
     found = [(f.order.placed_at, id) for id, f in _rows(tables, "fulfilment").items() if f.waiting]
-    return tuple(WaitingOrder(id, 0) for _, id in sorted(found)[: po_dispatch.WOKEN_AT_ONCE])
+    return _page([WaitingOrder(id, 0, placed_at=placed_at) for placed_at, id in sorted(found)], message)
+
+
+def _page(waiting: list[WaitingOrder], message: Any) -> tuple[WaitingOrder, ...]:
+    """Those behind the last one that was woken."""
+    after = getattr(message, "after", None)
+    behind = [o for o in waiting if after is None or (o.placed_at, o.order_id) > (after.placed_at, after.order_id)]
+    return tuple(behind[:WOKEN_AT_ONCE])
 
 
 def bill_of(tables: Tables, message: Any) -> str | None:

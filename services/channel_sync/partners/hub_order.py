@@ -5,6 +5,7 @@ is read first, so that nothing else in the order keeps it from being heard.
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from pydantic.alias_generators import to_camel
 
 from schemas.order import OrderCancellationRequested, OrderPlaced
 from schemas.payment import PaymentApproved
-from schemas.values import Id, Problem
+from schemas.values import MOST_ORIGINAL, Id, Problem
 from services.channel_sync.polling import order_id
 from services.channel_sync.requests import OrderFetched
 from shared.partner.errors import Rejected
@@ -102,8 +103,14 @@ def read_order(said: Any, channel_id: str, store_id: str) -> OrderFetched:
         placed = OrderPlaced.model_validate(_placed(order, id, channel_id, store_id))
         approved = tuple(PaymentApproved.model_validate(payment) for payment in _approved(order, id))
     except ValidationError as error:
-        return OrderFetched(code=code, cancelled=cancelled, problems=_problems(error))
+        return OrderFetched(code=code, cancelled=cancelled, problems=_problems(error), original=_original(said))
     return OrderFetched(code=code, placed=placed, approved=approved, cancelled=cancelled)
+
+
+def _original(said: dict[str, Any]) -> str | None:
+    """As ASCII: half a character, or U+0000, stays what it was and can be kept."""
+    original = json.dumps(said)
+    return original if len(original) <= MOST_ORIGINAL else None
 
 
 def _is_usable(code: Any) -> bool:

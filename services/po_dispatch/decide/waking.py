@@ -1,18 +1,19 @@
 """PURE. What changed may be what an order waits for: a word to ourselves for each that it may help.
 
 Oldest first, and of those that lack nothing else no more than the stock goes for. One that may be bought in portions is
-woken by any stock, as the rest may be with others. An order that overtook its offer, or waits for one that holds only
-later, is found by its own reminder (see `reminders`).
+woken by any stock, as the rest may be with others. Where many wait, each page of them has a message of its own. An
+order that overtook its offer, or waits for one that holds only later, is found by its own reminder (see `reminders`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 from schemas.decision import Context, Decision
-from schemas.purchase_order import SourcingRetryDue
+from schemas.model import Message
+from schemas.purchase_order import LastWoken, OfferWakingDue, SourcingRetryDue, SupplierWakingDue
 from schemas.supplier import OfferChanged, SupplierChanged
 from schemas.timeline import Timeline, keep
-from services.po_dispatch.state import WaitingOrder
+from services.po_dispatch.state import WOKEN_AT_ONCE, WaitingOrder
 
 Waiting = Sequence[WaitingOrder]
 _PAST_OFFERS_KEPT = timedelta(days=1)
@@ -26,7 +27,14 @@ def on_offer_changed(
     kept = keep(offer, event, ctx, _PAST_OFFERS_KEPT)
     if not ctx.reference or not event.active or kept.state == offer:
         return kept
-    return Decision(kept.state, events=[_retry(order, event) for order in _helped(ctx.reference, event)])
+    return Decision(kept.state, events=_offered(event.offer_id, event.sku, event.stock, event.ufs, ctx.reference))
+
+
+def on_offer_waking_due(
+    offer: Timeline[OfferChanged] | None, event: OfferWakingDue, ctx: Context[Waiting]
+) -> Decision[Timeline[OfferChanged]]:
+    """The next page. What the offer has become meanwhile each order sees for itself."""
+    return Decision(offer, events=_offered(event.offer_id, event.sku, event.stock, event.ufs, ctx.reference))
 
 
 def on_supplier_changed(
@@ -36,23 +44,45 @@ def on_supplier_changed(
     kept = keep(supplier, event, ctx)
     if kept.state == supplier or not event.active:
         return kept
-    return Decision(kept.state, events=[SourcingRetryDue(order_id=order.order_id) for order in ctx.reference])
+    return Decision(kept.state, events=_sold(event.supplier_id, ctx.reference))
 
 
-def _helped(waiting: Waiting, offer: OfferChanged) -> list[WaitingOrder]:
+def on_supplier_waking_due(
+    supplier: Timeline[SupplierChanged] | None, event: SupplierWakingDue, ctx: Context[Waiting]
+) -> Decision[Timeline[SupplierChanged]]:
+    return Decision(supplier, events=_sold(event.supplier_id, ctx.reference))
+
+
+def _sold(supplier_id: str, waiting: Waiting) -> list[Message]:
+    woken: list[Message] = [SourcingRetryDue(order_id=order.order_id) for order in waiting]
+    last = _last_of_many(waiting)
+    return [*woken, SupplierWakingDue(supplier_id=supplier_id, after=last)] if last else woken
+
+
+def _offered(offer_id: str, sku: str, stock: int, ufs: Collection[str], waiting: Waiting) -> list[Message]:
+    helped, left = _helped(waiting, stock, ufs)
+    woken: list[Message] = [SourcingRetryDue(order_id=order.order_id, offer_id=offer_id) for order in helped]
+    if (last := _last_of_many(waiting)) is None:
+        return woken
+    return [*woken, OfferWakingDue(offer_id=offer_id, sku=sku, stock=left, ufs=tuple(ufs), after=last)]
+
+
+def _last_of_many(waiting: Waiting) -> LastWoken | None:
+    """None: behind them nobody waits."""
+    if len(waiting) < WOKEN_AT_ONCE:
+        return None
+    return LastWoken(placed_at=waiting[-1].placed_at, order_id=waiting[-1].order_id)
+
+
+def _helped(waiting: Waiting, stock: int, ufs: Collection[str]) -> tuple[list[WaitingOrder], int]:
     """Those whose line was connected to nobody learn that it is, stock or not. Stock is left to those it is offered
     to: an offer for other states helps an order as little as none. (A supplier that did not deliver a line may be asked
-    for it again by this very change of its offer.)"""
+    for it again by this very change of its offer.) With what is left of the stock."""
     helped: list[WaitingOrder] = []
-    stock = offer.stock
     for order in waiting:
-        if offer.ufs and order.uf is not None and order.uf not in offer.ufs:
+        if ufs and order.uf is not None and order.uf not in ufs:
             helped += [order] if order.unconnected else []
         elif order.unconnected or order.quantity <= stock or (order.in_portions and stock > 0):
             helped.append(order)
             stock -= order.quantity if order.only and order.quantity <= stock else 0
-    return helped
-
-
-def _retry(order: WaitingOrder, offer: OfferChanged) -> SourcingRetryDue:
-    return SourcingRetryDue(order_id=order.order_id, offer_id=offer.offer_id)
+    return helped, stock

@@ -50,7 +50,12 @@ async def lock_gate(con: Connection, partner: str) -> Gate:
 
 
 async def save_next_at(con: Connection, partner: str, next_at: datetime) -> None:
-    await con.execute("update partner_gate set next_at = greatest(next_at, $2) where partner = $1", partner, next_at)
+    await con.execute(
+        "insert into partner_gate (partner, next_at) values ($1, $2) "
+        "on conflict (partner) do update set next_at = greatest(partner_gate.next_at, excluded.next_at)",
+        partner,
+        next_at,
+    )
 
 
 async def save_circuit(con: Connection, partner: str, failures: int, open_until: datetime | None) -> None:

@@ -1,9 +1,11 @@
 """channel_sync whole: its worker on the real broker and database, its calls to the sandbox's partners."""
 
 import asyncio
+import json
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +66,14 @@ async def fleet(vhost: VirtualHost, database: str) -> AsyncIterator[Fleet]:
     async with (
         partners_at_work({hub.NAME: hub.create_app, mercado_livre.NAME: mercado_livre.create_app}) as partners,
         working(vhost, database, partners),
-        await aio_pika.connect(vhost.amqp_url) as connection,
+        hearing(vhost, partners) as fleet,
     ):
+        yield fleet
+
+
+@asynccontextmanager
+async def hearing(vhost: VirtualHost, partners: Partners) -> AsyncIterator[Fleet]:
+    async with await aio_pika.connect(vhost.amqp_url) as connection:
         fleet = Fleet(connection, partners)
         channel = await connection.channel()
         heard = await channel.declare_queue("", exclusive=True)
@@ -204,6 +212,30 @@ async def test_orders_of_a_queue_are_placed_once_each_and_a_bad_one_holds_nobody
     refused = [f["data"] for f in fleet.facts if f["type"] == "order.refused.v1"]
     assert [(r["channel_order_code"], r["reasons"][0]["code"]) for r in refused] == [("BAD", "value_error")]
     assert fleet.dead == []
+
+
+async def test_unreadable_orders_that_their_hub_gives_until_they_are_confirmed_starve_nobody(
+    vhost: VirtualHost, database: str
+) -> None:
+    """It gives the head of its queue again at once; what was set aside is in `order.refused`, whole."""
+    impatient = partial(hub.create_app, confirm_within=0.0)
+    bad = [HUB_ORDER | {"code": f"BAD-{n}", "total": "1.00"} for n in range(2)]
+    async with (
+        partners_at_work({hub.NAME: impatient}) as partners,
+        working(vhost, database, partners),
+        hearing(vhost, partners) as fleet,
+    ):
+        for order in (*bad, HUB_ORDER):
+            await partners.session.post(f"{partners.url}/hub/queue/orders", json=order)
+        polled = b.channel_changed(api_url=f"{partners.url}/hub", polls=True, store_id="store-1", poll_every="PT1S")
+        await fleet.say(polled, b.store_changed(), source="fleet.inbound")
+        await until(lambda: placed(fleet), why=f"{fleet.facts} {fleet.dead}")
+        originals = [f["data"].get("original") for f in fleet.facts if f["type"] == "order.refused.v1"]
+        assert [json.loads(original) for original in originals if original] == [
+            {"status": "approved", "invoices": [], "shipments": [], "refunds": [], "deliveredAt": None} | order
+            for order in bad
+        ]
+        assert fleet.dead == []
 
 
 async def test_order_that_the_hub_gives_again_after_we_delivered_it_is_taken_without_a_word(fleet: Fleet) -> None:

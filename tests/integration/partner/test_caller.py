@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from schemas.payment import PaymentApproved
@@ -104,6 +105,22 @@ async def test_uncertain_call_that_must_stop_is_exhausted_at_once(bench: Bench, 
         await until(lambda: len(bench.dead) == 1)
     assert len(partner.seen) == 1
     assert "uncertain" in bench.dead[0]["data"]["error"]
+
+
+async def test_what_came_of_a_call_is_kept_though_its_circuit_cannot_be_written(bench: Bench, partner: Partner) -> None:
+    """All calls of a partner share the circuit's row: who holds it must not make a certain outcome an uncertain one."""
+    partner.acts["pay"].append(status(503))
+    rival = await asyncpg.connect(bench.admin_url)
+    try:
+        async with bench.working(calling(partner, Policy(uncertain="stop"))):
+            await rival.execute(f"begin; lock table {NAME}.partner_gate in share row exclusive mode")
+            await bench.publish(ask("pay"))
+            await until(lambda: failed(bench, 1), 5)
+            await rival.execute("rollback")
+            await until(lambda: told(bench, "pay=ok"))
+    finally:
+        await rival.close()
+    assert [row["uncertain"] for row in await bench.rows("select uncertain from partner_call_done")] == [False]
 
 
 async def test_retry_after_holds_every_call_to_the_partner_and_none_to_others(bench: Bench, partner: Partner) -> None:

@@ -7,7 +7,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,10 @@ from schemas.channel import DeliveryReported, Label, LabelAvailable
 from schemas.model import Message
 from schemas.nota_fiscal import RemittanceNfMatched
 from schemas.order import OrderPlaced, OrderPlacedV1, OrderReady, upcast_placed_v1
+from schemas.supplier import SupplierChanged
 from services.po_dispatch.__main__ import service
 from services.po_dispatch.settings import Settings
+from services.po_dispatch.state import WOKEN_AT_ONCE
 from shared.broker.apply import apply
 from shared.migrate import migrate, service_url
 from shared.service import serve
@@ -33,6 +35,7 @@ from shared.settings import Runtime
 from tests.conftest import PASSWORD, VirtualHost
 from tests.integration.po_dispatch.parties import SECRETS, Parties, parties, seller_nf
 from tests.integration.worker.bench import collect, event, until
+from tests.unit.po_dispatch import builders as b
 
 NAME = "po_dispatch"
 MIGRATIONS = Path(services.po_dispatch.__file__).parent / "migrations"
@@ -210,6 +213,33 @@ async def test_ready_orders_are_bought_handed_over_shipped_and_delivered_once(
     assert len(pos) > ORDERS
     assert {po["supplier_id"] for po in pos} == {"farol-sul", "auto-leste", "pecas-norte", "nova-era"}
     assert all(len(po["order_po_ids"]) == sum(o["order_id"] == po["order_id"] for o in pos) for po in pos)
+    assert fleet.dead == []
+
+
+async def test_stock_wakes_all_that_it_is_enough_for_oldest_first_however_many_wait(
+    vhost: VirtualHost, database: str
+) -> None:
+    """Their own reminders are taken away: those who are woken are woken by the stock."""
+    many, enough = 2 * WOKEN_AT_ONCE + 50, 2 * WOKEN_AT_ONCE + 30
+    of_one = (b.item(1, "A"),)
+    async with buying(vhost, database) as (fleet, them, url):
+        maker = next(m for m in world.reference_data(them.base_url) if isinstance(m, SupplierChanged))
+        offer = b.offer_changed(maker.supplier_id, stock=0)
+        for message in (b.store_changed(has_erp=False), maker, offer):
+            await fleet.publish(message)
+        await until(lambda: _value(url, "select exists (select 1 from offer) and exists (select 1 from supplier)"))
+        for n in range(many):
+            placed_at = b.NOW + timedelta(seconds=n)
+            await fleet.publish(b.order_ready(order_id=f"O-{n:04}", items=of_one, placed_at=placed_at))
+        await until(lambda: len(fleet.said("sourcing.out_of_stock")) == many, why="all wait")
+        await _value(url, "delete from reminder")
+        await fleet.publish(b.offer_changed(maker.supplier_id, stock=enough))
+        await until(
+            lambda: len(fleet.said("purchase_order.created")) == enough, why="as many as the stock is enough for"
+        )
+        await until(lambda: len(fleet.said("purchase_order.sent")) == enough, why="sent")
+    bought = {po["order_id"] for po in fleet.said("purchase_order.created")}
+    assert bought == {f"O-{n:04}" for n in range(enough)}
     assert fleet.dead == []
 
 

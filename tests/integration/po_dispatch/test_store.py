@@ -11,13 +11,13 @@ import pytest
 
 import services.po_dispatch
 from schemas.model import Model
-from schemas.purchase_order import SourcingRetryDue
+from schemas.purchase_order import LastWoken, OfferWakingDue, SourcingRetryDue, SupplierWakingDue
 from schemas.store import StoreChanged
 from schemas.supplier import OfferChanged, PackagingChanged, ShippingRuleChanged
 from schemas.timeline import Timeline
 from services.po_dispatch import store
 from services.po_dispatch.decide import shipping
-from services.po_dispatch.state import Fulfilment, OrderLine, WaitingOrder
+from services.po_dispatch.state import WOKEN_AT_ONCE, Fulfilment, OrderLine, WaitingOrder
 from shared.migrate import migrate, service_url
 from shared.worker.store import save_states
 from tests.conftest import PASSWORD
@@ -131,11 +131,33 @@ async def test_who_waits_for_a_sku_is_found_oldest_first(con: asyncpg.Connection
     await save(con, "fulfilment", young=unconnected, old=waiting("old", a, c), bought=b.purchased())
     found = await store.load_waiting(con, ["1", "2"], [b.offer_changed(sku="A"), b.offer_changed(sku="Z")])
     assert found == [
-        (WaitingOrder("old", 3, only=False, uf="SP"), WaitingOrder("young", 3, only=True, unconnected=True, uf="SP")),
+        (
+            WaitingOrder("old", 3, only=False, uf="SP", placed_at=b.NOW),
+            WaitingOrder("young", 3, only=True, unconnected=True, uf="SP", placed_at=b.NOW + timedelta(minutes=9)),
+        ),
         (),
     ]
     [longest] = await store.load_waiting_longest(con, ["farol"], [b.supplier_changed()])
     assert [order.order_id for order in longest] == ["old", "young"]
+
+
+async def test_those_who_wait_are_found_page_by_page_whatever_was_asked_beside_them(con: asyncpg.Connection) -> None:
+    """Several were placed at the same instant."""
+    many = WOKEN_AT_ONCE + 50
+    line = OrderLine(line=1, sku="A", quantity=1)
+    await save(con, "fulfilment", **{f"{n:04}": waiting(f"{n:04}", line, placed=n // 7) for n in range(many)})
+    offer, supplier = b.offer_changed(sku="A"), b.supplier_changed()
+    [first] = await store.load_waiting(con, ["1"], [offer])
+    [longest] = await store.load_waiting_longest(con, ["farol"], [supplier])
+    assert [order.order_id for order in first] == [f"{n:04}" for n in range(WOKEN_AT_ONCE)]
+    assert [order.order_id for order in longest] == [order.order_id for order in first]
+    after = LastWoken(placed_at=first[-1].placed_at, order_id=first[-1].order_id)
+    due = OfferWakingDue(offer_id=offer.offer_id, sku="A", stock=1, after=after)
+    again, rest, same = await store.load_waiting(con, ["1", "1", "1"], [offer, due, due])
+    assert (again, rest) == (first, same)
+    assert [order.order_id for order in rest] == [f"{n:04}" for n in range(WOKEN_AT_ONCE, many)]
+    [others] = await store.load_waiting_longest(con, ["farol"], [SupplierWakingDue(supplier_id="farol", after=after)])
+    assert [order.order_id for order in others] == [order.order_id for order in rest]
 
 
 async def test_order_that_is_known_is_sourced_again_with_rules_and_packaging(con: asyncpg.Connection) -> None:

@@ -173,7 +173,11 @@ async def until(condition: Callable[[], Any | Awaitable[Any]], seconds: float = 
     while True:
         value = condition()
         if isinstance(value, Awaitable):
-            value = await value
+            try:
+                async with asyncio.timeout_at(end + 1.0):  # RabbitMQ may answer a question about a queue never
+                    value = await value
+            except TimeoutError:
+                value = None
         if value:
             return value
         if asyncio.get_running_loop().time() > end:
@@ -186,17 +190,26 @@ async def prepare(vhost: VirtualHost, database: str) -> None:
     await asyncio.to_thread(migrate, database, NAME, [MIGRATIONS], PASSWORD)
 
 
+_LET_GO = """
+    select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and state like 'idle in transaction%' and pid <> pg_backend_pid()
+"""
+"""A test that failed while it held a lock has left it."""
+
+
 async def empty(vhost: VirtualHost, database: str) -> None:
     """Leaves nothing of a test in tables and queues. Making them costs more than most tests."""
     calls = ("partner_call", "partner_call_done", "partner_gate")
     tables = ("outgoing", "attempt", *calls, "reminder", "inbox", "inbox_kept", "number_series", "tally")
-    admin = await asyncpg.connect(database)
-    await admin.execute(f"truncate {', '.join(f'{NAME}.{table}' for table in tables)}")
-    await admin.close()
-    async with await aio_pika.connect(vhost.amqp_url) as connection:
-        channel = await connection.channel()
-        for queue in (NAME, f"{NAME}.dead", "control_room.journal", "fleet.unrouted"):
-            await (await channel.get_queue(queue, ensure=False)).purge()
+    async with asyncio.timeout(60):  # of a queue without a leader RabbitMQ answers nothing
+        admin = await asyncpg.connect(database)
+        await admin.execute(_LET_GO)
+        await admin.execute(f"truncate {', '.join(f'{NAME}.{table}' for table in tables)}")
+        await admin.close()
+        async with await aio_pika.connect(vhost.amqp_url) as connection:
+            channel = await connection.channel()
+            for queue in (NAME, f"{NAME}.dead", "control_room.journal", "fleet.unrouted"):
+                await (await channel.get_queue(queue, ensure=False)).purge()
 
 
 @asynccontextmanager

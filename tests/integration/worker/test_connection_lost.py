@@ -1,12 +1,18 @@
 """A database connection that ends in the middle of an answer, or of which nothing more is heard."""
 
+import asyncio
+
 import asyncpg
 import pytest
 
+from schemas.payment import PaymentApproved
 from shared import database
+from shared.broker.link import open_link
+from shared.broker.outgoing import Outgoing
 from shared.database import connection
+from shared.service import serve
 from shared.worker import store
-from tests.integration.worker.bench import Bench, event, payment, until
+from tests.integration.worker.bench import Bench, event, payment, service, until
 from tests.integration.worker.proxy import proxied
 
 LOST = "cannot switch to state 12; another operation (2) is in progress"
@@ -58,3 +64,43 @@ async def test_database_that_is_not_heard_of_any_more_is_given_up_and_asked_anew
         await until(lambda: len(bench.facts) == 2, 30)
         await until(lambda: not bench.health.reasons, 30)
     assert await bench.tally() == ("P1", "P2")
+
+
+async def test_process_ends_in_time_though_its_database_is_not_heard_of_any_more(bench: Bench) -> None:
+    """What is cancelled waits for the server's word that it stopped: a server that vanished never says it."""
+    async with proxied(bench.url) as proxy:
+        stop, runtime = asyncio.Event(), bench.runtime(database_url=proxy.through(bench.url), grace_seconds=1.0)
+        task = asyncio.create_task(serve(service(), runtime, stop, bench.health))
+        await bench.publish(event(payment(payment="P1")))
+        await until(lambda: len(bench.facts) == 1)
+        proxy.stall()
+        await bench.publish(event(payment(payment="P2")))
+        await until(lambda: any(c.held_back for c in proxy.connections), why="an answer was held back")
+        stop.set()
+        ended, _ = await asyncio.wait([task], timeout=15)
+        proxy.cut()
+        await task
+        assert ended, "it waited for a word of the database though its grace period was over"
+
+
+async def test_who_publishes_hears_that_it_is_cancelled_while_a_failed_publish_is_cleared_away(bench: Bench) -> None:
+    """A worker's tick that does not hear it goes on for ever, and the process that waits for it never ends."""
+    clearing = asyncio.Event()
+
+    async def unconfirmed(message: Outgoing) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            clearing.set()
+            await asyncio.sleep(0.2)
+            raise
+
+    async with open_link(bench.vhost.amqp_url, "test") as link:
+        link._send = unconfirmed  # type: ignore[method-assign]
+        message = Outgoing("fleet.events", PaymentApproved.TYPE, "application/json", b"{}", "m1")
+        publishing = asyncio.create_task(link.publish([message], deadline=0.05))
+        async with asyncio.timeout(10):
+            await clearing.wait()
+            publishing.cancel()
+            await asyncio.wait([publishing])
+    assert publishing.cancelled()

@@ -1,5 +1,6 @@
 """A channel's queue: one call at a time, confirmed after it was published, and bad orders hold nobody up."""
 
+import json
 from datetime import timedelta
 from typing import Any
 from uuid import uuid5
@@ -12,6 +13,7 @@ from schemas.envelope import reference
 from schemas.order import OrderPlaced
 from schemas.payment import PaymentApproved
 from schemas.timeline import Timeline
+from schemas.values import MOST_ORIGINAL
 from services.channel_sync import polling
 from services.channel_sync.partners import operations
 from services.channel_sync.partners.hub_order import read_order
@@ -150,11 +152,49 @@ def test_order_that_cannot_be_read_is_told_with_the_reasons_not_confirmed_and_pa
 BAD = {"total": "1.00"}
 
 
-def test_queue_is_left_alone_where_it_gives_the_same_unreadable_order_again_at_once() -> None:
-    bad = read_order(HUB_ORDER | BAD, "magalu", "store-1")
+def test_unreadable_order_that_is_given_again_before_any_other_is_told_whole_and_confirmed() -> None:
+    said = HUB_ORDER | BAD | {"customer": HUB_ORDER["customer"] | {"name": "J\ud800\0"}}
+    bad = read_order(said, "magalu", "store-1")
+    aside = fetched(bad, fetched(bad).state)
+    [unreadable], [confirm] = aside.events, aside.calls
+    assert isinstance(unreadable, ChannelOrderUnreadable)
+    assert unreadable.original is not None
+    assert json.loads(unreadable.original) == said
+    assert ChannelOrderUnreadable.model_validate_json(unreadable.model_dump_json()) == unreadable
+    assert isinstance(confirm.request, ConfirmOrder)
+    assert confirm.request.code == "MAG-7"
+
+
+@pytest.mark.parametrize("said", [{"code": "a\0b"}, {"cancelReason": "x" * MOST_ORIGINAL}], ids=["no name", "too long"])
+def test_queue_is_left_alone_where_it_gives_one_again_that_cannot_be_set_aside(said: dict[str, Any]) -> None:
+    bad = read_order(HUB_ORDER | BAD | said, "magalu", "store-1")
     again = fetched(bad, fetched(bad).state)
     assert not again.events
     assert [r.due for r in again.reminders] == [b.NOW + timedelta(seconds=30)]
+
+
+@pytest.mark.parametrize("seconds", [1, 4], ids=["once a second", "slowly"])
+def test_order_behind_a_thousand_unreadable_ones_is_reached_though_each_comes_again_after_five_minutes(
+    seconds: int,
+) -> None:
+    out_until = {f"BAD-{n}": 0 for n in range(1000)} | {"MAG-7": 0}
+    queue: Queue | None = None
+    for now in range(0, 3000 * seconds, seconds):
+        code = next((code for code, until in out_until.items() if until <= now), None)
+        if code == "MAG-7":
+            return
+        said = OrderFetched() if code is None else read_order(HUB_ORDER | BAD | {"code": code}, "magalu", "store-1")
+        decision = fetched(said, queue)
+        queue = decision.state
+        out_until |= {code: now + 300} if code else {}
+        for call in decision.calls:
+            assert isinstance(call.request, ConfirmOrder)
+            del out_until[call.request.code]
+            confirmed = Answered("c", call.request, OrderConfirmed(code=call.request.code), b.NOW)
+            following = polling.on_confirmed(decision.state, confirmed, context(confirmed))
+            assert isinstance(following, Decision)
+            queue = following.state
+    pytest.fail(f"{len(out_until)} orders are left, and the good one was never given")
 
 
 def test_orders_that_nobody_mends_do_not_keep_the_queue_from_giving_others() -> None:
@@ -169,9 +209,11 @@ def test_orders_that_nobody_mends_do_not_keep_the_queue_from_giving_others() -> 
     assert isinstance(told_again[0], ChannelOrderUnreadable)
 
 
-def test_queue_of_unreadable_orders_alone_is_left_alone_at_last() -> None:
+def test_hundred_unreadable_orders_stay_in_the_queue_and_no_more() -> None:
     queue = Queue(channel_id="magalu", passed=tuple(f"BAD-{n}" for n in range(polling.MOST_PASSED)))
-    assert fetched(read_order(HUB_ORDER | BAD, "magalu", "store-1"), queue).reminders
+    bad = read_order(HUB_ORDER | BAD, "magalu", "store-1")
+    assert fetched(bad, queue).calls
+    assert not fetched(bad, queue.model_copy(update={"passed": queue.passed[1:]})).calls
 
 
 def empty(queue: Queue | None) -> Queue | None:

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from schemas.purchase_order import PurchaseOrderCreated
+from schemas.purchase_order import LastWoken, OfferWakingDue, PurchaseOrderCreated, SourcingRetryDue, SupplierWakingDue
 from schemas.supplier import PackagingChanged, ShippingRuleChanged
 from schemas.timeline import Timeline
 from services.po_dispatch.decide import sourcing, waking
 from services.po_dispatch.shipping_rules import Goods, method_of
-from services.po_dispatch.state import SendPurchaseOrder, Sourcing, WaitingOrder
+from services.po_dispatch.state import WOKEN_AT_ONCE, SendPurchaseOrder, Sourcing, WaitingOrder
 from tests.unit.po_dispatch import builders as b
 from tests.unit.po_dispatch.test_routing import chosen, line, reasons, route, source
 
@@ -132,6 +132,30 @@ def test_new_stock_wakes_the_oldest_as_far_as_it_goes() -> None:
     assert [event.order_id for event in decision.events] == ["1", "4"]  # type: ignore[attr-defined]
     again = waking.on_offer_changed(decision.state, b.offer_changed(stock=5), b.context(waiting))
     assert again.events == ()
+
+
+def test_more_than_wake_at_once_wake_page_by_page_with_what_is_left_of_the_stock() -> None:
+    page = [WaitingOrder(str(n), 2, placed_at=b.NOW) for n in range(WOKEN_AT_ONCE)]
+    offer = b.offer_changed(stock=500, ufs=("SP",))
+    decision = waking.on_offer_changed(None, offer, b.context(page))
+    *woken, due = decision.events
+    assert [type(event) for event in woken] == [SourcingRetryDue] * WOKEN_AT_ONCE
+    assert isinstance(due, OfferWakingDue)
+    assert (due.stock, due.ufs, due.after) == (100, ("SP",), LastWoken(placed_at=b.NOW, order_id="199"))
+    last = waking.on_offer_waking_due(decision.state, due, b.context([WaitingOrder(str(n), 2) for n in range(60)]))
+    assert [event.order_id for event in last.events] == [str(n) for n in range(50)]  # type: ignore[attr-defined]
+    assert last.state is decision.state
+    assert not waking.on_offer_waking_due(decision.state, due, b.context([])).events
+
+
+def test_supplier_wakes_more_than_a_page_too() -> None:
+    page = [WaitingOrder(str(n), 0, placed_at=b.NOW) for n in range(WOKEN_AT_ONCE)]
+    *woken, due = waking.on_supplier_changed(None, b.supplier_changed("farol"), b.context(page)).events
+    assert len(woken) == WOKEN_AT_ONCE
+    assert due == SupplierWakingDue(supplier_id="farol", after=LastWoken(placed_at=b.NOW, order_id="199"))
+    assert isinstance(due, SupplierWakingDue)
+    following = waking.on_supplier_waking_due(None, due, b.context([WaitingOrder("200", 0)]))
+    assert following.events == [SourcingRetryDue(order_id="200")]
 
 
 def test_stock_for_one_state_is_not_used_up_by_an_older_order_to_another() -> None:

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from asyncpg import Connection
+from pydantic import ValidationError
 
+from schemas.model import places
 from shared.worker import store
 from shared.worker.batch import Batch, Stage
 from shared.worker.effects import Effects
@@ -133,8 +135,12 @@ def _loads(item: Incoming) -> bool:
 
 
 def refuse(item: Incoming, error: Exception) -> None:
-    """Marks the one event with which a batch fails: it is a dead letter that holds its key."""
-    if diagnose(error) is None:
+    """Marks the one event with which a batch fails: it is a dead letter that holds its key. What cannot be read of the
+    database was written by a newer release: then the event waits for one."""
+    if isinstance(error, ValidationError):
+        what = f"a row of {error.title} cannot be read in this release"
+        item.fault = Fault("unknown_version", f"{what}:\n{places(error)}", may_pass=True)
+    elif diagnose(error) is None:
         item.fault = Fault("decision_raised", "".join(traceback.format_exception(error)[-12:]))
     else:
         item.fault = Fault("database_refused", f"{type(error).__name__}: {error}")

@@ -1,4 +1,5 @@
-"""A newer release of the victim: it knows a version and a type that the old one does not, and publishes the new type.
+"""A newer release of the victim: it knows a version and a type that the old one does not, publishes the new type, and
+keeps more in its states.
 
 `python -m tests.integration.worker.newer` runs it, `… newer apply` applies its topology. The catalogue is extended in
 this process only, as a release does it: a class, an entry, an upcaster.
@@ -19,7 +20,7 @@ from schemas.values import Amount, Id, Time
 from shared.broker.apply import apply
 from shared.service import run
 from shared.settings import Runtime, read
-from shared.worker.subscription import Service, Subscription
+from shared.worker.subscription import Aggregate, Service, Subscription
 from tests.integration.worker.bench import NAME, TALLY, Tally
 
 
@@ -46,24 +47,33 @@ class PaymentNoted(Message):
     payment_id: Id
 
 
+class NewerTally(Tally):
+    """Its state has a field more."""
+
+    acquirer: Id | None = None
+
+
+NEWER_TALLY = Aggregate(TALLY.table, NewerTally)
+
+
 def upcast(old: PaymentApproved) -> PaymentApprovedV2:
     return PaymentApprovedV2(**old.model_dump(), acquirer="unknown")
 
 
-def count(tally: Tally | None, event: PaymentApprovedV2, ctx: Context[Any]) -> Outcome[Tally]:
+def count(tally: NewerTally | None, event: PaymentApprovedV2, ctx: Context[Any]) -> Outcome[NewerTally]:
     """As the old release does, and notes it."""
     note = PaymentNoted(order_id=event.order_id, payment_id=event.payment_id)
-    return said(tally, event.order_id, event.payment_id, ctx, note)
+    known = (tally or NewerTally()).model_copy(update={"acquirer": event.acquirer})
+    return said(known, event.order_id, event.payment_id, ctx, note)
 
 
-def note(tally: Tally | None, event: PaymentNoted, ctx: Context[Any]) -> Outcome[Tally]:
-    return said(tally, event.order_id, f"noted-{event.payment_id}", ctx)
+def note(tally: NewerTally | None, event: PaymentNoted, ctx: Context[Any]) -> Outcome[NewerTally]:
+    return said(tally or NewerTally(), event.order_id, f"noted-{event.payment_id}", ctx)
 
 
-def said(tally: Tally | None, order: str, what: str, ctx: Context[Any], *more: Message) -> Outcome[Tally]:
-    known = tally or Tally()
+def said(known: NewerTally, order: str, what: str, ctx: Context[Any], *more: Message) -> Outcome[NewerTally]:
     fact = OrderCompleted(order_id=order, store_id="s", channel_id=what, completed_at=ctx.now)
-    return Decision(Tally(seen=(*known.seen, what)), events=[fact, *more])
+    return Decision(known.model_copy(update={"seen": (*known.seen, what)}), events=[fact, *more])
 
 
 def extend() -> None:
@@ -84,7 +94,11 @@ def main() -> None:
         asyncio.run(apply(runtime.amqp_url, runtime.management_url or ""))
         return
     run(
-        Service(NAME, (Subscription(PaymentApprovedV2, TALLY, count), Subscription(PaymentNoted, TALLY, note))), runtime
+        Service(
+            NAME,
+            (Subscription(PaymentApprovedV2, NEWER_TALLY, count), Subscription(PaymentNoted, NEWER_TALLY, note)),
+        ),
+        runtime,
     )
 
 

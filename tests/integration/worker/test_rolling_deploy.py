@@ -120,6 +120,29 @@ async def test_what_the_old_release_does_not_know_waits_for_the_new_one(bench: B
     assert by_old, "both releases had their part"
 
 
+async def test_a_state_that_the_new_release_wrote_waits_for_it_too(bench: Bench) -> None:
+    settings = {"FLEET_LADDER_SECONDS": LADDER}
+    await applied(bench)
+    try:
+        async with replica(bench, module=NEWER, **settings) as new:
+            await bench.publish(newer(1), key=PaymentApprovedV2.TYPE)
+            await until(lambda: things(bench) == {"P1", "noted-P1"}, 60)
+            await new.stop()
+        async with replica(bench, **settings) as old, AsyncExitStack() as later:
+            await bench.publish(event(payment("NEW-1", "Q1"), "v1-1"), event(payment("OTHER", "Q2"), "v1-2"))
+            await until(lambda: waiting(bench, "unknown_version", 1), 60, "the old release cannot read the new state")
+            await until(lambda: things(bench) == {"P1", "noted-P1", "Q2"}, 30, "nothing else is held up")
+            new = await later.enter_async_context(replica(bench, module=NEWER, **settings))
+            await until(new.is_ready, 60)
+            await old.stop()
+            await until(lambda: things(bench) >= {"Q1", "noted-Q1"}, 60)
+            await until(lambda: all_said(bench), 30)
+    finally:
+        await forget_newer(bench)
+    await each_once(bench)
+    assert bench.dead == []
+
+
 def things(bench: Bench) -> set[str]:
     """What `order.completed` facts say was counted."""
     return {fact["data"]["channel_id"] for fact in bench.facts if fact["type"] == "order.completed.v1"}

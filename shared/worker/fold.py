@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID, uuid5
+from zlib import crc32
 
 from schemas.decision import Context, Decision, NotYet, Numbers, Refused
 from schemas.model import Message, Model
@@ -134,7 +135,8 @@ class Fold:
         attempt = item.attempt + 1
         if attempt > len(self.ladder):
             return self._dead(item, fault)
-        due = self.now + timedelta(seconds=self.ladder[attempt - 1])
+        wait = self.ladder[attempt - 1] + (_spread(item.ref, attempt) if item.fault is not None else 0.0)
+        due = self.now + timedelta(seconds=wait)
         occurrence = item.replay.occurrence if item.replay is not None and item.is_replayed else None
         return Result(
             item, "waiting", reason=fault.reason, error=fault.error, attempt=attempt, due=due, occurrence=occurrence
@@ -157,6 +159,12 @@ class Fold:
             attempt=item.attempt + 1,
             occurrence=uuid5(item.ref, f"{self.service}/dead/{replay}"),
         )
+
+
+def _spread(ref: UUID, attempt: int) -> float:
+    """Up to a second. What a release does not know is for another one's replica, and whoever looks once a second finds
+    what it put off by whole seconds itself before all others, again and again."""
+    return crc32(f"{ref}/{attempt}".encode()) % 1000 / 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """Which status may follow which, as data, and the way from one to another.
 
 `TABLE` is the canonical table. `BY_RULE` is what the rule under it adds: only re-routing, cancelling an NF and
-cancelling may move a status back. A PO that is routed again while others of its order are further can take the order
-back from there; an R that is cancelled although its S1 exists takes it back too; and an order can be cancelled from
-wherever a supplier still agreed to it, also where a parcel crossed that (the supplier takes it back).
+cancelling may move a status back. Goods that are routed again while others of the order are further, or have left, can
+take it back from there; an R that is cancelled although its S1 exists takes it back too; and an order can be cancelled
+from wherever a supplier still agreed to it, also where a parcel crossed that (the supplier takes it back).
 """
 
 from collections.abc import Iterator, Mapping
@@ -88,7 +88,8 @@ BY_RULE: Mapping[Status, tuple[Status, ...]] = {
     "awaiting_invoice": REROUTED,
     "invoiced": REROUTED,
     "awaiting_shipment": ("awaiting_invoice", *REROUTED),
-    "shipped": ("cancelled",),
+    "shipped": (*REROUTED, "cancelled"),
+    "delivery_problem": REROUTED,
 }
 
 MOVES: Mapping[Status, frozenset[Status]] = {

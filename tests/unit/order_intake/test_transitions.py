@@ -43,6 +43,8 @@ ONLY_FIRST = b.po_refused(lines=[b.line(1, 1)])
 """Of a PO for both lines the supplier refuses the second, however far it has come."""
 BOTH_SUPPLIED = [*TWO_LINES, BOTH, b.sent(), b.confirmed(), b.s2_matched()]
 BOTH_AWAIT_SHIPMENT = [*BOTH_SUPPLIED, b.invoice_issued(), b.handed_over(), b.s1_matched()]
+BOTH_SHIPPED = [*BOTH_AWAIT_SHIPMENT, b.dispatched()]
+BOTH_IN_TROUBLE = [*BOTH_SHIPPED, b.problem_reported()]
 SECOND = {"order_lines": [2], "at": LATER}
 PREPAID_SECOND = b.created("po-2", 2, **b.PREPAID, **AFTER_REFUSAL)
 ONE_PREPAID = [*TWO_LINES, b.created("po-1", 1), PREPAID_SECOND.model_copy(update={"created_at": b.hours(2)})]
@@ -119,6 +121,12 @@ ROWS: list[tuple[list[Any], Any, Status, Status]] = [
     (SHIPPED, b.problem_reported(), "shipped", "delivery_problem"),
     (SHIPPED, b.delivered(), "shipped", "delivered"),
     ([*AWAITING_SHIPMENT, b.wish(), b.dispatched(), WISHED[1]], STOPPED, "shipped", "cancelled"),
+    ([*BOTH_SHIPPED, ONLY_FIRST], b.out_of_stock(**SECOND), "shipped", "out_of_stock"),
+    ([*BOTH_SHIPPED, ONLY_FIRST], b.quote_needed(**SECOND), "shipped", "quote_pending"),
+    ([*BOTH_SHIPPED, ONLY_FIRST], PREPAID_SECOND, "shipped", "supplier_payment_pending"),
+    ([*BOTH_IN_TROUBLE, ONLY_FIRST], b.out_of_stock(**SECOND), "delivery_problem", "out_of_stock"),
+    ([*BOTH_IN_TROUBLE, ONLY_FIRST], b.quote_needed(**SECOND), "delivery_problem", "quote_pending"),
+    ([*BOTH_IN_TROUBLE, ONLY_FIRST], PREPAID_SECOND, "delivery_problem", "supplier_payment_pending"),
     (TWO_PARCELS, b.delivered(), "delivery_problem", "shipped"),
     (IN_TROUBLE, b.resumed(), "delivery_problem", "shipped"),
     (IN_TROUBLE, b.delivered(), "delivery_problem", "delivered"),

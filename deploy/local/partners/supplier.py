@@ -53,8 +53,8 @@ class Supplier:
 
     async def may_answer(self, number: str) -> None:
         """Until it has refused the PO, where its manner is to do that first, and others have heard of it."""
-        deal = self.deals[number]
-        if _pauses(deal, "answer") and not deal.refused.is_set():
+        deal = self.deals.get(number)
+        if deal is not None and _pauses(deal, "answer") and not deal.refused.is_set():
             await deal.refused.wait()
             await asyncio.sleep(HEARD)
 

@@ -26,9 +26,9 @@ async def test_load_that_raises_kills_only_its_event(bench: Bench) -> None:
     assert letter["key"] == "tally:B"
 
 
-async def test_state_that_does_not_load_kills_only_its_event(bench: Bench) -> None:
+async def test_state_that_no_release_can_read_kills_only_its_event_at_the_end_of_the_ladder(bench: Bench) -> None:
     await bench.rows("""insert into tally (key, version, body) values ('B', 1, '{"gone": 1}') returning 1""")
     await bench.publish(event(payment("A")), event(payment("B")), event(payment("C")))
     async with bench.working():
         await until(lambda: len(bench.facts) == 2 and len(bench.dead) == 1)
-    assert bench.dead[0]["data"]["reason"] == "decision_raised"
+    assert bench.dead[0]["data"]["reason"] == "unknown_version"

@@ -22,7 +22,7 @@ from deploy.local.partners.supplier_orders import Deal, HandedOverInvoice, Order
 from deploy.local.world_data import SupplierFacts
 
 CARRIER = "rapido-brasil"
-HEARD = 1.5
+HEARD = 4.0
 """Seconds after which a refusal was surely heard by all, and less than a caller waits for an answer."""
 
 

@@ -164,6 +164,8 @@ class Payable(Model):
     """How much of it is for goods that do not come."""
     withheld: Amount = ZERO
     """How much of that was not sent to be paid."""
+    lost_parcels: tuple[LostParcel, ...] = ()
+    """Of its PO, as was told with what is withheld."""
     claimed: Amount = ZERO
     """How much of it was paid and is a claim on the supplier."""
     due: Time

@@ -164,6 +164,8 @@ class Payable(Model):
     """How much of it is for goods that do not come."""
     withheld: Amount = ZERO
     """How much of that was not sent to be paid."""
+    lost_parcels: tuple[LostParcel, ...] = ()
+    """Of its PO, as was told with what is withheld."""
     claimed: Amount = ZERO
     """How much of it was paid and is a claim on the supplier."""
     due: Time
@@ -236,8 +238,12 @@ class Stopping(Model):
     """The newest word of a person on R's that could not be cancelled."""
     decided_for: Time | None = None
     """When the attempt was started that this word belongs to; None: to none."""
+    waiting: OrderCancellationDecided | None = None
+    """The newest word of a person that waits for what SEFAZ says of an R."""
+    waiting_for: Time | None = None
+    """When the attempt was started that this one belongs to."""
     wished: bool = False
-    """This word wants the order cancelled, which was not being so, and order_intake has not answered yet."""
+    """What was `decided` wants the order cancelled, which was not being so, and order_intake has not answered yet."""
 
     @property
     def under_way(self) -> bool:

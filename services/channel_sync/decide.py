@@ -185,13 +185,13 @@ def on_shipment_trouble(
 
 
 def on_shipment_resumed(order: Order | None, event: ShipmentResumed, ctx: Context[None]) -> Outcome[Order]:
-    """Its problem is over, unless a newer one was heard of."""
+    """Its problem is over, and that it left too early is past, unless a newer problem was heard of."""
     parcel = _parcel(order, event.shipment_id)
     if order is None or parcel is None:
         return later("shipment.dispatched")
     if parcel.resumed_at is not None and event.at <= parcel.resumed_at:
         return unchanged(order)
-    over = parcel.problem_at is not None and parcel.problem_at < event.at
+    over = parcel.problem_at is None or parcel.problem_at < event.at
     problem = "" if over else parcel.problem
     return Decision(_with_parcel(order, parcel, problem=problem, resumed_at=event.at))
 

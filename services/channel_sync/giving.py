@@ -51,19 +51,23 @@ def on_order_unreadable(
     before = known.given
     if before is not None and before.at is not None and event.given_at < before.at:
         return unchanged(known)
-    whole = [] if event.original is None else [event.original]
-    digest = _digest([*(problem.model_dump() for problem in event.problems), *whole])
-    is_new = digest != known.unreadable
+    known, is_new = _noted(known, event)
     if before is None:
-        refused = [_not_taken(event)] if is_new else []
-        return Decision(known.model_copy(update={"unreadable": digest}), events=refused)
+        return Decision(known, events=[_not_taken(event)] if is_new else [])
     wish = None if _is_cancelled(known, before) else event.cancelled
     told: list[Message] = [_not_changed(before, event)] if is_new else []
     given = before.model_copy(
         update={"changes": before.changes + is_new, "cancelled": before.cancelled or wish is not None}
     )
-    kept = known.model_copy(update={"unreadable": digest, "given": given})
-    return Decision(kept, events=[*told, *([wish] if wish else [])])
+    return Decision(known.model_copy(update={"given": given}), events=[*told, *([wish] if wish else [])])
+
+
+def _noted(known: ChannelOrder, event: ChannelOrderUnreadable) -> tuple[ChannelOrder, bool]:
+    """With what it cannot be read for, and whether that is new, or all that it was given as is for the first time."""
+    why = _digest([problem.model_dump() for problem in event.problems])
+    whole = known.set_aside if event.original is None else _digest([event.original])
+    is_new = (why, whole) != (known.unreadable, known.set_aside)
+    return known.model_copy(update={"unreadable": why, "set_aside": whole}), is_new
 
 
 def _not_taken(event: ChannelOrderUnreadable) -> OrderRefused:

@@ -4,8 +4,8 @@ So an order is lost nowhere: a queue gives it again until it is confirmed (withi
 a call of the same transaction that tells it (`channel.order_given`). Given twice it is told twice: `giving` knows what
 is new. One call at a time: its answer leads to the next, and an empty queue to a pause. An order that
 cannot be read is told too (`channel.order_unreadable`), stays in the queue, and is passed over: nobody is held up, and
-nothing is lost. Only where that is not enough, since the queue gives it again before any other, or too many of them are
-at its head, it is set aside: told whole, and confirmed.
+nothing is lost. Only where that is not enough, since the queue gives it again before it was empty, or too many of them
+are in it, it is set aside: told whole, and confirmed.
 """
 
 import hashlib

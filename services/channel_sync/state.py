@@ -166,6 +166,8 @@ class ChannelOrder(Model):
     """None where no queue gave it."""
     unreadable: str = ""
     """A digest of why its queue's order cannot be read; empty where it can."""
+    set_aside: str = ""
+    """A digest of all that was given when such an order was set aside, last."""
     sale: Sale | None = None
     refused: tuple[Id, ...] = ()
     """Codes of the reasons why the order was not taken."""

@@ -55,6 +55,8 @@ class Wish(Model):
     answered: bool = False
     lost: tuple[Id, ...] = ()
     """Parcels in trouble that the store gave up with it, and that are not given up yet, by shipment id."""
+    lost_since: Mapping[str, Time] = {}
+    """When they met with that trouble. Of what was kept before anybody noted this: before it was asked for."""
 
 
 class Change(Model):

@@ -86,6 +86,8 @@ V = TypeVar("V", Offer, Supplier)
 
 def in_force(versions: Sequence[V], now: datetime) -> V | None:
     """Of the versions, oldest first, the one that holds; None where the first is still to come."""
+    if versions[-1].valid_from <= now:
+        return versions[-1]
     return next((version for version in reversed(versions) if version.valid_from <= now), None)
 
 

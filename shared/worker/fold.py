@@ -20,6 +20,8 @@ from shared.worker.routes import Route, plain
 Status = Literal["handled", "waiting", "dead", "held"]
 HOLDING = ("decision_raised", "database_refused")
 """Reasons for which a dead letter holds its key."""
+HELD = (*HOLDING, "unknown_version")
+"""Faults of events that wait behind such a letter all the same. Of a row that cannot be read: a version has no key."""
 
 
 @dataclass(slots=True)
@@ -95,7 +97,7 @@ class Fold:
         if item.replay is not None and item.replay.discard and self._is_dead_letter(item):
             return Result(item, "handled")
         holder = self.held.get(item.key or "")
-        if holder is not None and holder != item.ref and (item.fault is None or item.fault.reason in HOLDING):
+        if holder is not None and holder != item.ref and (item.fault is None or item.fault.reason in HELD):
             return self._held(item, holder)
         if item.fault is not None:
             return self._waits(item, item.fault) if item.fault.may_pass else self._dead(item, item.fault)
@@ -192,7 +194,12 @@ def is_held(item: Incoming) -> bool:
 
 
 def is_our_own(result: Result) -> bool:
-    """Whether a dead letter speaks against this release, rather than against what somebody sent or replayed."""
-    if result.status != "dead" or result.item.replay is not None:
+    """Whether it speaks against this release, rather than against what somebody sent or replayed: an event that died,
+    or waits for a release that can read its state."""
+    if result.item.replay is not None:
+        return False
+    if result.reason == "unknown_version":
+        return result.status in ("dead", "waiting") and result.item.key is not None
+    if result.status != "dead":
         return False
     return result.reason in HOLDING or (result.reason == "invalid" and result.item.source.startswith("/dropfleet/"))

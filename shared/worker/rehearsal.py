@@ -9,8 +9,10 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 from asyncpg import Connection
+from pydantic import ValidationError
 
 from schemas import envelope
+from schemas.model import places
 from schemas.runtime import AskedLetter, DeadLetterInspectRequested, Finding
 from schemas.text import storable_error
 from shared.worker import store
@@ -96,8 +98,9 @@ def _gone(order: Incoming, again: set[UUID], trace: str | None, unsent: set[str]
 
 
 def refused(order: Incoming, error: Exception) -> Finding:
-    """The database would not take it, or a look-up raises."""
-    return _finding(order, "would_fail", f"{type(error).__name__}: {error}")
+    """The database would not take it, a look-up raises, or a row cannot be read (whose values may be personal)."""
+    why = places(error) if isinstance(error, ValidationError) else str(error)
+    return _finding(order, "would_fail", f"{type(error).__name__}: {why}")
 
 
 def given_up(order: Incoming) -> Finding:

@@ -17,7 +17,7 @@ from shared.worker.fold import HOLDING, Result
 from shared.worker.incoming import Incoming, Kept, Replay
 from shared.worker.routes import Routes
 
-_UNDONE = (*HOLDING, "delivery_limit")
+_UNDONE = (*HOLDING, "unknown_version", "delivery_limit")
 
 
 def is_order(item: Incoming) -> bool:

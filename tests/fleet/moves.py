@@ -6,11 +6,7 @@ from services.order_intake.decide.moves import TABLE
 
 Move = tuple[str, str]
 
-NOT_PLAYED: dict[Move, str] = {
-    ("awaiting_invoice", "invoice_divergent"): (
-        "No message says yet that a supplier cancelled an S2 which had matched (event 110111 is not read)."
-    ),
-}
+NOT_PLAYED: dict[Move, str] = {}
 
 
 def unseen(seen: Collection[Move]) -> set[Move]:

@@ -221,6 +221,7 @@ CASES: dict[str, Case] = {
     "lost for a while": parcels.lost,
     "NF diverges, corrected": divergences.corrected,
     "NF diverges, corrected in parts": divergences.in_parts,
+    "line refused when R is due, the next NF diverges": divergences.of_the_replacement,
     "NF diverges, cancelled": stops.divergent,
     "NF diverges, PO refused, nobody else has it": refusals.for_all("invoice_divergent", "DIV-1"),
     "NF diverges, PO refused, bought prepaid": refusals.then_prepaid("invoice_divergent", "DIV-PRE"),

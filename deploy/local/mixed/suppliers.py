@@ -136,6 +136,7 @@ PRODUCTS: Mapping[str, Product] = {
         _product("PER-1", "Capa de banco", 20, [CHOOSY], Manner(is_lost_for_a_while=True)),
         _product("DIV-1", "Amortecedor, faturado a maior", 22, [CHOOSY], Manner(bills="too_much")),
         _product("DIV-2", "Mola, nota sem protocolo", 23, [CHOOSY], Manner(bills="without_protocol")),
+        _product("DIV-REP", "Batente, a outra escolha fatura a maior", 38, [SLOW, CHOOSY], Manner(bills="too_much")),
         _product("DIV-PRE", "Coxim, faturado a maior", 24, [CHOOSY, PREPAID], Manner(bills="too_much")),
         _product("ENV-PRE", "Bandeja, recusada depois", 25, [CHOOSY, PREPAID], Manner(pauses_before="confirmation")),
         _product("CONF-1", "Pivô", 26, [CHOOSY], Manner(pauses_before="sale_nf")),

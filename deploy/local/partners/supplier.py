@@ -22,7 +22,7 @@ from deploy.local.partners.supplier_orders import Deal, HandedOverInvoice, Order
 from deploy.local.world_data import SupplierFacts
 
 CARRIER = "rapido-brasil"
-HEARD = 1.5
+HEARD = 4.0
 """Seconds after which a refusal was surely heard by all, and less than a caller waits for an answer."""
 
 
@@ -74,8 +74,11 @@ class Supplier:
             self.sandbox.later(self._remit_and_ship(deal))
         return received(deal)
 
-    def withdraw(self, deal: Deal) -> dict[str, str]:
-        """It finds, wherever it pauses, that it cannot deliver."""
+    def withdraw(self, deal: Deal, sku: str | None = None) -> dict[str, str]:
+        """It finds, wherever it pauses, that it cannot deliver; or not that product, by its own SKU."""
+        if sku is not None:
+            self.sandbox.later(self._refuse_line(deal, sku))
+            return received(deal)
         deal.cancelled = True
         deal.asked.set()
         deal.answered.set()
@@ -145,10 +148,18 @@ class Supplier:
         if not refused:
             return
         deal.lines = _without(deal.lines, refused)
-        named = [{"line": line.line, "quantity": line.quantity, "reason": "em falta"} for line in refused]
-        data = {"lines": named if deal.lines else [], "reason": "em falta", "refused_at": _now()}
-        await self._report(deal, "supplier.po_refused", data)
+        await self._report_refused(deal, refused, "em falta")
         await asyncio.sleep(self.sandbox.pace)
+
+    async def _report_refused(self, deal: Deal, refused: Sequence[OrderedLine], why: str) -> None:
+        named = [{"line": line.line, "quantity": line.quantity, "reason": why} for line in refused]
+        data = {"lines": named if deal.lines else [], "reason": why, "refused_at": _now()}
+        await self._report(deal, "supplier.po_refused", data)
+
+    async def _refuse_line(self, deal: Deal, sku: str) -> None:
+        refused = [line for line in deal.lines if line.supplier_sku == sku]
+        deal.lines = _without(deal.lines, refused)
+        await self._report_refused(deal, refused, "avariado")
 
     async def _refuse_all(self, deal: Deal) -> None:
         deal.lines = []

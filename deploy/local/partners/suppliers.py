@@ -92,9 +92,9 @@ class Api:
         return web.json_response(received(deal))
 
     async def refuse(self, request: web.Request) -> web.Response:
-        """It finds, wherever it pauses, that it cannot deliver."""
+        """It finds, wherever it pauses, that it cannot deliver; `?sku=`: not that product, by its own SKU."""
         deal = self._deal(request)
-        return web.json_response(self.supplier.withdraw(deal))
+        return web.json_response(self.supplier.withdraw(deal, request.query.get("sku")))
 
     async def correct(self, request: web.Request) -> web.Response:
         """It is told that its NF is wrong."""

@@ -6,6 +6,7 @@ from schemas.model import Message
 from schemas.values import Problem
 from services.billing import ledger
 from services.billing.decide.fulfilment import advanced
+from services.billing.decide.settling import settled
 from services.billing.decide.stopping import stays_in_force, wound_up
 from services.billing.reference import Reference
 from services.billing.requests import CancelInvoice, CancellationAnswered
@@ -30,7 +31,8 @@ def on_cancellation_answered(
     cancelled = invoice.model_copy(update={"status": InvoiceStatus.CANCELLED, "cancelled_at": at})
     bill, said, calls = wound_up(bill.with_invoice(cancelled), ctx)
     undone = [ledger.uninvoiced(bill.order_id, invoice.invoice_id, invoice.billed, at)] if invoice.billed else []
-    return advanced(bill, ctx, undone, [_fact(bill, cancelled, answer.protocol), *said], calls)
+    bill, told, rows = settled(bill, ctx)
+    return advanced(bill, ctx, [*undone, *rows], [_fact(bill, cancelled, answer.protocol), *said, *told], calls)
 
 
 def on_cancellation_exhausted(bill: Bill | None, event: Exhausted[CancelInvoice], ctx: Ctx) -> Outcome[Bill]:
@@ -63,7 +65,8 @@ def _kept(bill: Bill, invoice: Invoice, problem: Problem, ctx: Ctx) -> Decision[
     bill = bill.with_invoice(kept)
     told: list[Message] = [stays_in_force(bill, kept)] if goes_on else []
     bill, said, calls = wound_up(bill, ctx)
-    return Decision(bill, events=[*told, *said], calls=calls)
+    bill, decided, rows = settled(bill, ctx)
+    return Decision(bill, events=[*told, *said, *decided], calls=calls, rows=rows)
 
 
 def _asked(bill: Bill | None, request: CancelInvoice) -> Invoice | None:

@@ -1,7 +1,7 @@
 """PURE. Goods that S2 bills and that do not come: their PO became void, or its supplier refused a part of it later.
 
 What was not sent to be paid yet is withheld, and told (`payable.withheld`): it stays open, held, until the supplier
-cancels its S2 or credits it, or a person pays.
+cancels its S2 or credits it, or a person pays. That a carrier lost goods of it may be heard of later: it is told again.
 What was paid, in advance or since, is a claim on the supplier, and no cost. A payment that the ERP has goes its way and
 is claimed once the bank has settled it. Of several S2 the last one loses its goods first, and of its duplicatas the
 last one: what was lost before is never given back, so both only grow.
@@ -28,7 +28,8 @@ def claimed(bill: Bill, at: datetime) -> tuple[Bill, list[Movement]]:
         if claim > payable.claimed:
             what = f"{payable.payable_id}/{claim}"
             rows.append(ledger.claimed(bill.order_id, what, claim - payable.claimed, at))
-        bill = bill.with_payable(payable.model_copy(update={"claimed": claim}))
+        lost = bill.purchase_order(payable.po_id).lost_parcels if payable.withheld else ()
+        bill = bill.with_payable(payable.model_copy(update={"claimed": claim, "lost_parcels": lost}))
     return bill, rows
 
 

@@ -76,7 +76,7 @@ def told_of_payables(before: Bill, bill: Bill, at: datetime) -> list[Message]:
         earlier = known.get(payable.payable_id)
         if payable.owed and (earlier is None or payable.amount < earlier.amount):
             told.append(_opened(bill, payable))
-        if payable.withheld > (earlier.withheld if earlier else ZERO):
+        if _newly_withheld(earlier, payable):
             told.append(_withheld(bill, payable, at))
     return told
 
@@ -123,11 +123,16 @@ def _opened(bill: Bill, payable: Payable) -> PayableOpened:
     return PayableOpened.model_validate(_names(bill, payable) | {"amount": payable.owed, "due": payable.due})
 
 
+def _newly_withheld(earlier: Payable | None, payable: Payable) -> bool:
+    """More than was told, or for parcels that were not known to be lost then."""
+    if earlier is None:
+        return payable.withheld > ZERO
+    return payable.withheld > earlier.withheld or payable.lost_parcels != earlier.lost_parcels
+
+
 def _withheld(bill: Bill, payable: Payable, at: datetime) -> PayableWithheld:
-    lost = bill.purchase_order(payable.po_id).lost_parcels
-    return PayableWithheld.model_validate(
-        _names(bill, payable) | {"amount": payable.withheld, "lost_parcels": lost, "withheld_at": at}
-    )
+    said = {"amount": payable.withheld, "lost_parcels": payable.lost_parcels, "withheld_at": at}
+    return PayableWithheld.model_validate(_names(bill, payable) | said)
 
 
 def _names(bill: Bill, payable: Payable) -> dict[str, Any]:

@@ -23,13 +23,14 @@ from services.billing.state import Bill, Invoice, InvoiceStatus
 from services.billing.taking_back import taken_back, void_goods
 
 TICK = timedelta(microseconds=1)
+Settled = tuple[Bill, Sequence[Message], Sequence[Model]]
 
 
 def on_cancellation_decided(
     bill: Bill | None, event: OrderCancellationDecided, ctx: Context[Reference]
 ) -> Outcome[Bill]:
-    """Refused where nothing is left to decide. An R that SEFAZ is asked to cancel is waited for: it must not be taken
-    back twice."""
+    """Refused where nothing is left to decide. While SEFAZ is asked to cancel an R, the word is kept: it must not be
+    taken back twice, and SEFAZ may take a day to answer."""
     if bill is None:
         return Refused("not_being_cancelled", f"of order {event.order_id} nothing is known here")
     stopping = bill.stopping
@@ -42,18 +43,44 @@ def on_cancellation_decided(
     if stopping.stopped_for is None or stopping.stopped_for < attempt:
         return later("fulfilment.stopped")
     if any(invoice.status is InvoiceStatus.CANCELLING for invoice in bill.invoices):
-        return later("invoice.cancelled")
+        return _waiting(bill, event, attempt)
     kept = [invoice for invoice in bill.invoices if invoice.in_force]
     if kept:
-        return _undone(bill, kept, attempt, event, ctx)
+        bill, told, rows = _undone(bill, kept, attempt, event, ctx)
+        return Decision(bill, events=told, rows=rows)
     if stopping.decided_for == attempt:
         return _said_before(bill, event)
     return Refused("nothing_to_decide", f"order {event.order_id} has no R in force")
 
 
+def settled(bill: Bill, ctx: Context[Any]) -> Settled:
+    """What was decided while SEFAZ was asked, once it has answered for every R: those in force are taken back. Where it
+    cancelled them nothing is left to decide; where the attempt is over a person is asked anew."""
+    stopping = bill.stopping
+    event, attempt = stopping.waiting, stopping.waiting_for
+    if event is None or attempt is None or any(i.status is InvoiceStatus.CANCELLING for i in bill.invoices):
+        return bill, (), ()
+    over = stopping.model_copy(update={"waiting": None, "waiting_for": None})
+    bill = bill.model_copy(update={"stopping": over})
+    kept = [invoice for invoice in bill.invoices if invoice.in_force]
+    if not kept or not stopping.under_way or stopping.started_at != attempt:
+        return bill, (), ()
+    return _undone(bill, kept, attempt, event, ctx)
+
+
+def _waiting(bill: Bill, event: OrderCancellationDecided, attempt: datetime) -> Decision[Bill]:
+    """Nothing is taken back yet: of two words the newer one holds."""
+    stopping = bill.stopping
+    before = stopping.waiting if stopping.waiting_for == attempt else None
+    if before is not None and event.decided_at <= before.decided_at:
+        return unchanged(bill)
+    kept = stopping.model_copy(update={"waiting": event, "waiting_for": attempt})
+    return Decision(bill.model_copy(update={"stopping": kept}))
+
+
 def _undone(
     bill: Bill, kept: Sequence[Invoice], attempt: datetime, event: OrderCancellationDecided, ctx: Context[Any]
-) -> Decision[Bill]:
+) -> Settled:
     told: list[Message] = []
     rows: list[Model] = []
     for invoice in kept:
@@ -66,7 +93,7 @@ def _undone(
         order_id=bill.order_id, started_at=attempt, decision=event.decision, reason=event.reason, stopped_at=at
     )
     stopping = bill.stopping.model_copy(update={"stopped_at": at, "decided": event, "decided_for": attempt})
-    return Decision(bill.model_copy(update={"stopping": stopping}), events=[*told, stopped], rows=rows)
+    return bill.model_copy(update={"stopping": stopping}), [*told, stopped], rows
 
 
 def _while_it_goes_on(bill: Bill, event: OrderCancellationDecided, ctx: Context[Reference]) -> Outcome[Bill]:

@@ -1,8 +1,9 @@
 """PURE. What changed may be what an order waits for: a word to ourselves for each that it may help.
 
 Oldest first, and of those that lack nothing else no more than the stock goes for. One that may be bought in portions is
-woken by any stock, as the rest may be with others. Where many wait, each page of them has a message of its own. An
-order that overtook its offer, or waits for one that holds only later, is found by its own reminder (see `reminders`).
+woken by any stock, as the rest may be with others. Where many wait, each page of them has a message of its own, until
+the stock is used up. An order that overtook its offer, or waits for one that holds only later, is found by its own
+reminder (see `reminders`).
 """
 
 from collections.abc import Collection, Sequence
@@ -40,9 +41,10 @@ def on_offer_waking_due(
 def on_supplier_changed(
     supplier: Timeline[SupplierChanged] | None, event: SupplierChanged, ctx: Context[Waiting]
 ) -> Decision[Timeline[SupplierChanged]]:
-    """Its offers may count from now on."""
+    """Its offers may count from now on, where they did not until now."""
     kept = keep(supplier, event, ctx)
-    if kept.state == supplier or not event.active:
+    before = supplier.at(ctx.now) if supplier is not None else None
+    if kept.state == supplier or not event.active or (before is not None and before.active):
         return kept
     return Decision(kept.state, events=_sold(event.supplier_id, ctx.reference))
 
@@ -62,7 +64,8 @@ def _sold(supplier_id: str, waiting: Waiting) -> list[Message]:
 def _offered(offer_id: str, sku: str, stock: int, ufs: Collection[str], waiting: Waiting) -> list[Message]:
     helped, left = _helped(waiting, stock, ufs)
     woken: list[Message] = [SourcingRetryDue(order_id=order.order_id, offer_id=offer_id) for order in helped]
-    if (last := _last_of_many(waiting)) is None:
+    last = _last_of_many(waiting)
+    if last is None or not (left or any(order.unconnected for order in waiting)):
         return woken
     return [*woken, OfferWakingDue(offer_id=offer_id, sku=sku, stock=left, ufs=tuple(ufs), after=last)]
 

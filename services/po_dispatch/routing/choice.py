@@ -8,6 +8,7 @@ so few, smallest first, and beside them each line from its best offer.
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from functools import cached_property, reduce
 from itertools import chain, combinations
 from math import comb
@@ -41,7 +42,7 @@ class _Search:
         self._preference = preference
         self._rank = preference.rank
         self._priorities = preference.priorities
-        self._quantities = [(line.line, line.quantity) for line in lines]
+        self._quantities = [(line.line, Decimal(line.quantity)) for line in lines]
         self._by_demand = sorted(lines, key=lambda line: (-line.quantity, line.line))
         self._share = len({line.sku for line in lines}) < len(lines)
         """Whether lines may share an offer's stock; where they do not, who can deliver each can deliver all."""

@@ -2,7 +2,6 @@
 (quantity × unit cost: suppliers charge no freight), lead time. Lower is better; ids settle what is left.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from operator import attrgetter
@@ -18,10 +17,12 @@ _OFFERS_OWN_ORDER = ("priority", "cost", "lead_time")
 
 Chosen = Mapping[int, Offer]
 """By order line."""
-Quantities = Sequence[tuple[int, int]]
-"""Order lines, and how many of each."""
+Quantities = Sequence[tuple[int, Decimal]]
+"""Order lines, and how many of each; as decimals, as costs are."""
 Rank = Callable[[Offer], tuple[Any, ...]]
 Measure = Callable[[Chosen, Quantities], Any]
+
+_NOTHING = Decimal(0)
 
 
 class Preference:
@@ -38,6 +39,8 @@ class Preference:
             "lead_time": attrgetter("lead_time_days"),
         }
         self._values = [value_of[criterion] for criterion in self.compared]
+        best = min(priorities.values(), default=0)
+        self._best_suppliers = {id for id, priority in priorities.items() if priority == best}
         self.rank: Rank = self._ranking()
         """What offers of one SKU are ordered by, the preferred one first; no two are equal."""
 
@@ -46,19 +49,14 @@ class Preference:
         """Within sets of one size the suppliers' priorities decide before anything that depends on the line."""
         return self.compared[:1] == ("priority",)
 
-    def preferred(self, offers: Iterable[Offer], count: int) -> list[Offer]:
-        """So many, the preferred ones first."""
-        if self.compared != _OFFERS_OWN_ORDER:
-            return sorted(offers, key=self.rank)[:count]
-        by_priority: dict[int, list[Offer]] = defaultdict(list)
-        for offer in offers:
-            by_priority[self.priorities.get(offer.supplier_id, UNKNOWN_PRIORITY)].append(offer)
-        found: list[Offer] = []
-        for priority in sorted(by_priority):
-            found += sorted(by_priority[priority])
-            if len(found) >= count:
-                break
-        return found[:count]
+    def preferred(self, offers: Sequence[Offer], count: int) -> list[Offer]:
+        """So many, the preferred ones first. Mostly the suppliers of the best priority have enough: only theirs are
+        sorted then."""
+        if self.compared == _OFFERS_OWN_ORDER:
+            best = sorted([offer for offer in offers if offer.supplier_id in self._best_suppliers])
+            if len(best) >= count:
+                return best[:count]
+        return sorted(offers, key=self.rank)[:count]
 
     def values(self, offer: Offer) -> list[Any]:
         """By each of `compared`."""
@@ -86,7 +84,7 @@ def _suppliers(chosen: Chosen) -> set[str]:
 
 
 def _cost(chosen: Chosen, lines: Quantities) -> Decimal:
-    return sum([quantity * chosen[line].cost for line, quantity in lines], Decimal(0))
+    return sum([quantity * chosen[line].cost for line, quantity in lines], _NOTHING)
 
 
 def _ids(chosen: Chosen, lines: Quantities) -> list[str]:

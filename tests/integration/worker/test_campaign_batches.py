@@ -73,6 +73,17 @@ async def test_letter_that_fails_in_a_batch_is_a_new_occurrence_and_the_others_g
     assert answered["answers"][1]["next_occurrence"] == bench.dead[2]["data"]["occurrence"]
 
 
+async def test_letter_whose_state_another_release_wrote_fails_and_the_others_go_on(bench: Bench) -> None:
+    switch = Switch("raises")
+    async with bench.working(service(switch)):
+        letters = await die(bench, "bad1", "bad2")
+        await bench.rows("""insert into tally (key, version, body) values ('O-bad1', 1, '{"newer": 1}') returning 1""")
+        switch.broken = None
+        await bench.command(batch(letters))
+        await until(lambda: len(answers(bench)) == 2)
+    assert answers(bench) == {0: "failed", 1: "handled"}
+
+
 async def test_letter_that_waits_is_left_alone_when_it_is_asked_for_again(bench: Bench) -> None:
     switch = Switch("raises")
     async with bench.working(service(switch), ladder_seconds=(60.0, 60.0)):

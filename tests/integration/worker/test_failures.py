@@ -256,6 +256,19 @@ async def test_many_dead_letters_running_pause_the_worker(bench: Bench) -> None:
         assert REGISTRY.get_sample_value("fleet_paused") == 0
 
 
+async def test_many_states_running_that_this_release_cannot_read_pause_the_worker(bench: Bench) -> None:
+    """They wait for another release; the rest of the queue is left to it too."""
+    rows = "select 'ORD-' || n, 1, '{\"newer\": 1}' from generate_series(0, 39) n"
+    await bench.rows(f"insert into tally (key, version, body) {rows} returning 1")
+    await bench.publish(*(event(payment(f"ORD-{n}")) for n in range(40)))
+    async with bench.working(pause_after=10, pause_seconds=0.5, ladder_seconds=(60.0,)):
+        await until(lambda: bench.health.reasons.get("paused"))
+        waiting = await bench.kept()
+        assert {(row["status"], row["reason"]) for row in waiting} == {("waiting", "unknown_version")}
+        assert len(waiting) < 20
+        assert bench.dead == []
+
+
 async def test_messages_that_come_back_unconfirmed_are_sent_again_under_the_same_id(bench: Bench) -> None:
     events = await bench.channel.get_exchange("fleet.events", ensure=False)
     routed = await bench.channel.get_exchange("fleet.routed", ensure=False)

@@ -147,6 +147,24 @@ async def test_replay_that_the_database_refuses_is_answered_as_failed(bench: Ben
     assert [(r["id"], r["status"], r["key"]) for r in await bench.kept()] == [("e1", "dead", "tally:ORD-1")]
 
 
+async def test_replay_that_meets_a_state_of_another_release_is_answered_as_failed_and_may_be_ordered_again(
+    bench: Bench,
+) -> None:
+    await bench.rows("""insert into tally (key, version, body) values ('ORD-1', 1, '{"newer": 1}') returning 1""")
+    async with bench.working():
+        await bench.publish(event(payment(), "e1"))
+        await until(lambda: len(bench.dead) == 1)
+        assert bench.dead[0]["data"]["reason"] == "unknown_version"
+        order = replay_of(bench.dead[0])
+        await bench.command(order)
+        await until(lambda: said_of(bench, order, "dead_letter.failed.v1"))
+        await bench.rows("""update tally set body = '{"seen": ["P0"]}' returning 1""")
+        again = replay_of(bench.dead[-1])
+        await bench.command(again)
+        await until(lambda: said_of(bench, again, "dead_letter.resolved.v1"))
+        await until(lambda: tally_is(bench, ("P0", "P1")))
+
+
 async def test_event_replayed_after_the_retention_and_delivered_again_is_handled_once(bench: Bench) -> None:
     switch = Switch("raises")
     bad = event(payment(payment="bad"), "e1")

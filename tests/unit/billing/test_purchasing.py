@@ -11,6 +11,7 @@ import pytest
 from schemas.billing import PayableOpened, PayableWithheld
 from schemas.model import Message
 from schemas.purchase_order import (
+    FulfilmentStopped,
     LostParcel,
     PoLine,
     PurchaseOrderCancelled,
@@ -273,3 +274,24 @@ def test_what_its_carrier_lost_is_withheld_as_lost_by_that(said: Callable[[], An
     word = said().model_copy(update={"lost_parcels": (LOST,)})
     run = Run().hear(b.order_ready(), b.only_po(), word, b.nf_of_only_po())
     assert [event.lost_parcels for event in run.said(PayableWithheld)] == [(LOST,)]
+
+
+def test_what_is_withheld_is_told_again_once_where_its_loss_is_heard_of_later() -> None:
+    """The PO is void by `fulfilment.stopped`, and S2 comes, before its own message says what was lost."""
+    stopped = FulfilmentStopped(
+        order_id="order-1", started_at=STARTED.started_at, cancelled_po_ids=("po-a",), stopped_at=b.NOW
+    )
+    run = Run().hear(b.order_ready(), b.only_po(), STARTED, stopped, b.nf_of_only_po())
+    run.hear(cancelled().model_copy(update={"lost_parcels": (LOST,)}), GOES_ON)
+    told = [(event.amount, event.lost_parcels) for event in run.said(PayableWithheld)]
+    assert told == [(Decimal("160.00"), ()), (Decimal("160.00"), (LOST,))]
+
+
+def test_second_loss_is_told_where_the_rest_is_on_its_way_to_the_bank() -> None:
+    more = LOST.model_copy(update={"shipment_id": "S-2", "tracking_code": "T2"})
+    first = refused(ONE_LEFT).model_copy(update={"lost_parcels": (LOST,)})
+    on_delivery = b.only_po(terms=Terms(kind="on_delivery", days=7))
+    arrived = ShipmentDelivered(order_id="order-1", po_id="po-a", po_number="PC-a", shipment_id="s", delivered_at=b.NOW)
+    again = refused(ONE_LEFT).model_copy(update={"lost_parcels": (LOST, more)})
+    run = Run().hear(b.order_ready(), on_delivery, b.nf_of_only_po(), first, arrived, again)
+    assert [event.lost_parcels for event in run.said(PayableWithheld)] == [(LOST,), (LOST, more)]

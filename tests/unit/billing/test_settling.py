@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from schemas.billing import InvoiceCancelled, InvoiceReduced, InvoiceRefused
+from schemas.billing import BillingStopped, InvoiceCancelled, InvoiceReduced, InvoiceRefused
 from schemas.decision import Refused
 from schemas.order import OrderCancellationDecided
 from schemas.purchase_order import ShipmentDispatched
@@ -27,7 +27,7 @@ from tests.unit.billing.test_replaced import (
     refused,
     sefaz,
 )
-from tests.unit.billing.test_stopping import fulfilment_stopped, kept_in_force, started
+from tests.unit.billing.test_stopping import BOUGHT, fulfilment_stopped, kept_in_force, started
 from tests.unit.billing.test_stopping import refused as goes_on
 from tests.unit.po_dispatch.builders import key as nf_key
 
@@ -163,6 +163,42 @@ def test_order_that_is_to_be_cancelled_is_billed_no_more_until_that_is_answered(
     run.hear(goes_on())
     assert (len(run.asked(AuthoriseInvoice)), len(run.asked(OrderSupplierPayment))) == (3, before + 1), "it goes on"
     assert run.authorise_all().balance().wrong == ()
+
+
+def sefaz_is_asked() -> Run:
+    """R was rejected when billing stopped, and corrected since."""
+    run = Run().hear(*BOUGHT, started(), fulfilment_stopped())
+    (request,) = run.asked(AuthoriseInvoice)
+    run.take(decide.on_invoice_answered(run.bill, b.rejected(request), run.context()))
+    return run.authorise_all()
+
+
+@pytest.mark.parametrize("newer_first", [True, False])
+def test_newer_of_two_words_is_applied_when_sefaz_has_answered(newer_first: bool) -> None:
+    words = [decided(RETURNED), decided(CONTINUE, decided_at=b.NOW + timedelta(minutes=1))]
+    run = sefaz_is_asked().hear(*(words[::-1] if newer_first else words))
+    before = run.bill
+    assert run.hear(*words).bill == before
+    too_late(too_late(run))
+    assert [said.decision for said in run.said(BillingStopped)] == [None, CONTINUE]
+    assert len(run.said(InvoiceCancelled)) == 1
+    assert run.balance().wrong == ()
+
+
+def test_nothing_is_left_to_decide_where_sefaz_cancelled_the_invoice() -> None:
+    run = sefaz(sefaz_is_asked().hear(decided(RETURNED)))
+    assert [said.decision for said in run.said(BillingStopped)] == [None]
+    assert [said.how for said in run.said(InvoiceCancelled)] == ["event"]
+    assert run.now.stopping.waiting is None
+    assert run.balance().wrong == ()
+
+
+def test_word_on_an_attempt_that_is_over_is_not_applied_and_a_person_is_asked_anew() -> None:
+    run = too_late(sefaz_is_asked().hear(decided(RETURNED), goes_on()))
+    assert not run.said(InvoiceCancelled)
+    assert run.said(InvoiceRefused)[-1].problems[0].code == "bills_void_goods"
+    run.hear(decided(CONTINUE, decided_at=b.NOW + timedelta(minutes=2)))
+    assert [said.decision for said in run.said(InvoiceCancelled)] == [CONTINUE]
 
 
 def within_a_cancellation(decision: str) -> Run:

@@ -58,9 +58,11 @@ INVOICE_ROWS: frozenset[Row] = frozenset(
         ("cancelling", "CancelInvoice", "cancelled", WITHDRAWN),
         ("cancelling", "CancelInvoice", "issued", ()),
         ("cancelling", "CancelInvoice", "issued", ("InvoiceRefused",)),
+        ("cancelling", "CancelInvoice", "undone", WITHDRAWN),
     }
 )
-"""`cancelling` goes back to `issued` where SEFAZ says no, or is not reached within the window."""
+"""`cancelling` goes back to `issued` where SEFAZ says no, or is not reached within the window; to `undone` where a
+person decided meanwhile."""
 
 OPENED, SETTLED, NOT_PAID = ("PayableOpened",), ("SupplierPaymentSettled",), ("SupplierPaymentRefused",)
 BANK = "SupplierPaymentReported"
@@ -253,6 +255,7 @@ SCENES: dict[str, tuple[Step, ...]] = {
     "rejected, corrected, cancelled": (*BOUGHT, rejected, authorised, STARTED, STOPPED, cancelled_there),
     "rejected in a cancellation": (*BOUGHT, STARTED, STOPPED, rejected, authorised, cancelled_there),
     "crossing a cancellation": (*BOUGHT, STARTED, STOPPED, authorised, too_late, RETURNED),
+    "decided while SEFAZ is asked": (*BOUGHT, STARTED, STOPPED, rejected, authorised, RETURNED, too_late),
     "stopped before it was started": (*BOUGHT, authorised, STOPPED, STARTED, not_reached, CONTINUED),
     "cancellation refused": (*BOUGHT, authorised, STARTED, A_IS_VOID, goes_on(), cancelled_there),
     "billed when it goes on": (started_at(), *BOUGHT, goes_on(), authorised, payment_taken),
@@ -354,12 +357,17 @@ def test_every_message_twice_and_all_older_ones_again_move_nothing(scene: str) -
     assert twice.balance().wrong == once.balance().wrong == ()
 
 
-@pytest.mark.parametrize(("answer", "status"), [(too_late, "undone"), (cancelled_there, "cancelled")])
+SEFAZ_SAYS = [(too_late, "undone"), (not_reached, "undone"), (cancelled_there, "cancelled")]
+
+
+@pytest.mark.parametrize(("answer", "status"), SEFAZ_SAYS)
 def test_decision_waits_for_what_sefaz_says_so_that_an_invoice_is_taken_back_once(answer: Step, status: str) -> None:
     """R was rejected when billing stopped, then corrected; SEFAZ is asked to cancel it when a person decides on it."""
     book = Book().go(*BOUGHT, STARTED, STOPPED, rejected, authorised)
-    assert DECIDE[OrderCancellationDecided](book.bill, RETURNED, book.context()) == NotYet("invoice.cancelled")
-    book.go(answer, RETURNED)
+    assert isinstance(DECIDE[OrderCancellationDecided](book.bill, RETURNED, book.context()), Decision), "it is kept"
+    book.go(RETURNED)
+    assert not book.said(InvoiceCancelled)
+    book.go(answer, answer)
     assert [place for (machine, _), place in places(book.bill).items() if machine == "invoice"] == [status]
     assert len(book.said(InvoiceCancelled)) == 1
     assert book.balance().wrong == ()

@@ -284,6 +284,19 @@ def test_parcels_newest_word_of_a_problem_or_its_end_is_shown(order_of_arrival: 
     assert order.state.shipments[0].problem == "extraviado"
 
 
+@pytest.mark.parametrize("order_of_arrival", list(permutations(range(3))))
+def test_parcel_that_left_too_early_and_goes_on_shows_nothing(order_of_arrival: tuple[int, ...]) -> None:
+    about: dict[str, Any] = {"order_id": "order-1", "po_id": "po-1", "po_number": "PC1", "shipment_id": "ship-1"}
+    said: list[Any] = [
+        ShipmentIrregular(**about, missing=("invoice_handed_over",), at=b.NOW),
+        ShipmentProblemReported(**about, detail="ausente", at=b.NOW + timedelta(hours=1)),
+        ShipmentResumed(**about, at=b.NOW + timedelta(hours=2)),
+    ]
+    order = b.Order().hear(b.accepted(), b.dispatched(), *(said[i] for i in order_of_arrival))
+    assert order.state is not None
+    assert order.state.shipments[0].problem == ""
+
+
 def test_trouble_of_a_shipment_waits_for_it_and_is_noted_there() -> None:
     problem = ShipmentProblemReported(
         order_id="order-1", po_id="po-1", po_number="PC1", shipment_id="ship-1", detail="endereço fechado", at=b.NOW

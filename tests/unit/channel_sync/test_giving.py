@@ -175,6 +175,13 @@ def test_order_that_was_never_taken_and_cannot_be_read_is_refused_once_for_each_
     assert (first[0].channel_order_code, first[0].reasons) == ("MAG-7", unreadable({}).problems)
 
 
+def test_order_that_is_passed_over_and_set_aside_by_turns_is_refused_once_for_its_reasons_and_once_whole() -> None:
+    passed = unreadable({}, Problem(code="missing", where="total"))
+    aside = passed.model_copy(update={"original": "{}"})
+    heard = hear(None, passed, aside, passed, aside, passed, aside)
+    assert [len(events) for events in heard] == [1, 1, 0, 0, 0, 0]
+
+
 def test_order_that_was_taken_and_cannot_be_read_now_stays_and_its_change_is_refused_once() -> None:
     first, again, otherwise = hear(known(UNPAID), unreadable({}), unreadable({}), unreadable({}, SPOILT))
     assert (types(first), again, types(otherwise)) == (["OrderChangeRefused"], [], ["OrderChangeRefused"])

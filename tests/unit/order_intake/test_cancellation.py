@@ -13,6 +13,7 @@ from schemas.order import (
 )
 from schemas.refund import RefundRequested
 from services.order_intake.requests import MarkCancelled, RegisterSalesOrder
+from services.order_intake.state import Order
 from tests.builders import order_placed
 from tests.unit.order_intake import builders as b
 from tests.unit.order_intake.builders import kinds
@@ -403,6 +404,27 @@ def test_parcel_that_went_on_after_it_was_given_up_is_not_given_up_when_it_meets
     order, published = b.told(*BEFORE_THE_DELIVERY, on_its_way, refused, trouble, *FIRST_ARRIVED)
     assert (order.status, given_up_of(published)) == ("delivery_problem", [])
     assert given_up_of(b.told(b.wish(requested_by="store", reason="again"), order=order)[1]) == [(("po-1",), "again")]
+
+
+MOVED, WANTED = b.resumed(shipment="2", at=b.hours(20)), b.wish(requested_by="store", requested_at=b.hours(30))
+
+
+@pytest.mark.parametrize("crossing", [[MOVED, WANTED], [WANTED, MOVED]], ids=["moved first", "wish first"])
+def test_parcel_that_had_moved_before_it_was_given_up_is_not_given_up_for_new_trouble(crossing: list[Any]) -> None:
+    """That it moved at hour 20 and was given up at 30 is heard in either order, then of new trouble at 50."""
+    in_trouble = [*AWAITING_SHIPMENT, b.dispatched(shipment="2"), b.problem_reported(shipment="2")]
+    again = b.problem_reported(shipment="2", at=b.hours(50))
+    order, published = b.told(*in_trouble, *crossing, b.cancel_refused(), again, *FIRST_ARRIVED)
+    assert (order.status, given_up_of(published)) == ("delivery_problem", [])
+
+
+def test_parcel_of_a_wish_kept_without_the_time_of_its_trouble_is_given_up() -> None:
+    order, _ = b.told(*BEFORE_THE_DELIVERY)
+    wishes = [wish.model_dump(exclude={"lost_since"}) for wish in order.wishes]
+    kept = Order.model_validate(order.model_dump() | {"wishes": wishes})
+    assert [wish.lost for wish in kept.wishes] == [("po-1-2",)]
+    _, published = b.told(b.cancel_refused(), *FIRST_ARRIVED, order=kept)
+    assert given_up_of(published) == [(("po-1",), "bought the wrong one")]
 
 
 def test_only_the_parcels_that_were_lost_when_the_store_asked_are_given_up_afterwards() -> None:

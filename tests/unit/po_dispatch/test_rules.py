@@ -158,6 +158,23 @@ def test_supplier_wakes_more_than_a_page_too() -> None:
     assert following.events == [SourcingRetryDue(order_id="200")]
 
 
+def test_supplier_that_changed_something_else_wakes_nobody() -> None:
+    waiting = [WaitingOrder("1", 1)]
+    known = waking.on_supplier_changed(None, b.supplier_changed("farol"), b.context([])).state
+    again = b.supplier_changed("farol", valid_from=b.NOW + timedelta(seconds=1), order_email="x@example.org")
+    assert not waking.on_supplier_changed(known, again, b.context(waiting)).events
+    idle = waking.on_supplier_changed(None, b.supplier_changed("farol", active=False), b.context([])).state
+    assert waking.on_supplier_changed(idle, again, b.context(waiting)).events
+
+
+def test_offer_whose_stock_is_used_up_looks_at_no_more_pages() -> None:
+    page = [WaitingOrder(str(n), 2, placed_at=b.NOW) for n in range(WOKEN_AT_ONCE)]
+    assert not waking.on_offer_changed(None, b.offer_changed(stock=0), b.context(page)).events
+    connected = [replace(page[0], unconnected=True), *page[1:]]
+    woken = waking.on_offer_changed(None, b.offer_changed(stock=0), b.context(connected)).events
+    assert [type(event) for event in woken] == [SourcingRetryDue, OfferWakingDue]
+
+
 def test_stock_for_one_state_is_not_used_up_by_an_older_order_to_another() -> None:
     waiting = [WaitingOrder("1", 5, uf="AM"), WaitingOrder("2", 5, uf="SP"), WaitingOrder("3", 9, False, True, uf="AM")]
     for_one = waking.on_offer_changed(None, b.offer_changed(stock=5, ufs=("SP",)), b.context(waiting))

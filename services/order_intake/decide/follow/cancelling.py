@@ -101,7 +101,8 @@ def _answer(order: Order, placed: OrderPlaced, terms: Terms, now: datetime) -> t
 
 
 def _answered(order: Order, wish: OrderCancellationRequested) -> Order:
-    answer = {"answered": True, "lost": lost.parcels(order, wish)}
+    parcels = lost.parcels(order, wish)
+    answer = {"answered": True, "lost": tuple(parcels), "lost_since": parcels}
     wishes = tuple(w.model_copy(update=answer) if w.event == wish else w for w in order.wishes)
     return order.model_copy(update={"wishes": wishes})
 

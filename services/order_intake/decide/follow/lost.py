@@ -22,14 +22,14 @@ def pos(order: Order, wish: OrderCancellationRequested) -> Iterator[str]:
         yield from (id for id, po in order.open_purchase_orders.items() if of_po(order, id, po) == "delivery_problem")
 
 
-def parcels(order: Order, wish: OrderCancellationRequested) -> tuple[str, ...]:
-    """Their parcels in trouble: what is not given up at once is, once it can be."""
-    return tuple(
-        shipment_id
+def parcels(order: Order, wish: OrderCancellationRequested) -> dict[str, datetime]:
+    """Their parcels in trouble, and since when: what is not given up at once is, once it can be."""
+    return {
+        shipment_id: shipment.problem_at
         for po_id in pos(order, wish)
         for shipment_id, shipment in sorted(order.purchase_order(po_id).shipments.items())
-        if shipment.is_in_trouble
-    )
+        if shipment.is_in_trouble and shipment.problem_at is not None
+    }
 
 
 def to_give_up(order: Order, wish: OrderCancellationRequested) -> Iterator[str]:
@@ -80,10 +80,10 @@ def kept(order: Order) -> Order:
 
 
 def _is_meant(po: PurchaseOrder, wish: Wish) -> bool:
-    """Whether the wish was for all of its parcels in trouble, and none has moved since."""
+    """Whether the wish was for all of its parcels in trouble, and none has moved since it met with that."""
     in_trouble = {id: shipment for id, shipment in po.shipments.items() if shipment.is_in_trouble}
-    since = wish.event.requested_at
-    moved = any(shipment.resumed_at and shipment.resumed_at > since for shipment in in_trouble.values())
+    since = {id: wish.lost_since.get(id, wish.event.requested_at) for id in in_trouble}
+    moved = any(parcel.resumed_at and parcel.resumed_at > since[id] for id, parcel in in_trouble.items())
     return not moved and in_trouble.keys() <= {*wish.lost}
 
 

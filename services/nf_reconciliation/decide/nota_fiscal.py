@@ -1,6 +1,7 @@
 """An NF comes in: is it a document for us, is it in order by itself, and which POs is it about."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from schemas import access_key
 from schemas.decision import Context, Decision, NotYet, Outcome, Refused, later, unchanged
@@ -16,6 +17,8 @@ from services.nf_reconciliation.line_checks import lines_for
 from services.nf_reconciliation.state import Kind, NotaFiscal, Received
 
 REMEMBERED_REFUSALS = 20
+PO_HEARD_WITHIN = timedelta(minutes=10)
+"""A supplier may be faster than our own word of the PO; later than that, an NF cites what does not exist."""
 
 
 def on_nf_issued(nf: NotaFiscal | None, event: SupplierNfIssued, ctx: Context[Received]) -> Outcome[NotaFiscal]:
@@ -58,6 +61,8 @@ def _take(
         }
     )
     if problems := [*key_problems(document), *authority_problems(document, PRODUCTION)]:
+        if _cites_unknown(document, ctx.reference) and ctx.now - ctx.cause.time < PO_HEARD_WITHIN:
+            return later("purchase_order.created")
         return diverged(taken, problems, _cited_orders(document, ctx.reference))
     match _purchase_orders(document, kind, ctx.reference):
         case NotYet() as not_yet:
@@ -122,7 +127,7 @@ def _refuse(
 
 def _purchase_orders(document: Document, kind: Kind, received: Received) -> tuple[str, ...] | Problem | NotYet:
     """Numbers of the POs that it is about: those it cites, else by the R it cites (S1) or by its products (S2)."""
-    cited = tuple(dict.fromkeys(line.po_number for line in document.lines if line.po_number is not None))
+    cited = tuple(_cited(document))
     if unusable := next((number for number in cited if not _usable(number)), None):
         return Problem(code="po_number_unusable", where="det/prod/xPed", found=ascii(unusable))
     silent = next((line for line in document.lines if line.po_number is None), None)
@@ -155,7 +160,15 @@ def _request(nf: NotaFiscal, document: Document, number: str) -> NfMatchRequeste
     return NfMatchRequested(po_number=number, claim=claim)
 
 
+def _cited(document: Document) -> list[str]:
+    return list(dict.fromkeys(line.po_number for line in document.lines if line.po_number is not None))
+
+
+def _cites_unknown(document: Document, received: Received) -> bool:
+    """A PO of which nothing was heard yet: its order would not learn that its NF diverges."""
+    return any(number not in received.order_ids for number in _cited(document))
+
+
 def _cited_orders(document: Document, received: Received) -> list[tuple[str, str]]:
     """Order and PO number of what it cites, as far as they are known."""
-    cited = dict.fromkeys(line.po_number for line in document.lines if line.po_number is not None)
-    return [(received.order_ids[number], number) for number in cited if number in received.order_ids]
+    return [(received.order_ids[number], number) for number in _cited(document) if number in received.order_ids]

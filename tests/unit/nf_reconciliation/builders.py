@@ -150,3 +150,8 @@ def invoice_issued(number: int = 501, **fields: Any) -> InvoiceIssued:
         "xml": base64.b64encode(invoice_xml(number)).decode(),
     }
     return InvoiceIssued.model_validate(issued | fields)
+
+
+def without_protocol(xml: bytes) -> bytes:
+    """The NF-e as its issuer signed it."""
+    return xml[xml.index(b"<NFe ") : xml.index(b"</NFe>") + len(b"</NFe>")]

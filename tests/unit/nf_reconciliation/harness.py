@@ -41,6 +41,8 @@ class Desk:
         self.refusals: list[Refused] = []
         self.waiting: list[Message] = []
         self.queue: deque[Message] = deque()
+        self.late = timedelta(0)
+        """How long after it was said each message is handled."""
         self._repeated: dict[int, Message] = {}
         for message in messages:
             self.take(message)
@@ -121,7 +123,7 @@ class Desk:
         cause = Cause(
             id=id_, source="test", type="test.happened.v1", subject=subject, time=NOW, ref=reference("t", id_)
         )
-        return Context(NOW, cause, self._reference(message), Numbers({}), key)
+        return Context(NOW + self.late, cause, self._reference(message), Numbers({}), key)
 
     def _reference(self, message: Any) -> Any:
         """What the store's functions load, from memory."""

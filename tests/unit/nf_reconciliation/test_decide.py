@@ -201,13 +201,31 @@ def test_other_bytes_under_the_same_key_are_refused_as_an_alarm() -> None:
 
 def test_nf_without_protocol_diverges_and_matches_when_it_is_sent_with_it() -> None:
     xml = s2()
-    bare = xml[xml.index(b"<NFe ") : xml.index(b"</NFe>") + len(b"</NFe>")]
+    bare = builders.without_protocol(xml)
     desk = Desk(*WORLD, po_created(), nf_issued(bare), nf_issued(bare))
     [fact] = desk.facts
     assert isinstance(fact, SupplierNfDiverged)
     assert (codes(fact), fact.order_id, fact.po_number) == (["protocol_missing"], "order-1", builders.PO)
     desk.take(nf_issued(xml))
     assert len(desk.facts_of(SupplierNfMatched)) == 1
+
+
+def test_nf_that_diverges_by_itself_and_overtook_its_po_is_told_with_its_order() -> None:
+    bare = builders.without_protocol(s2())
+    desk = Desk(*WORLD, nf_issued(bare))
+    assert desk.facts == []
+    desk.take(po_created())
+    [fact] = desk.facts
+    assert isinstance(fact, SupplierNfDiverged)
+    assert (codes(fact), fact.order_id, fact.po_number) == (["protocol_missing"], "order-1", builders.PO)
+
+
+def test_nf_that_diverges_by_itself_and_cites_a_po_that_never_was_is_told_without_an_order_after_a_while() -> None:
+    desk = Desk(*WORLD, nf_issued(builders.without_protocol(s2())))
+    desk.late = timedelta(minutes=10)
+    desk.take(po_created(po_number="PO-OTHER"))
+    [fact] = desk.facts_of(SupplierNfDiverged)
+    assert (codes(fact), fact.order_id, fact.po_number) == (["protocol_missing"], None, None)
 
 
 @pytest.mark.parametrize("xml", [b"%PDF-1.7", b"<a>", b""])

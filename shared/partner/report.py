@@ -57,13 +57,21 @@ def exhausted(
         exhausted_at=now,
     )
     _add(outbox, message, call, "exhausted")
-    letter = DeadLetterRecorded(
+    letter = _letter(service, version, call, message, occurrence, about)
+    outbox.add(letter, id=str(occurrence), correlation=call.correlation, causation=str(call.id), trace=call.trace)
+    return outbox.packed()
+
+
+def _letter(
+    service: str, version: str, call: Leased, message: CallExhausted, occurrence: UUID, about: Mapping[str, str]
+) -> DeadLetterRecorded:
+    return DeadLetterRecorded(
         occurrence=str(occurrence),
         service=service,
         service_version=version,
         kind="call",
         reason="call_exhausted",
-        error=error,
+        error=message.error,
         event_type=call.operation,
         event_source=call.partner,
         event_id=str(call.id),
@@ -72,12 +80,10 @@ def exhausted(
         about=about,
         attempts=call.attempt,
         first_at=call.created_at,
-        last_at=now,
+        last_at=message.exhausted_at,
         content_type="application/json",
         body=base64.b64encode(call.request.encode()).decode(),
     )
-    outbox.add(letter, id=str(occurrence), correlation=call.correlation, causation=str(call.id), trace=call.trace)
-    return outbox.packed()
 
 
 def _add(outbox: Outbox, message: CallAnswered | CallExhausted, call: Leased, what: str) -> None:

@@ -1,12 +1,10 @@
-"""Which moves of the canonical status table the mixed scenario leaves out, and why. The list may only shrink."""
+"""Moves of the canonical status table that no order of the mixed scenario made."""
 
 from collections.abc import Collection
 
 from services.order_intake.decide.moves import TABLE
 
 Move = tuple[str, str]
-
-NOT_PLAYED: dict[Move, str] = {}
 
 
 def unseen(seen: Collection[Move]) -> set[Move]:

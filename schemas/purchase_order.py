@@ -1,4 +1,4 @@
-"""Purchase orders and shipments, as po_dispatch publishes them."""
+"""Purchase orders, as po_dispatch publishes them."""
 
 from typing import Annotated, Literal
 
@@ -6,7 +6,7 @@ from pydantic import Field
 
 from schemas.model import Message, Model
 from schemas.supplier import Terms
-from schemas.values import AccessKey, Amount, Cnpj, Gtin, Id, LongText, Ncm, Text, Time, Uf, UnitPrice, Units, Url
+from schemas.values import AccessKey, Amount, Cnpj, Gtin, Id, LongText, Ncm, Text, Time, Uf, UnitPrice, Units
 
 
 class PoLine(Model):
@@ -229,84 +229,6 @@ class FulfilmentStopped(Message):
     stopped_at: Time
 
 
-class SourcingRetryDue(Message):
-    """po_dispatch to itself: lines of the order are open again, or what it waits for may have come; route them."""
-
-    TYPE = "sourcing.retry_due.v1"
-    SUBJECT = "order_id"
-
-    order_id: Id
-    offer_id: Id | None = None
-
-
-class LastWoken(Model):
-    """The order up to which those that wait were woken, oldest first."""
-
-    placed_at: Time
-    order_id: Id
-
-
-class OfferWakingDue(Message):
-    """po_dispatch to itself: an offer may help more waiting orders than were woken at once; go on behind them."""
-
-    TYPE = "sourcing.offer_waking_due.v1"
-    SUBJECT = "offer_id"
-
-    offer_id: Id
-    sku: Id
-    stock: Annotated[int, Field(ge=0)]
-    """What is left of it for them."""
-    ufs: tuple[Uf, ...] = ()
-    """Where it is offered; empty: everywhere."""
-    after: LastWoken
-
-
-class SupplierWakingDue(Message):
-    """po_dispatch to itself: a supplier may help more waiting orders than were woken at once; go on behind them."""
-
-    TYPE = "sourcing.supplier_waking_due.v1"
-    SUBJECT = "supplier_id"
-
-    supplier_id: Id
-    after: LastWoken
-
-
-class QuoteNeeded(Message):
-    """Lines of the order have no offer at all."""
-
-    TYPE = "sourcing.quote_needed.v1"
-    SUBJECT = "order_id"
-
-    order_id: Id
-    order_lines: tuple[int, ...]
-    at: Time
-
-
-class OutOfStock(Message):
-    """Lines of the order have offers, but none with stock for it."""
-
-    TYPE = "sourcing.out_of_stock.v1"
-    SUBJECT = "order_id"
-
-    order_id: Id
-    order_lines: tuple[int, ...]
-    at: Time
-
-
-class SourcingGivenUp(Message):
-    """So much of the order will not be bought any more: it is neither waited for nor billed, and is paid back."""
-
-    TYPE = "sourcing.given_up.v1"
-    SUBJECT = "order_id"
-
-    order_id: Id
-    lines: Annotated[tuple[OrderLineQuantity, ...], Field(min_length=1)]
-    """All that was given up of the order by now."""
-    order_po_ids: tuple[Id, ...]
-    """The POs that the order has now."""
-    at: Time
-
-
 class InvoiceHandedOver(Message):
     """R (and the label) reached the supplier: it may issue S1 and ship."""
 
@@ -318,112 +240,3 @@ class InvoiceHandedOver(Message):
     po_number: Id
     invoice_key: AccessKey
     handed_over_at: Time
-
-
-class ShipmentDispatched(Message):
-    """A parcel has left. The PO has left when a parcel of it has no `open_lines`."""
-
-    TYPE = "shipment.dispatched.v1"
-    SUBJECT = "order_id"
-
-    order_id: Id
-    po_id: Id
-    po_number: Id
-    shipment_id: Id
-    carrier: Text
-    tracking_code: Id
-    tracking_url: Url | None = None
-    lines: tuple[ParcelLine, ...] = ()
-    """What is in the parcel. Empty: its supplier did not say, so all that was left."""
-    open_lines: tuple[int, ...] = ()
-    """The PO's lines of which something had not left when this was said."""
-    dispatched_at: Time
-    estimated_delivery: Time | None = None
-
-
-class ShipmentIrregular(Message):
-    """The goods left before R was handed over or S1 matched: an alert beside `shipment.dispatched`."""
-
-    TYPE = "shipment.irregular.v1"
-    SUBJECT = "order_id"
-
-    order_id: Id
-    po_id: Id
-    po_number: Id
-    shipment_id: Id
-    missing: tuple[Literal["invoice_handed_over", "remittance_nf_matched", "purchase_order"], ...]
-    """`purchase_order`: the PO was void. Then there is no `shipment.dispatched`: the order does not wait for it."""
-    at: Time
-
-
-class ShipmentProblemReported(Message):
-    TYPE = "shipment.problem_reported.v1"
-    SUBJECT = "order_id"
-
-    order_id: Id
-    po_id: Id
-    po_number: Id
-    shipment_id: Id
-    detail: str
-    at: Time
-
-
-class ShipmentResumed(Message):
-    """A parcel that had met with a problem is on its way again."""
-
-    TYPE = "shipment.resumed.v1"
-    SUBJECT = "order_id"
-
-    order_id: Id
-    po_id: Id
-    po_number: Id
-    shipment_id: Id
-    detail: str = ""
-    at: Time
-
-
-class ShipmentFound(Message):
-    """A parcel that the store had given up as lost was delivered after all: the customer has the goods, and the money
-    for them back. What becomes of that a person says."""
-
-    TYPE = "shipment.found.v1"
-    SUBJECT = "order_id"
-
-    order_id: Id
-    po_id: Id
-    po_number: Id
-    shipment_id: Id
-    carrier: Text
-    tracking_code: Id
-    delivered_at: Time
-
-
-class ShipmentDelivered(Message):
-    """A parcel has arrived. The PO is delivered when a parcel of it has no `open_lines`."""
-
-    TYPE = "shipment.delivered.v1"
-    SUBJECT = "order_id"
-
-    order_id: Id
-    po_id: Id
-    po_number: Id
-    shipment_id: Id
-    open_lines: tuple[int, ...] = ()
-    """The PO's lines of which something had not arrived when this was said."""
-    delivered_at: Time
-
-
-class ShipmentDelayed(Message):
-    """The goods come later than was told: of a parcel, or of a PO that has not left yet."""
-
-    TYPE = "shipment.delayed.v1"
-    SUBJECT = "order_id"
-
-    order_id: Id
-    po_id: Id
-    po_number: Id
-    shipment_id: Id | None = None
-    expected_ship_at: Time | None = None
-    estimated_delivery: Time | None = None
-    detail: str = ""
-    at: Time

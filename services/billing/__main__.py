@@ -1,6 +1,6 @@
 """The composition root of billing: `python -m services.billing`."""
 
-from schemas import billing, channel, nota_fiscal, order, purchase_order, refund, store, supplier
+from schemas import billing, channel, nota_fiscal, order, purchase_order, refund, shipment, sourcing, store, supplier
 from schemas.timeline import Timeline, keep
 from services.billing import decide
 from services.billing.partners import operations
@@ -68,7 +68,7 @@ SUBSCRIPTIONS: Subscriptions = (
         load=load_references,
         series=series_names,
     ),
-    Subscription(purchase_order.SourcingGivenUp, BILL, decide.on_given_up, load=load_references, series=series_names),
+    Subscription(sourcing.SourcingGivenUp, BILL, decide.on_given_up, load=load_references, series=series_names),
     Subscription(order.OrderCancellationStarted, BILL, decide.on_cancellation_started),
     Subscription(
         order.OrderCancellationRefused,
@@ -99,8 +99,8 @@ SUBSCRIPTIONS: Subscriptions = (
     Subscription(refund.RefundReported, BILL, decide.on_refund_reported, find=find_refunded),
     Answer(MarkDispatched, DispatchMarked, BILL, decide.on_dispatch_marked),
     Subscription(nota_fiscal.RemittanceNfMatched, BILL, decide.on_remittance_nf_matched),
-    Subscription(purchase_order.ShipmentDispatched, BILL, decide.on_shipment_dispatched),
-    Subscription(purchase_order.ShipmentDelivered, BILL, decide.on_shipment_delivered),
+    Subscription(shipment.ShipmentDispatched, BILL, decide.on_shipment_dispatched),
+    Subscription(shipment.ShipmentDelivered, BILL, decide.on_shipment_delivered),
     Answer(OrderSupplierPayment, SupplierPaymentTaken, BILL, decide.on_supplier_payment_taken),
     Subscription(billing.SupplierPaymentReported, BILL, decide.on_supplier_payment_reported, find=find_bills),
 )

@@ -20,20 +20,17 @@ from schemas.order import (
     OrderRefused,
     OrderStatusChanged,
 )
-from schemas.purchase_order import (
-    PurchaseOrderConfirmed,
-    PurchaseOrderCreated,
-    PurchaseOrderRefused,
-    PurchaseOrderSent,
+from schemas.purchase_order import PurchaseOrderConfirmed, PurchaseOrderCreated, PurchaseOrderRefused, PurchaseOrderSent
+from schemas.refund import RefundFailed, RefundOrdered, RefundSettled
+from schemas.shipment import (
     ShipmentDelayed,
     ShipmentDelivered,
     ShipmentDispatched,
     ShipmentIrregular,
     ShipmentProblemReported,
     ShipmentResumed,
-    SourcingGivenUp,
 )
-from schemas.refund import RefundFailed, RefundOrdered, RefundSettled
+from schemas.sourcing import SourcingGivenUp
 from schemas.store import StoreChanged
 from schemas.timeline import Timeline, keep
 from services.channel_sync import decide, endings, giving, polling, store

@@ -14,11 +14,8 @@ from schemas.channel import (
 )
 from schemas.decision import Answered, Context, Decision, Outcome, Refused, later, unchanged
 from schemas.order import OrderAccepted, OrderCompleted, OrderRefused, OrderStatusChanged, Status
-from schemas.purchase_order import (
-    PurchaseOrderConfirmed,
-    PurchaseOrderCreated,
-    PurchaseOrderRefused,
-    PurchaseOrderSent,
+from schemas.purchase_order import PurchaseOrderConfirmed, PurchaseOrderCreated, PurchaseOrderRefused, PurchaseOrderSent
+from schemas.shipment import (
     ShipmentDelivered,
     ShipmentDispatched,
     ShipmentIrregular,

@@ -6,8 +6,9 @@ from schemas.billing import InvoiceCancelled
 from schemas.decision import Context, Decision, Outcome, unchanged
 from schemas.model import Message
 from schemas.order import OrderCancellationRefused, OrderCancellationStarted, OrderCancelled, OrderChanged
-from schemas.purchase_order import ShipmentDelayed, SourcingGivenUp
 from schemas.refund import RefundOrdered, RefundSettled
+from schemas.shipment import ShipmentDelayed
+from schemas.sourcing import SourcingGivenUp
 from services.channel_sync.follow import follow
 from services.channel_sync.state import ChannelOrder, Delay, GivenUp, PartialRefund, Reference, Refund, Sale
 

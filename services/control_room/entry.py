@@ -15,8 +15,9 @@ from schemas import envelope
 from schemas.billing import PayableOpened
 from schemas.nota_fiscal import RemittanceNfDiverged, RemittanceNfMatched, SupplierNfDiverged, SupplierNfMatched
 from schemas.order import OrderAccepted, OrderRefused, OrderStatusChanged
-from schemas.purchase_order import PurchaseOrderCreated, ShipmentDispatched
+from schemas.purchase_order import PurchaseOrderCreated
 from schemas.refund import RefundOrdered
+from schemas.shipment import ShipmentDispatched
 from services.control_room.facts import cleaned, order_names
 
 if TYPE_CHECKING:  # the command line reads entries too, and has no use for the broker's client

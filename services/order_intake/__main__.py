@@ -1,6 +1,6 @@
 """The composition root of order_intake: `python -m services.order_intake`."""
 
-from schemas import billing, channel, nota_fiscal, order, payment, purchase_order, refund, store
+from schemas import billing, channel, nota_fiscal, order, payment, purchase_order, refund, shipment, sourcing, store
 from schemas.timeline import Timeline, keep
 from services.order_intake import decide
 from services.order_intake.partners import operations
@@ -38,9 +38,9 @@ SUBSCRIPTIONS: Subscriptions = (
     Subscription(order.OrderChangeRequested, ORDER, decide.on_change_requested),
     Answer(RegisterSalesOrder, SalesOrderRegistered, ORDER, decide.on_sales_order_registered),
     Answer(UpdateSalesOrder, SalesOrderUpdated, ORDER, decide.on_sales_order_updated),
-    Subscription(purchase_order.QuoteNeeded, ORDER, decide.on_quote_needed),
-    Subscription(purchase_order.OutOfStock, ORDER, decide.on_out_of_stock),
-    Subscription(purchase_order.SourcingGivenUp, ORDER, decide.on_given_up),
+    Subscription(sourcing.QuoteNeeded, ORDER, decide.on_quote_needed),
+    Subscription(sourcing.OutOfStock, ORDER, decide.on_out_of_stock),
+    Subscription(sourcing.SourcingGivenUp, ORDER, decide.on_given_up),
     Timer("give_up", ORDER, decide.on_waited_enough),
     Timer("difference", ORDER, decide.on_difference_due),
     Subscription(purchase_order.PurchaseOrderCreated, ORDER, decide.on_purchase_order_created),
@@ -55,10 +55,10 @@ SUBSCRIPTIONS: Subscriptions = (
     Subscription(billing.InvoiceReduced, ORDER, decide.on_invoice_reduced),
     Subscription(purchase_order.InvoiceHandedOver, ORDER, decide.on_invoice_handed_over),
     Subscription(nota_fiscal.RemittanceNfMatched, ORDER, decide.on_remittance_nf_matched),
-    Subscription(purchase_order.ShipmentDispatched, ORDER, decide.on_shipment_dispatched),
-    Subscription(purchase_order.ShipmentProblemReported, ORDER, decide.on_shipment_problem_reported),
-    Subscription(purchase_order.ShipmentResumed, ORDER, decide.on_shipment_resumed),
-    Subscription(purchase_order.ShipmentDelivered, ORDER, decide.on_shipment_delivered),
+    Subscription(shipment.ShipmentDispatched, ORDER, decide.on_shipment_dispatched),
+    Subscription(shipment.ShipmentProblemReported, ORDER, decide.on_shipment_problem_reported),
+    Subscription(shipment.ShipmentResumed, ORDER, decide.on_shipment_resumed),
+    Subscription(shipment.ShipmentDelivered, ORDER, decide.on_shipment_delivered),
     Timer("complete", ORDER, decide.on_return_window_over),
     Answer(MarkCompleted, CompletedMarked, ORDER, decide.on_completed_in_erp),
     Subscription(order.OrderCancellationRequested, ORDER, decide.on_cancellation_requested),
@@ -71,8 +71,8 @@ SUBSCRIPTIONS: Subscriptions = (
     Subscription(refund.RefundFailed, ORDER, decide.on_refund_failed),
     Subscription(purchase_order.PurchaseOrderRerouted, ORDER, decide.on_noted),
     Subscription(purchase_order.PurchaseOrderLate, ORDER, decide.on_noted),
-    Subscription(purchase_order.ShipmentDelayed, ORDER, decide.on_noted),
-    Subscription(purchase_order.ShipmentFound, ORDER, decide.on_noted),
+    Subscription(shipment.ShipmentDelayed, ORDER, decide.on_noted),
+    Subscription(shipment.ShipmentFound, ORDER, decide.on_noted),
     Subscription(billing.InvoiceRefused, ORDER, decide.on_noted),
     Subscription(billing.PayableOpened, ORDER, decide.on_noted),
     Subscription(billing.PayableWithheld, ORDER, decide.on_noted),

@@ -4,7 +4,7 @@ from schemas.billing import InvoiceCancelled, InvoiceIssued, SupplierPaymentRefu
 from schemas.channel import DeliveryReported, LabelAvailable
 from schemas.nota_fiscal import RemittanceNfDiverged, RemittanceNfMatched, SupplierNfMatched, SupplierNfRefused
 from schemas.order import OrderCancellationRefused, OrderCancellationStarted, OrderLinesGivenUp, OrderReady
-from schemas.purchase_order import OfferWakingDue, SourcingRetryDue, SupplierWakingDue
+from schemas.sourcing import OfferWakingDue, SourcingRetryDue, SupplierWakingDue
 from schemas.store import StoreChanged
 from schemas.supplier import (
     CarrierReported,

@@ -9,7 +9,7 @@ from asyncpg import Connection
 
 from schemas.model import Message
 from schemas.order import OrderReady
-from schemas.purchase_order import OfferWakingDue, SupplierWakingDue
+from schemas.sourcing import OfferWakingDue, SupplierWakingDue
 from schemas.store import StoreChanged
 from schemas.supplier import (
     CarrierReported,

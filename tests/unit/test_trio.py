@@ -7,7 +7,8 @@ from decimal import Decimal
 import pytest
 
 from schemas.order import OrderCancellationStarted, OrderLinesGivenUp, OrderStatusChanged
-from schemas.purchase_order import PurchaseOrderRefused, ShipmentDelivered, ShipmentResumed
+from schemas.purchase_order import PurchaseOrderRefused
+from schemas.shipment import ShipmentDelivered, ShipmentResumed
 from services.billing.state import InvoiceStatus
 from services.po_dispatch.purchase_order import PurchaseOrder
 from tests.unit.trio import Trio

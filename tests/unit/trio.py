@@ -22,9 +22,9 @@ from schemas.model import Message
 from schemas.nota_fiscal import NfLine, RemittanceNfMatched, SupplierNfMatched
 from schemas.order import OrderCancellationDecided, OrderCancellationRequested, OrderChangeRequested, OrderPlaced
 from schemas.payment import PaymentApproved, PaymentExpired
-from schemas.purchase_order import ShipmentDelivered
 from schemas.refund import RefundReported
 from schemas.runtime import ReminderDue
+from schemas.shipment import ShipmentDelivered
 from schemas.store import Deadlines, StoreChanged
 from schemas.supplier import (
     CarrierReported,

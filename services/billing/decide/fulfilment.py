@@ -12,14 +12,9 @@ from schemas.decision import Call, Context, Decision, Outcome, unchanged
 from schemas.model import Message, Model
 from schemas.nota_fiscal import RemittanceNfMatched, SupplierNfMatched
 from schemas.order import OrderCancellationRefused, OrderReady
-from schemas.purchase_order import (
-    PurchaseOrderCancelled,
-    PurchaseOrderCreated,
-    PurchaseOrderRefused,
-    ShipmentDelivered,
-    ShipmentDispatched,
-    SourcingGivenUp,
-)
+from schemas.purchase_order import PurchaseOrderCancelled, PurchaseOrderCreated, PurchaseOrderRefused
+from schemas.shipment import ShipmentDelivered, ShipmentDispatched
+from schemas.sourcing import SourcingGivenUp
 from services.billing import ledger
 from services.billing.decide.claims import claimed
 from services.billing.decide.invoices import numbered

@@ -9,15 +9,13 @@ from typing import Literal
 
 from schemas.decision import Context, Decision, unchanged
 from schemas.purchase_order import (
-    OutOfStock,
     PurchaseOrderCancelled,
     PurchaseOrderConfirmed,
     PurchaseOrderCreated,
     PurchaseOrderRefused,
     PurchaseOrderSent,
-    QuoteNeeded,
-    SourcingGivenUp,
 )
+from schemas.sourcing import OutOfStock, QuoteNeeded, SourcingGivenUp
 from services.order_intake.decide.follow import follow
 from services.order_intake.decide.moves import RANK
 from services.order_intake.purchase import Milestone, PurchaseOrder

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from schemas.decision import Context, Decision
-from schemas.purchase_order import ShipmentDelivered, ShipmentDispatched, ShipmentProblemReported, ShipmentResumed
+from schemas.shipment import ShipmentDelivered, ShipmentDispatched, ShipmentProblemReported, ShipmentResumed
 from services.order_intake.decide.follow import follow
 from services.order_intake.state import Order
 

@@ -1,7 +1,7 @@
 """PURE. A supplier says that the goods come later."""
 
 from schemas.decision import Context, Decision, Outcome, later, unchanged
-from schemas.purchase_order import ShipmentDelayed
+from schemas.shipment import ShipmentDelayed
 from schemas.supplier import SupplierDelayReported
 from services.po_dispatch.decide.ordering import not_its_po
 from services.po_dispatch.machine import PoStatus

@@ -11,8 +11,8 @@ from typing import Literal
 
 from schemas.decision import Context, Decision, unchanged
 from schemas.model import Message
-from schemas.purchase_order import ShipmentIrregular
 from schemas.runtime import ReminderDue
+from schemas.shipment import ShipmentIrregular
 from services.po_dispatch.parcels import Shipment
 from services.po_dispatch.purchase_order import PurchaseOrder
 from services.po_dispatch.state import Fulfilment

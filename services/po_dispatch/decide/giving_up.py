@@ -13,7 +13,8 @@ from typing import Any
 from schemas.decision import Context, Decision, Outcome, Refused, later, unchanged
 from schemas.model import Message
 from schemas.order import OrderLinesGivenUp
-from schemas.purchase_order import OrderLineQuantity, RefusedLine, SourcingGivenUp, SourcingRetryDue
+from schemas.purchase_order import OrderLineQuantity, RefusedLine
+from schemas.sourcing import SourcingGivenUp, SourcingRetryDue
 from services.po_dispatch import parcels
 from services.po_dispatch.decide.refusing import next_word, reduced
 from services.po_dispatch.decide.voiding import stopped

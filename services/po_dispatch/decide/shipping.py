@@ -10,7 +10,7 @@ from datetime import datetime
 from schemas.channel import DeliveryReported
 from schemas.decision import Context, Decision, Outcome, Refused, Reminder, later, unchanged
 from schemas.model import Message
-from schemas.purchase_order import (
+from schemas.shipment import (
     ShipmentDelivered,
     ShipmentDispatched,
     ShipmentFound,

@@ -11,8 +11,8 @@ from decimal import Decimal
 from schemas.decision import Context, Decision, NotYet, Outcome, later, unchanged
 from schemas.model import Message
 from schemas.order import Item, OrderReady
-from schemas.purchase_order import OutOfStock, QuoteNeeded, SourcingRetryDue
 from schemas.runtime import ReminderDue
+from schemas.sourcing import OutOfStock, QuoteNeeded, SourcingRetryDue
 from schemas.store import StoreChanged
 from services.po_dispatch.decide.making import has_bought, purchased
 from services.po_dispatch.routing import Market, Routing, route

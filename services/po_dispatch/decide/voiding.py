@@ -12,8 +12,8 @@ from schemas.purchase_order import (
     PurchaseOrderCancelled,
     PurchaseOrderCancelRefused,
     PurchaseOrderRerouted,
-    SourcingRetryDue,
 )
+from schemas.sourcing import SourcingRetryDue
 from services.po_dispatch import parcels
 from services.po_dispatch.purchase_order import CancelCause, PurchaseOrder
 from services.po_dispatch.state import Bar, Fulfilment, Reroute, RerouteCause

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from schemas.decision import Context, Decision
 from schemas.model import Message
-from schemas.purchase_order import LastWoken, OfferWakingDue, SourcingRetryDue, SupplierWakingDue
+from schemas.sourcing import LastWoken, OfferWakingDue, SourcingRetryDue, SupplierWakingDue
 from schemas.supplier import OfferChanged, SupplierChanged
 from schemas.timeline import Timeline, keep
 from services.po_dispatch.state import WOKEN_AT_ONCE, WaitingOrder

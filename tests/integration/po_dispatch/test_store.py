@@ -11,7 +11,7 @@ import pytest
 
 import services.po_dispatch
 from schemas.model import Model
-from schemas.purchase_order import LastWoken, OfferWakingDue, SourcingRetryDue, SupplierWakingDue
+from schemas.sourcing import LastWoken, OfferWakingDue, SourcingRetryDue, SupplierWakingDue
 from schemas.store import StoreChanged
 from schemas.supplier import OfferChanged, PackagingChanged, ShippingRuleChanged
 from schemas.timeline import Timeline

@@ -21,7 +21,7 @@ from schemas.channel import ChannelChanged
 from schemas.decision import Answered, Decision, NotYet, Refused
 from schemas.model import Message
 from schemas.nota_fiscal import RemittanceNfMatched
-from schemas.purchase_order import ShipmentDelivered, ShipmentDispatched
+from schemas.shipment import ShipmentDelivered, ShipmentDispatched
 from schemas.store import StoreChanged
 from schemas.supplier import Terms
 from schemas.timeline import Timeline

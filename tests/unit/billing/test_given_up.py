@@ -4,8 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from schemas.purchase_order import OrderLineQuantity, SourcingGivenUp
+from schemas.purchase_order import OrderLineQuantity
 from schemas.refund import RefundReported, RefundRequested
+from schemas.sourcing import SourcingGivenUp
 from schemas.store import StoreChanged
 from schemas.timeline import Timeline
 from services.billing import decide

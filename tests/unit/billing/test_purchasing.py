@@ -17,8 +17,8 @@ from schemas.purchase_order import (
     PurchaseOrderCancelled,
     PurchaseOrderRefused,
     RefusedLine,
-    ShipmentDelivered,
 )
+from schemas.shipment import ShipmentDelivered
 from schemas.store import StoreChanged
 from schemas.supplier import Terms
 from schemas.timeline import Timeline

@@ -9,7 +9,8 @@ from schemas.billing import InvoiceCancelled, InvoiceRefused
 from schemas.decision import Answered
 from schemas.model import Message
 from schemas.order import OrderCancellationRefused, OrderCancellationStarted
-from schemas.purchase_order import PoLine, PurchaseOrderCancelled, PurchaseOrderRefused, RefusedLine, ShipmentDispatched
+from schemas.purchase_order import PoLine, PurchaseOrderCancelled, PurchaseOrderRefused, RefusedLine
+from schemas.shipment import ShipmentDispatched
 from schemas.store import StoreChanged
 from schemas.supplier import Terms
 from schemas.timeline import Timeline

@@ -10,7 +10,7 @@ import pytest
 from schemas.billing import BillingStopped, InvoiceCancelled, InvoiceReduced, InvoiceRefused
 from schemas.decision import Refused
 from schemas.order import OrderCancellationDecided
-from schemas.purchase_order import ShipmentDispatched
+from schemas.shipment import ShipmentDispatched
 from services.billing import decide
 from services.billing.requests import AuthoriseInvoice, CancelInvoice, OrderSupplierPayment
 from services.billing.state import InvoiceStatus

@@ -11,7 +11,8 @@ from schemas.billing import BillingStopped, InvoiceCancelled, InvoiceIssued, Tax
 from schemas.decision import Answered, Exhausted, NotYet, Refused
 from schemas.model import Message
 from schemas.order import OrderCancellationDecided, OrderCancellationRefused, OrderCancellationStarted
-from schemas.purchase_order import FulfilmentStopped, PurchaseOrderCancelled, ShipmentDispatched
+from schemas.purchase_order import FulfilmentStopped, PurchaseOrderCancelled
+from schemas.shipment import ShipmentDispatched
 from schemas.timeline import Timeline
 from services.billing import decide
 from services.billing.requests import AuthoriseInvoice, CancelInvoice, CancellationAnswered, MarkDispatched

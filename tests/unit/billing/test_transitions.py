@@ -13,7 +13,8 @@ from schemas.billing import InvoiceCancelled
 from schemas.decision import Answered, Decision, Exhausted, NotYet, Refused
 from schemas.model import Message
 from schemas.order import OrderCancellationDecided, OrderPaymentReceived
-from schemas.purchase_order import ShipmentDelivered, SourcingGivenUp
+from schemas.shipment import ShipmentDelivered
+from schemas.sourcing import SourcingGivenUp
 from schemas.supplier import Terms
 from services.billing import __main__ as main
 from services.billing import requests as asked

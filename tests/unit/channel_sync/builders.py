@@ -18,19 +18,17 @@ from schemas.order import (
     OrderChanged,
     OrderStatusChanged,
 )
-from schemas.purchase_order import (
-    PurchaseOrderCreated,
-    PurchaseOrderRefused,
-    PurchaseOrderSent,
+from schemas.purchase_order import PurchaseOrderCreated, PurchaseOrderRefused, PurchaseOrderSent
+from schemas.refund import RefundOrdered, RefundSettled
+from schemas.shipment import (
     ShipmentDelayed,
     ShipmentDelivered,
     ShipmentDispatched,
     ShipmentIrregular,
     ShipmentProblemReported,
     ShipmentResumed,
-    SourcingGivenUp,
 )
-from schemas.refund import RefundOrdered, RefundSettled
+from schemas.sourcing import SourcingGivenUp
 from schemas.store import StoreChanged
 from schemas.timeline import Timeline
 from services.channel_sync import decide, endings

@@ -17,7 +17,8 @@ from schemas.channel import (
 from schemas.decision import NotYet, Refused
 from schemas.model import Model
 from schemas.order import OrderCompleted, OrderRefused
-from schemas.purchase_order import PurchaseOrderConfirmed, ShipmentIrregular, ShipmentProblemReported, ShipmentResumed
+from schemas.purchase_order import PurchaseOrderConfirmed
+from schemas.shipment import ShipmentIrregular, ShipmentProblemReported, ShipmentResumed
 from services.channel_sync import decide
 from services.channel_sync.requests import TellDelivery, TellInvoice, TellShipment
 from services.channel_sync.state import Reference, Stage

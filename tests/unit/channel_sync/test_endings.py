@@ -10,8 +10,8 @@ import pytest
 from schemas.billing import InvoiceCancelled
 from schemas.channel import ChannelUpdated, ChannelUpdateRefused
 from schemas.order import OrderCancellationStarted, OrderCancelled, OrderChanged
-from schemas.purchase_order import ShipmentDelayed
 from schemas.refund import RefundSettled
+from schemas.shipment import ShipmentDelayed
 from services.channel_sync.requests import SendMail, TellCancellation, TellInvoice, TellRefund
 from services.channel_sync.state import Stage
 from tests.unit.channel_sync import builders as b

@@ -12,8 +12,9 @@ from schemas.channel import Fact, ReleaseRule
 from schemas.decision import Decision, NotYet, Refused
 from schemas.model import Message
 from schemas.order import OrderCancellationRefused, OrderChangeRefused, OrderCompleted, OrderRefused
-from schemas.purchase_order import PurchaseOrderConfirmed, ShipmentIrregular, ShipmentProblemReported, ShipmentResumed
+from schemas.purchase_order import PurchaseOrderConfirmed
 from schemas.refund import RefundFailed
+from schemas.shipment import ShipmentIrregular, ShipmentProblemReported, ShipmentResumed
 from services.channel_sync import __main__ as main
 from services.channel_sync.requests import SendMail
 from services.channel_sync.state import ChannelOrder, MailFact, Stage

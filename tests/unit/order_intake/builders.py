@@ -14,22 +14,17 @@ from schemas.payment import PaymentApproved, PaymentExpired
 from schemas.purchase_order import (
     FulfilmentStopped,
     InvoiceHandedOver,
-    OutOfStock,
     PurchaseOrderCancelled,
     PurchaseOrderCancelRefused,
     PurchaseOrderConfirmed,
     PurchaseOrderCreated,
     PurchaseOrderRefused,
     PurchaseOrderSent,
-    QuoteNeeded,
-    ShipmentDelivered,
-    ShipmentDispatched,
-    ShipmentProblemReported,
-    ShipmentResumed,
-    SourcingGivenUp,
 )
 from schemas.refund import RefundFailed, RefundOrdered, RefundSettled
 from schemas.runtime import ReminderDue
+from schemas.shipment import ShipmentDelivered, ShipmentDispatched, ShipmentProblemReported, ShipmentResumed
+from schemas.sourcing import OutOfStock, QuoteNeeded, SourcingGivenUp
 from schemas.store import StoreChanged
 from schemas.timeline import Timeline
 from services.order_intake import decide

@@ -4,13 +4,9 @@ from datetime import timedelta
 
 from schemas.decision import Decision, NotYet, Refused
 from schemas.order import OrderLinesGivenUp
-from schemas.purchase_order import (
-    OrderLineQuantity,
-    PurchaseOrderRefused,
-    ShipmentFound,
-    SourcingGivenUp,
-    SourcingRetryDue,
-)
+from schemas.purchase_order import OrderLineQuantity, PurchaseOrderRefused
+from schemas.shipment import ShipmentFound
+from schemas.sourcing import SourcingGivenUp, SourcingRetryDue
 from schemas.supplier import CarrierReported, ShippedPoLine, SupplierShipped
 from services.po_dispatch.decide import giving_up, shipping, sourcing
 from services.po_dispatch.machine import PoStatus

@@ -15,12 +15,9 @@ from schemas.purchase_order import (
     PurchaseOrderLate,
     PurchaseOrderRefused,
     PurchaseOrderRerouted,
-    ShipmentDelayed,
-    ShipmentDelivered,
-    ShipmentDispatched,
-    ShipmentIrregular,
-    SourcingRetryDue,
 )
+from schemas.shipment import ShipmentDelayed, ShipmentDelivered, ShipmentDispatched, ShipmentIrregular
+from schemas.sourcing import SourcingRetryDue
 from schemas.supplier import (
     RefusedPoLine,
     ShippedPoLine,

@@ -5,14 +5,8 @@ from datetime import timedelta
 from decimal import Decimal
 
 from schemas.decision import NotYet, Refused
-from schemas.purchase_order import (
-    OutOfStock,
-    PurchaseOrderConfirmed,
-    PurchaseOrderCreated,
-    PurchaseOrderSent,
-    QuoteNeeded,
-    SourcingRetryDue,
-)
+from schemas.purchase_order import PurchaseOrderConfirmed, PurchaseOrderCreated, PurchaseOrderSent
+from schemas.sourcing import OutOfStock, QuoteNeeded, SourcingRetryDue
 from services.po_dispatch.decide import ordering, payment, sourcing, waking
 from services.po_dispatch.purchase_order import Void
 from services.po_dispatch.state import PoStatus, RegisterPurchaseOrder, SendPurchaseOrder, Sourcing, WaitingOrder

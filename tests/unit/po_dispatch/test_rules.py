@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from schemas.purchase_order import LastWoken, OfferWakingDue, PurchaseOrderCreated, SourcingRetryDue, SupplierWakingDue
+from schemas.purchase_order import PurchaseOrderCreated
+from schemas.sourcing import LastWoken, OfferWakingDue, SourcingRetryDue, SupplierWakingDue
 from schemas.supplier import PackagingChanged, ShippingRuleChanged
 from schemas.timeline import Timeline
 from services.po_dispatch.decide import sourcing, waking

@@ -3,7 +3,8 @@
 from datetime import timedelta
 
 from schemas.decision import Decision
-from schemas.purchase_order import PurchaseOrderCreated, SourcingRetryDue
+from schemas.purchase_order import PurchaseOrderCreated
+from schemas.sourcing import SourcingRetryDue
 from schemas.store import Deadlines, StoreChanged
 from schemas.timeline import Timeline
 from services.po_dispatch.decide import sourcing

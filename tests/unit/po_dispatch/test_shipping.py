@@ -8,16 +8,15 @@ import pytest
 
 from schemas.decision import NotYet, Refused
 from schemas.order import OrderCancellationStarted
-from schemas.purchase_order import (
-    PurchaseOrderCancelRefused,
-    PurchaseOrderLate,
+from schemas.purchase_order import PurchaseOrderCancelRefused, PurchaseOrderLate
+from schemas.runtime import ReminderDue
+from schemas.shipment import (
     ShipmentDelivered,
     ShipmentDispatched,
     ShipmentIrregular,
     ShipmentProblemReported,
     ShipmentResumed,
 )
-from schemas.runtime import ReminderDue
 from schemas.supplier import CarrierReported, ShippedPoLine, SupplierShipped
 from services.po_dispatch.decide import cancelling, deadlines, gate, hand_over, reminders, shipping
 from services.po_dispatch.state import Fulfilment, PoStatus

@@ -15,14 +15,9 @@ from schemas.billing import InvoiceCancelled, SupplierPaymentRefused, SupplierPa
 from schemas.decision import Answered, Call, Cause, Context, Decision, NotYet, Numbers, Outcome, Refused
 from schemas.model import Message
 from schemas.order import OrderCancellationRefused, OrderCancellationStarted, OrderReady
-from schemas.purchase_order import (
-    PoLine,
-    PurchaseOrderCancelled,
-    PurchaseOrderCreated,
-    PurchaseOrderRefused,
-    SourcingRetryDue,
-)
+from schemas.purchase_order import PoLine, PurchaseOrderCancelled, PurchaseOrderCreated, PurchaseOrderRefused
 from schemas.runtime import ReminderDue
+from schemas.sourcing import SourcingRetryDue
 from schemas.supplier import (
     RefusedPoLine,
     SupplierCancellationAnswered,

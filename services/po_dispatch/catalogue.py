@@ -19,7 +19,7 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Offer(NamedTuple):
-    """A version of an offer: `OfferChanged`. What offers are compared by comes first."""
+    """A version of an offer: `OfferChanged`. Their own order is that of their first fields: cost, lead time, id."""
 
     cost: Decimal
     lead_time_days: int
@@ -46,22 +46,23 @@ class Offers(NamedTuple):
     versions: Sequence[Sequence[Offer]]
     """Of each offer, oldest first."""
     newest: Sequence[Offer]
-    """The last version of each."""
+    """The last version of each, in their own order: the cheapest first."""
     since: datetime
     """When all of these hold, and are for this SKU: most often long ago, and then the older ones do not matter."""
 
     def in_force(self, sku: str, now: datetime) -> Sequence[Offer]:
+        """In their own order."""
         if self.since <= now:
             return self.newest
         current = [in_force(versions, now) for versions in self.versions]
-        return [offer for offer in current if offer is not None and offer.sku == sku]
+        return sorted([offer for offer in current if offer is not None and offer.sku == sku])
 
 
 NO_OFFERS = Offers((), (), _NEVER)
 
 
 def offers_of(sku: str, every: Sequence[Sequence[Offer]]) -> Offers:
-    newest = [versions[-1] for versions in every]
+    newest = sorted([versions[-1] for versions in every])
     theirs = all(offer.sku == sku for offer in newest)
     return Offers(every, newest, max([offer.valid_from for offer in newest]) if theirs and newest else _NEVER)
 

@@ -69,6 +69,10 @@ class OrderLine(Model):
     def value(self) -> Decimal:
         return (self.quantity * self.unit_price).quantize(_CENT, ROUND_HALF_UP)
 
+    def of_quantity(self, quantity: int) -> "OrderLine":
+        """So much of it."""
+        return self if quantity == self.quantity else self.model_copy(update={"quantity": quantity})
+
 
 class CustomerOrder(Model):
     """What was ordered, and the store's terms as they were when it could be fulfilled."""
@@ -157,8 +161,7 @@ class Fulfilment(Model):
         for po in self.living:
             for bought in po.lines:
                 left[bought.order_line] -= bought.quantity
-        lines = self.order.lines if self.order else ()
-        return tuple(line.model_copy(update={"quantity": left[line.line]}) for line in lines if left[line.line] > 0)
+        return tuple(line.of_quantity(left[line.line]) for line in ordered if left[line.line] > 0)
 
     def po(self, po_id: str) -> PurchaseOrder | None:
         return next((po for po in self.purchase_orders if po.po_id == po_id), None)

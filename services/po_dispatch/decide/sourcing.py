@@ -80,7 +80,7 @@ def _barred(fulfilment: Fulfilment, lines: Sequence[OrderLine], market: Market) 
     changed = {
         (line.line, offer.supplier_id)
         for line in lines
-        for offer in market.options[line.sku].every
+        for offer in market.offers[line.sku]
         if (since := bars.get((line.line, offer.supplier_id))) is not None and offer.changed_at > since
     }
     return frozenset(bars.keys() - changed)
@@ -111,8 +111,9 @@ def _short(
 
 
 def _opened(event: OrderReady, agreed: StoreChanged, now: StoreChanged) -> CustomerOrder:
-    """By the store's settings that were agreed when it was placed; who buys and who writes is the store as it is."""
-    return CustomerOrder(
+    """By the store's settings that were agreed when it was placed; who buys and who writes is the store as it is. Not
+    validated: all of it was."""
+    return CustomerOrder.of_valid(
         store_id=event.store_id,
         placed_at=event.placed_at,
         lines=tuple(_line(item) for item in event.items),
@@ -126,5 +127,6 @@ def _opened(event: OrderReady, agreed: StoreChanged, now: StoreChanged) -> Custo
 
 
 def _line(item: Item) -> OrderLine:
+    """Not validated: all of it is a valid item's."""
     price = max(Decimal(0), item.total / item.quantity).quantize(_PLACES).normalize()
-    return OrderLine(line=item.line, sku=item.sku, quantity=item.quantity, unit_price=price)
+    return OrderLine.of_valid(line=item.line, sku=item.sku, quantity=item.quantity, unit_price=price)

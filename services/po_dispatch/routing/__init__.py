@@ -38,10 +38,9 @@ def route(
 
     `only`: suppliers that may be chosen at all, where the rest of the order is with them and there is one label.
     """
-    able = {line.line: market.able(line, line.quantity, only) for line in lines}
-    chosen = choose(lines, able, market.preference, one_shipment=one_shipment)
-    unconnected = tuple(line.line for line in lines if not market.options[line.sku].serving)
-    if unconnected or len(chosen) < len(lines):
+    chosen = choose(lines, market, one_shipment=one_shipment, only=only)
+    if len(chosen) < len(lines):
+        unconnected = tuple(line.line for line in lines if not market.is_offered(line.sku))
         missing = tuple(line.line for line in lines if line.line not in chosen and line.line not in unconnected)
         return Routing({}, (), unconnected, missing)
     shipments = len({offer.supplier_id for offer in chosen.values()})

@@ -9,57 +9,80 @@ so few, smallest first, and beside them each line from its best offer.
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from functools import cached_property, reduce
+from functools import cached_property
 from itertools import chain, combinations
 from math import comb
-from operator import or_
 
 from services.po_dispatch.catalogue import Offer
 from services.po_dispatch.routing.criteria import Preference
+from services.po_dispatch.routing.options import Market
 from services.po_dispatch.state import OrderLine
 
 EXACT_SETS = 2000
 
 Able = Mapping[int, Sequence[Offer]]
-"""Who can deliver each order line by itself."""
+"""Who can deliver each order line by itself, in the offers' own order."""
 Chosen = dict[int, Offer]
 Group = Sequence[str]
+Placed = tuple[int, Offer]
+"""An offer, and its place among those of its line, the preferred one first."""
 
 
-def choose(lines: Sequence[OrderLine], able: Able, preference: Preference, *, one_shipment: bool = False) -> Chosen:
+def choose(
+    lines: Sequence[OrderLine], market: Market, *, one_shipment: bool = False, only: Collection[str] | None = None
+) -> Chosen:
     """All lines, or as many as one supplier (one_shipment) or all suppliers together can deliver."""
-    search = _Search(lines, able, preference)
-    if one_shipment:
-        return search.best_of(search.sets(1)) or search.most_of_one()
-    if preference.criteria[:1] == ("shipments",):
-        return search.fewest() or search.assign(search.suppliers)
-    return search.any_size()
+    suppliers = market.at_work if only is None else market.at_work & frozenset(only)
+    preference = market.preference
+    fewest = preference.criteria[:1] == ("shipments",)
+    if not (fewest or one_shipment):
+        return _search(lines, market, market.offers, suppliers).any_size()
+    if preference.priority_leads and (found := _search(lines, market, market.leading, suppliers).whole()):
+        return found
+    search = _search(lines, market, market.offers, suppliers)
+    if found := search.whole():
+        return found
+    return search.most_of_one() if one_shipment else search.fewest() or search.assign(search.suppliers)
+
+
+def _search(
+    lines: Sequence[OrderLine], market: Market, offers: Mapping[str, Sequence[Offer]], suppliers: Collection[str]
+) -> "_Search":
+    able = {line.line: market.able(offers[line.sku], line, line.quantity, suppliers) for line in lines}
+    return _Search(lines, able, market.preference)
 
 
 class _Search:
     def __init__(self, lines: Sequence[OrderLine], able: Able, preference: Preference) -> None:
         self.lines = lines
         self._preference = preference
-        self._rank = preference.rank
         self._priorities = preference.priorities
-        self._quantities = [(line.line, Decimal(line.quantity)) for line in lines]
+        self._quantities = {line.line: Decimal(line.quantity) for line in lines}
         self._by_demand = sorted(lines, key=lambda line: (-line.quantity, line.line))
         self._share = len({line.sku for line in lines}) < len(lines)
         """Whether lines may share an offer's stock; where they do not, who can deliver each can deliver all."""
-        self._others: dict[tuple[int, str], list[Offer]] = defaultdict(list)
-        """Where a supplier has more than one for a line, which is rare."""
-        self._offered = {line.line: self._by_supplier(line.line, able[line.line]) for line in lines}
+        self._able = able
+        self._offered = {line.line: self._by_supplier(able[line.line]) for line in lines}
         """By line and supplier, its preferred one."""
 
-    def _by_supplier(self, line: int, able: Sequence[Offer]) -> dict[str, Offer]:
+    def _by_supplier(self, able: Sequence[Offer]) -> dict[str, Offer]:
         offered = {offer.supplier_id: offer for offer in able}
-        if len(offered) < len(able):
-            preferred_last = sorted(able, key=self._rank, reverse=True)
-            offered = {offer.supplier_id: offer for offer in preferred_last}
-            for offer in reversed(preferred_last):
-                if offered[offer.supplier_id] is not offer:
-                    self._others[line, offer.supplier_id].append(offer)
+        if len(offered) < len(able):  # one has several, which is rare
+            offered = {offer.supplier_id: offer for offer in reversed(self._preference.ordered(able))}
         return offered
+
+    @cached_property
+    def _ordered(self) -> dict[int, list[Offer]]:
+        """By line, the preferred one first."""
+        return {line: self._preference.ordered(able) for line, able in self._able.items()}
+
+    @cached_property
+    def _placed(self) -> dict[int, dict[str, Placed]]:
+        """By line and supplier, its preferred one and where that stands among all."""
+        return {
+            line: {placed[1].supplier_id: placed for placed in reversed([*enumerate(ordered)])}
+            for line, ordered in self._ordered.items()
+        }
 
     @cached_property
     def suppliers(self) -> list[str]:
@@ -78,10 +101,12 @@ class _Search:
     def _largest(self) -> int:
         return min(len(self.suppliers), len(self.lines))
 
+    def whole(self) -> Chosen:
+        """The best supplier that delivers everything alone; empty where none does."""
+        return self.best_of(self.sets(1))
+
     def fewest(self) -> Chosen:
-        """The best of the smallest sets that deliver everything; empty where none does."""
-        if found := self.best_of(self.sets(1)):
-            return found
+        """The best of the smallest sets of several that deliver everything; empty where none does."""
         for size in range(2, self._largest + 1):
             if comb(len(self.suppliers), size) > EXACT_SETS:
                 return self._greedy()
@@ -113,7 +138,10 @@ class _Search:
             return
         every, masks = (1 << len(self.lines)) - 1, self._masks
         for group in combinations(self.suppliers, size):
-            if reduce(or_, [masks[supplier] for supplier in group]) == every:
+            able = 0
+            for supplier in group:
+                able |= masks[supplier]
+            if able == every:
                 yield group
 
     def best_of(self, groups: Iterable[Group]) -> Chosen:
@@ -148,13 +176,9 @@ class _Search:
         taken: dict[str, int] = {}
         chosen: Chosen = {}
         for line in self._by_demand:
-            offered = self._offered[line.line]
-            found = [offered[supplier] for supplier in group if supplier in offered]
-            if self._others:
-                found += [o for supplier in group for o in self._others.get((line.line, supplier), ())]
-            for offer in sorted(found, key=self._rank):
+            for offer in self._ordered[line.line]:
                 used = taken.get(offer.offer_id, 0)
-                if used + line.quantity <= offer.stock:
+                if offer.supplier_id in group and used + line.quantity <= offer.stock:
                     chosen[line.line] = offer
                     taken[offer.offer_id] = used + line.quantity
                     break
@@ -165,26 +189,32 @@ class _Search:
         if len(group) == 1:
             [supplier] = group
             return {line: offered[supplier] for line, offered in self._offered.items() if supplier in offered}
+        if len(group) == len(self.suppliers):
+            return {line: self._preference.first(able) for line, able in self._able.items() if able}
         return {
-            line: min([offered[supplier] for supplier in group if supplier in offered], key=self._rank)
-            for line, offered in self._offered.items()
-            if not offered.keys().isdisjoint(group)
+            line: min(found)[1]
+            for line, placed in self._placed.items()
+            if (found := [placed[supplier] for supplier in group if supplier in placed])
         }
 
     def _greedy(self) -> Chosen:
         """Add the supplier that serves most of what is left, until all is served or no one helps; of equal ones that
-        with the most preferred offer."""
+        whose offers stand nearest to the front of their lines."""
         group: list[str] = []
         chosen: Chosen = {}
         while len(chosen) < len(self.lines):
-            left = [self._offered[line.line] for line in self._by_demand if line.line not in chosen]
+            left = [self._placed[line.line] for line in self._by_demand if line.line not in chosen]
             served = Counter(chain.from_iterable(left))
             for supplier in group:
                 del served[supplier]
             if not served:
                 break
             most = max(served.values())
-            equals = [supplier for supplier, lines in served.items() if lines == most]
-            group.append(min(equals, key=lambda s: min([self._rank(offered[s]) for offered in left if s in offered])))
+            _, added = min((_places(left, supplier), supplier) for supplier, lines in served.items() if lines == most)
+            group.append(added)
             chosen = self.assign(group)
         return chosen
+
+
+def _places(lines: Iterable[Mapping[str, Placed]], supplier: str) -> int:
+    return sum([placed[supplier][0] for placed in lines if supplier in placed])

@@ -1,6 +1,6 @@
-"""PURE. An order's options, found in one look at each offer: a thousand are usual."""
+"""PURE. What an order can be bought from: a thousand offers are usual, and each is looked at as seldom as can be."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,32 +12,42 @@ from services.po_dispatch.state import OrderLine, Sourcing
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """Of one SKU, in no order: all, and those that deliver where the goods go, with stock or without."""
-
-    every: Sequence[Offer]
-    serving: Sequence[Offer]
-
-
-@dataclass(frozen=True, slots=True)
 class Market:
-    """What can be bought at a moment, by SKU, and by which rules of the store."""
+    """What can be bought at a moment, and by which rules of the store."""
 
-    options: Mapping[str, Options]
+    offers: Mapping[str, Sequence[Offer]]
+    """By SKU, in their own order: with stock or without, wherever they deliver to."""
+    leading: Mapping[str, Sequence[Offer]]
+    """Of them, where the suppliers' priority decides before other things, those of the suppliers of the best one."""
     makers: Mapping[str, Supplier]
     """By id: those that we know of."""
+    at_work: Set[str]
+    """The active ones of them."""
     uf: str
     """Where the goods go."""
     preference: Preference
     barred: Barred = frozenset()
     """By order line and supplier, who refused it."""
 
-    def able(self, line: OrderLine, pieces: int, only: Collection[str] | None = None) -> list[Offer]:
-        """Those that can deliver so many pieces for the line. `only`: suppliers that may be chosen at all."""
-        found = [offer for offer in self.options[line.sku].serving if offer.stock >= pieces]
-        if self.barred:
-            found = [offer for offer in found if (line.line, offer.supplier_id) not in self.barred]
-        return found if only is None else [offer for offer in found if offer.supplier_id in only]
+    def able(self, offers: Iterable[Offer], line: OrderLine, pieces: int, suppliers: Collection[str]) -> list[Offer]:
+        """Those of `suppliers`, all of them at work, that can deliver so many pieces for the line."""
+        uf = self.uf
+        found = [
+            offer
+            for offer in offers
+            if offer.supplier_id in suppliers
+            and offer.stock >= pieces
+            and offer.active
+            and (not offer.ufs or uf in offer.ufs)
+        ]
+        return [o for o in found if (line.line, o.supplier_id) not in self.barred] if self.barred else found
+
+    def is_offered(self, sku: str) -> bool:
+        """Where the goods go, with stock or without, by whomever."""
+        return any(
+            offer.active and offer.supplier_id in self.at_work and (not offer.ufs or self.uf in offer.ufs)
+            for offer in self.offers[sku]
+        )
 
     def source(self, offer: Offer) -> Source:
         return Source(offer, self.makers.get(offer.supplier_id))
@@ -49,11 +59,8 @@ def market_of(
     """Of what is in force."""
     current = {id: in_force(versions, now) for id, versions in reference.suppliers.items()}
     makers = {id: supplier for id, supplier in current.items() if supplier is not None}
-    works = {id for id, supplier in makers.items() if supplier.active}
-    options: dict[str, Options] = {}
-    for sku in skus:
-        every = reference.offers.get(sku, NO_OFFERS).in_force(sku, now)
-        serving = [o for o in every if o.active and o.supplier_id in works and (not o.ufs or uf in o.ufs)]
-        options[sku] = Options(every, serving)
+    at_work = {id for id, supplier in makers.items() if supplier.active}
+    offers = {sku: reference.offers.get(sku, NO_OFFERS).in_force(sku, now) for sku in skus}
     preference = Preference(criteria, {id: supplier.priority for id, supplier in makers.items()})
-    return Market(options, makers, uf, preference)
+    leading = {sku: preference.leading(every) for sku, every in offers.items()}
+    return Market(offers, leading, makers, at_work, uf, preference)

@@ -36,7 +36,7 @@ def split(lines: Sequence[OrderLine], lacking: Routing, market: Market) -> Split
     bought: list[Portion] = [(line, rest.chosen[line.line]) for line in whole]
     candidates = list(rest.candidates)
     for line in short:
-        able = sorted(market.able(line, pieces=0), key=market.preference.rank)
+        able = market.preference.ordered(market.able(market.offers[line.sku], line, 0, market.at_work))
         found = list(_portions(line, able, bought, market))
         if sum(portion.quantity for portion, _ in found) < line.quantity:
             return None

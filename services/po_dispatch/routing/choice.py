@@ -36,20 +36,32 @@ def choose(
     preference = market.preference
     fewest = preference.criteria[:1] == ("shipments",)
     if not (fewest or one_shipment):
-        return _search(lines, market, market.offers, suppliers).any_size()
-    if preference.priority_leads and (found := _search(lines, market, market.leading, suppliers).whole()):
+        return _search(lines, market, suppliers).any_size()
+    if preference.priority_leads and (found := _alone(lines, market, market.leading, suppliers)):
         return found
-    search = _search(lines, market, market.offers, suppliers)
-    if found := search.whole():
+    if found := _alone(lines, market, market.offers, suppliers):
         return found
+    search = _search(lines, market, suppliers)
     return search.most_of_one() if one_shipment else search.fewest() or search.assign(search.suppliers)
 
 
-def _search(
-    lines: Sequence[OrderLine], market: Market, offers: Mapping[str, Sequence[Offer]], suppliers: Collection[str]
-) -> "_Search":
-    able = {line.line: market.able(offers[line.sku], line, line.quantity, suppliers) for line in lines}
+def _search(lines: Sequence[OrderLine], market: Market, suppliers: Collection[str]) -> "_Search":
+    able = {line.line: market.able(market.offers[line.sku], line, line.quantity, suppliers) for line in lines}
     return _Search(lines, able, market.preference)
+
+
+def _alone(
+    lines: Sequence[OrderLine], market: Market, offers: Mapping[str, Sequence[Offer]], suppliers: Collection[str]
+) -> Chosen:
+    """All lines from the best supplier that has all; empty where none has. With each line fewer may have them."""
+    able: dict[int, list[Offer]] = {}
+    for line in lines:
+        able[line.line] = market.able(offers[line.sku], line, line.quantity, suppliers)
+        suppliers = {offer.supplier_id for offer in able[line.line]}
+        if not suppliers:
+            return {}
+    search = _Search(lines, able, market.preference)
+    return search.best_of(search.sets(1))
 
 
 class _Search:
@@ -85,6 +97,16 @@ class _Search:
         }
 
     @cached_property
+    def _all_placed(self) -> dict[int, dict[str, list[Placed]]]:
+        """The same with all of its offers: where stock is shared, the next one may have what the first one has not."""
+        found: dict[int, dict[str, list[Placed]]] = {}
+        for line, ordered in self._ordered.items():
+            theirs = found[line] = {}
+            for place, offer in enumerate(ordered):
+                theirs.setdefault(offer.supplier_id, []).append((place, offer))
+        return found
+
+    @cached_property
     def suppliers(self) -> list[str]:
         return sorted(set().union(*self._offered.values()))
 
@@ -100,10 +122,6 @@ class _Search:
     @property
     def _largest(self) -> int:
         return min(len(self.suppliers), len(self.lines))
-
-    def whole(self) -> Chosen:
-        """The best supplier that delivers everything alone; empty where none does."""
-        return self.best_of(self.sets(1))
 
     def fewest(self) -> Chosen:
         """The best of the smallest sets of several that deliver everything; empty where none does."""
@@ -176,9 +194,10 @@ class _Search:
         taken: dict[str, int] = {}
         chosen: Chosen = {}
         for line in self._by_demand:
-            for offer in self._ordered[line.line]:
+            theirs = self._all_placed[line.line]
+            for _, offer in sorted([placed for supplier in group for placed in theirs.get(supplier, ())]):
                 used = taken.get(offer.offer_id, 0)
-                if offer.supplier_id in group and used + line.quantity <= offer.stock:
+                if used + line.quantity <= offer.stock:
                     chosen[line.line] = offer
                     taken[offer.offer_id] = used + line.quantity
                     break

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, TypeVar
-from zlib import crc32
 
 from schemas import catalogue
 from schemas.model import Message
@@ -24,7 +23,7 @@ from tests.simulation.fleet import fleet, routes_of
 from tests.simulation.invariants import Invariants, Violated
 from tests.simulation.partners import Partners
 from tests.simulation.replica import SWEEP_SECONDS, Replica
-from tests.simulation.scheduler import FIRED, IDLE, Scheduler
+from tests.simulation.scheduler import Scheduler, Task
 from tests.simulation.store import CallRow, Store
 from tests.simulation.transaction import Transaction
 
@@ -73,14 +72,13 @@ class World:
         self.faults: Counter[str] = Counter()
         self.show = show
         self.trace: deque[str] = deque(maxlen=None if show else SHOWN)
-        self.digest = 0
-        self.steps = 0
         self._rows = 0
         self._trouble = self.profile.crash + self.profile.cut + self.profile.starve
-        self._next_trouble = self._calm()
         self._most_steps = MOST_STEPS * orders
-        self._next_halt = self._next_trouble or self._most_steps
+        self._next_halt = self._calm() or self._most_steps
         self.scheduler.quiet = self._look_into_queues
+        if show:
+            self.scheduler.told = self._show_step
         self.routes = routes_of(parts.services)
         self._policies = {o.name: o.policy for service in parts.services for o in service.operations}
         self.stores = {s.name: parts.store(s.name, self._waker(s.name, "handling")) for s in parts.services}
@@ -105,9 +103,9 @@ class World:
         return Outcome(
             seed=self.seed,
             orders=len(self.order_ids),
-            steps=self.steps,
+            steps=self.scheduler.steps,
             messages=self.broker.published,
-            digest=self.digest,
+            digest=self.scheduler.digest,
             problems=found,
             faults=self.faults,
             last=list(self.trace),
@@ -115,28 +113,16 @@ class World:
 
     def _let_happen(self) -> None:
         """Step by step, until nothing is left to happen."""
-        step = self.scheduler.step
-        while True:
-            self.steps += 1
-            if self.steps == self._next_halt:
-                self._halt()
-            went_on = step()
-            if went_on is None:
-                return
-            at = went_on.at
-            if at is not IDLE and went_on is not FIRED:
-                self.digest = crc32(at.encode(), self.digest + went_on.number)
-                if self.show:
-                    self.note(f"{went_on.name} {at}")
+        while self.scheduler.run(self._next_halt):
+            self._halt()
 
     def _halt(self) -> None:
-        """Between two steps: trouble is due, or there were too many."""
-        if self.steps >= self._most_steps:
+        """Before a step: trouble is due, or there were too many."""
+        coming = self.scheduler.steps + 1
+        if coming >= self._most_steps:
             raise Violated("the world does not come to rest")
-        if self.steps == self._next_trouble:
-            self._make_trouble()
-            self._next_trouble = self.steps + self._calm()
-        self._next_halt = min(self._next_trouble or self._most_steps, self._most_steps)
+        self._make_trouble()
+        self._next_halt = min(coming + self._calm(), self._most_steps)
 
     def _calm(self) -> int:
         """Steps until the next trouble; 0: there is none."""
@@ -170,6 +156,9 @@ class World:
                 replica.wake("ticking")
                 replica.wake("calling")
             self._let_happen()
+
+    def _show_step(self, task: Task) -> None:
+        self.note(f"{task.name} {task.at}")
 
     def note(self, what: str) -> None:
         if self.show:
@@ -281,7 +270,7 @@ class World:
         """
         if len(self.broker.queues[service]) < self.profile.patience:
             return
-        replicas = self._of.get(service, [])
+        replicas = self._of.get(service, ())
         idle = [task for r in replicas if (task := r.tasks.get("handling")) is not None and not task.awake]
         if idle:
             self.scheduler.wake(idle[int(self.random.random() * len(idle))])

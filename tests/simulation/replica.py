@@ -87,11 +87,7 @@ class Replica:
 
     def wake(self, name: str) -> None:
         task = self.tasks.get(name)
-        if task is None:
-            return
-        if task.awake:
-            task.again = True
-        else:
+        if task is not None:
             self.world.scheduler.wake(task)
 
     @property
@@ -270,8 +266,10 @@ class Replica:
     # what runs beside: due events, reminders, the sweeper
 
     def _tick(self) -> Steps:
+        scheduler, looked = self.world.scheduler, -1.0
         while True:
-            if self.up:
+            while self.up and looked != scheduler.seconds:  # what it said took its time: it looks again
+                looked = scheduler.seconds
                 self._offer_due()
                 yield from self._remind()
                 yield from self._sweep(SWEEP_SECONDS)

@@ -12,16 +12,17 @@ from zlib import crc32
 
 START = datetime(2026, 6, 1, 12, tzinfo=UTC)
 IDLE: Final = "idle"
-"""What a task yields that has nothing to do until somebody wakes it."""
+"""What a task yields that has nothing to do until somebody wakes it. It has looked for that since it last went on, so
+that whoever wakes a task that is awake need not be remembered."""
 OVER: Final = "over"
 """Where a task is that has ended."""
 Steps = Generator[str, None, None]
 
 
 class Task:
-    """One thread of steps; `at` is where it stands, `again` that somebody woke it while it was busy."""
+    """One thread of steps; `at` is where it stands."""
 
-    __slots__ = ("again", "at", "awake", "name", "number", "over", "steps")
+    __slots__ = ("at", "awake", "name", "number", "over", "steps")
 
     def __init__(self, number: int, name: str, steps: Steps) -> None:
         self.number = number
@@ -29,7 +30,6 @@ class Task:
         self.steps = steps
         self.at = "begun"
         self.awake = False
-        self.again = False
         self.over = False
 
 
@@ -68,9 +68,7 @@ class Scheduler:
         return task
 
     def wake(self, task: Task) -> None:
-        if task.awake:
-            task.again = True
-        elif not task.over:
+        if not task.awake and not task.over:
             task.awake = True
             self._awake.append(task)
 
@@ -104,10 +102,7 @@ class Scheduler:
                 task = awake[place]
                 at = task.at = next(task.steps, OVER)
                 if at is IDLE:
-                    if task.again:
-                        task.again = False
-                    else:
-                        self._sleep(task, place)
+                    self._sleep(task, place)
                     continue
                 digest = crc32(at.encode(), digest + task.number)
                 if self.told is not None:

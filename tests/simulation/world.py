@@ -214,7 +214,7 @@ class World:
                 late = self.random.choice((0.001, 5.0, 600.0)) * self.random.random()
                 self.wake_later(store.service, "ticking", (reminder.due - self.scheduler.now).total_seconds() + late)
         for call in transaction.calls:
-            self.wake_later(store.service, "calling", call.due - self.scheduler.seconds)
+            self.lease_later(store.service, call.due - self.scheduler.seconds)
         if self.show:
             self._show_results(transaction)
         self.invariants.committed(store.service, transaction)
@@ -259,12 +259,21 @@ class World:
         """Every replica's, some time from now: something is due that any of them may take."""
         self.scheduler.after(max(seconds, 0.0), self._waker(service, task))
 
+    def lease_later(self, service: str, seconds: float) -> None:
+        """A call is due, now or some time from now. One replica looks for it: of several only one would find it."""
+        if seconds > 0:
+            self.scheduler.after(seconds, lambda: self.lease_later(service, 0.0))
+            return
+        callers = [task for r in self._of[service] if (task := r.tasks.get("calling")) is not None]
+        if callers and not any(task.awake for task in callers):
+            self.scheduler.wake(callers[int(self.random.random() * len(callers))])
+
     def orphaned(self, service: str) -> None:
         """An outgoing row may be there that nobody sends: the sweeper finds it."""
         self.wake_later(service, "ticking", SWEEP_SECONDS + 1)
 
     def _arrived(self, service: str) -> None:
-        """The broker gives it to a consumer that has nothing to do; where all are busy, the first that has asks for it.
+        """The broker gives it to a consumer that has nothing to do; who is busy looks for more when it has done.
 
         Some worlds let messages pile up until nothing else happens: so batches become large.
         """
@@ -274,9 +283,6 @@ class World:
         idle = [task for r in replicas if (task := r.tasks.get("handling")) is not None and not task.awake]
         if idle:
             self.scheduler.wake(idle[int(self.random.random() * len(idle))])
-            return
-        for replica in replicas:
-            replica.wake("handling")
 
     def _waker(self, service: str, task: str) -> Any:
         def wake() -> None:

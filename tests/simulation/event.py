@@ -9,7 +9,7 @@ from schemas.model import Message
 from shared.broker.link import Delivery
 from shared.worker.decode import decode, decode_kept
 from shared.worker.incoming import Incoming, Kept
-from shared.worker.outbox import INBOUND, Outbox, exchange_of, routing_key_of, source_of
+from shared.worker.outbox import INBOUND, Outbox, route_of, source_of
 from shared.worker.routes import Routes
 
 FOR_EVER = timedelta(days=36_500)
@@ -81,8 +81,7 @@ class Saying(Outbox):
             return tuple(Pack(o.exchange, o.routing_key, (), o.body, o.content_type) for o in self.packed())
         routed: dict[tuple[str, str], list[Event]] = {}
         for event in self.events:
-            route = exchange_of(event.data, self.service), routing_key_of(event.data, self.service)
-            routed.setdefault(route, []).append(event)
+            routed.setdefault(route_of(event.data, self.service), []).append(event)
         return tuple(
             [
                 Pack(exchange, routing_key, tuple(events[at : at + envelope.PACK_EVENTS]))

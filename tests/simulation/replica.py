@@ -13,6 +13,7 @@ from uuid import uuid5
 
 from schemas.runtime import ReminderDue
 from shared.worker.incoming import Incoming
+from shared.worker.outbox import derived
 from shared.worker.suspects import ATTEMPTS, MARKED_FROM
 from shared.worker.watermark import Watermark
 from tests.simulation.broker import Waiting
@@ -155,6 +156,7 @@ class Replica:
         """What waits, up to a batch; what may have killed a process is handled event by event."""
         items: list[Incoming] = []
         tags: list[int] = []
+        next_row = self.world.next_row
         most, broker, service = self.world.profile.batch, self.world.broker, self.store.service
         while self._due and len(items) < most:
             row = self._due.popleft()
@@ -162,11 +164,11 @@ class Replica:
         while len(items) < most and (waiting := broker.take(service)) is not None:
             found = self._opened(waiting)
             if waiting.count >= MARKED_FROM - 1:
-                first = [self._batch(items, tags)] if items else []
-                return [*first, *(self._batch([item], [self._tag]) for item in found)]
+                first = [Batch(next_row(), items, tags)] if items else []
+                return [*first, *(Batch(next_row(), [item], [self._tag]) for item in found)]
             items += found
             tags += [self._tag] * len(found)
-        return [self._batch(items, tags)]
+        return [Batch(next_row(), items, tags)]
 
     def _opened(self, waiting: Waiting) -> list[Incoming]:
         self._tag += 1
@@ -175,9 +177,6 @@ class Replica:
         self._watermark.taken(self._tag, len(found))
         self.world.taken(self, self._tag, waiting)
         return found
-
-    def _batch(self, items: list[Incoming], tags: list[int]) -> Batch:
-        return Batch(self.world.next_row(), items, tags)
 
     def _transact(self, batch: Batch) -> Steps:
         """Until it is committed. Two things go wrong here: the database rolls back, or its answer gets lost."""
@@ -296,7 +295,8 @@ class Replica:
         for (_, key, name), row in due:
             note = json.loads(json.dumps(dict(row.note)))
             message = ReminderDue(name=name, key=key, due=row.due, note=note)
-            saying.add(message, id=str(uuid5(row.generation, "due")), correlation=row.correlation)
+            generation = uuid5(row.cause, f"{self.store.service}/reminder/{name}")
+            saying.add(message, id=derived(generation, "due"), correlation=row.correlation)
         yield from self.send_saved(saying)
 
     def send_saved(self, saying: Saying) -> Steps:

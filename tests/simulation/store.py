@@ -52,7 +52,8 @@ class ReminderRow:
     due: datetime
     note: Mapping[str, Any]
     correlation: str
-    generation: UUID
+    cause: UUID
+    """Ref of the event that set it."""
 
 
 Slot = tuple[str, str, str]

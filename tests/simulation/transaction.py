@@ -149,8 +149,7 @@ class Transaction:
         for name in decision.forget:
             self.reminders[table, key, name] = None
         for reminder in decision.reminders:
-            generation = uuid5(item.ref, f"{self.store.service}/reminder/{reminder.name}")
-            row = ReminderRow(reminder.due, dict(reminder.note), item.correlation or item.id, generation)
+            row = ReminderRow(reminder.due, dict(reminder.note), item.correlation or item.id, item.ref)
             self.reminders[table, key, reminder.name] = row
 
     def commit(self, row: int, sent: Sequence[int], seconds: float) -> None:

@@ -8,6 +8,7 @@ Everything that happens follows from the seed: clock, ids, order, faults.
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from random import Random
 from typing import Any, TypeVar
 
@@ -72,7 +73,8 @@ class World:
         self.faults: Counter[str] = Counter()
         self.show = show
         self.trace: deque[str] = deque(maxlen=None if show else SHOWN)
-        self._rows = 0
+        self.next_row = count(1).__next__
+        """The number of an outgoing row that may come to be."""
         self._trouble = self.profile.crash + self.profile.cut + self.profile.starve
         self._most_steps = MOST_STEPS * orders
         self._next_halt = self._calm() or self._most_steps
@@ -131,7 +133,8 @@ class World:
     def _look_into_queues(self) -> None:
         for service in self.stores:
             if self.broker.queues[service]:
-                self._waker(service, "handling")()
+                for replica in self._of[service]:
+                    replica.wake("handling")
 
     def _make_trouble(self) -> None:
         """A process is killed, a connection cut, or a service gets no turn for a while."""
@@ -190,10 +193,6 @@ class World:
         vars(self).clear()
 
     # what the parts tell the world
-
-    def next_row(self) -> int:
-        self._rows += 1
-        return self._rows
 
     def policy(self, call: CallRow) -> Policy:
         """KeyError: the service's table of operations lacks a request that its decisions make."""

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID, uuid5
 from zlib import crc32
 
@@ -169,8 +169,7 @@ def _spread(ref: UUID, attempt: int) -> float:
     return crc32(f"{ref}/{attempt}".encode()) % 1000 / 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(NamedTuple):
     """A message that follows from a batch, with what its envelope takes from its cause."""
 
     message: Message

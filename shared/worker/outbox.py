@@ -3,8 +3,8 @@
 import hashlib
 from collections.abc import Iterable
 from datetime import datetime
+from functools import cache
 from itertools import groupby
-from typing import Any
 from uuid import UUID
 
 from schemas import catalogue, envelope
@@ -21,23 +21,24 @@ def source_of(service: str) -> str:
     return f"/dropfleet/{service}"
 
 
-def exchange_of(message: Message, service: str) -> str:
-    """Where a message is published: facts, commands and dead letters have their own exchanges."""
-    entry = catalogue.by_type()[message.TYPE]
+def route_of(message: Message, service: str) -> tuple[str, str]:
+    """The exchange that a message is published to, and its routing key."""
+    return _route(type(message), service, message.__dict__.get("service"))
+
+
+@cache
+def _route(model: type[Message], service: str, named: str | None) -> tuple[str, str]:
+    """Facts, commands and dead letters have their own exchanges. `named`: the service that the message names."""
+    entry = catalogue.by_type()[model.TYPE]
     match entry.kind:
         case "inbound":
-            return INBOUND
+            return INBOUND, model.TYPE
         case "fact":
-            return EVENTS
+            return EVENTS, model.TYPE
         case "dead_letter":
-            return DEAD
-    named: Any = message.service if "service" in type(message).__pydantic_fields__ else None  # type: ignore[attr-defined]
-    target: Any = named or (entry.consumers[0] if len(entry.consumers) == 1 else service)
-    return f"fleet.to.{target}"
-
-
-def routing_key_of(message: Message, service: str) -> str:
-    return f"{service}.dead" if catalogue.by_type()[message.TYPE].kind == "dead_letter" else message.TYPE
+            return DEAD, f"{service}.dead"
+    target = named or (entry.consumers[0] if len(entry.consumers) == 1 else service)
+    return f"fleet.to.{target}", model.TYPE
 
 
 def derived(cause: UUID, name: str) -> str:
@@ -85,7 +86,7 @@ class Outbox:
             causation=causation,
             trace=trace,
         )
-        self._encoded.append((exchange_of(message, self._service), routing_key_of(message, self._service), body))
+        self._encoded.append((*route_of(message, self._service), body))
 
     def packed(self) -> list[Outgoing]:
         """One AMQP message for up to 64 events of a routing key, in the order in which they were said."""

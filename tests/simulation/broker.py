@@ -36,8 +36,9 @@ class Broker:
         if not queues:
             self.unrouted.append(pack)
         for queue in queues:
-            if queue in self.queues:
-                self.queues[queue].append(Waiting(pack))
+            waiting = self.queues.get(queue)
+            if waiting is not None:
+                waiting.append(Waiting(pack))
                 self._arrived(queue)
             else:
                 self.dead_letters.append(pack)
@@ -46,7 +47,10 @@ class Broker:
         waiting = self.queues[queue]
         if not waiting:
             return None
-        return waiting.pop(int(self._random.random() * min(self._window, len(waiting))))
+        reach = len(waiting)
+        if reach > self._window:
+            reach = self._window
+        return waiting.pop(int(self._random.random() * reach))
 
     def give_back(self, queue: str, unacked: list[Waiting]) -> None:
         """What a lost connection leaves comes again, before all others."""

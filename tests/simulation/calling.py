@@ -57,7 +57,7 @@ class Calling:
         self._running = {}
         for call in self._store.calls.values():
             if call.status == "leased":
-                self._world.wake_later(self._store.service, "calling", call.lease_until - self._world.scheduler.seconds)
+                self._world.lease_later(self._store.service, call.lease_until - self._world.scheduler.seconds)
         return places
 
     def _make(self, name: str, call: CallRow, token: int) -> Steps:
@@ -75,10 +75,11 @@ class Calling:
         if answer is None:
             wait = ceiling(call.attempt, 0.25, 60.0) * self._world.random.uniform(0.5, 1.0)
             self._store.save_retry(call, token, self._world.scheduler.seconds + wait, uncertain)
-            self._world.wake_later(self._store.service, "calling", wait)
+            self._world.lease_later(self._store.service, wait)
         else:
             yield from self._store_answer(call, token, answer)
-        self._replica.wake("calling")
+        if self._store.lanes:
+            self._replica.wake("calling")
 
     def _ask(self, call: CallRow, policy: Any) -> Any:
         if call.uncertain and policy.uncertain == "query":
@@ -91,7 +92,7 @@ class Calling:
         """Longer than the lease: somebody else takes the call meanwhile."""
         task = self._running[name]
         wait = call.lease_until - self._world.scheduler.seconds
-        self._world.wake_later(self._store.service, "calling", wait)
+        self._world.lease_later(self._store.service, wait)
         self._world.scheduler.after(wait + self._world.random.uniform(0, 20), lambda: self._world.scheduler.wake(task))
         yield IDLE
 

@@ -8,6 +8,7 @@ is checked with the first copy of each kind; worlds that go over the wire read e
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -49,9 +50,9 @@ _REMEMBERED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """The bytes of an NF whose stand-ins are to be replaced."""
+    """An NF whose stand-ins are to be replaced."""
 
-    xml: bytes
+    xml: str
     access_key: str
     code: str
     protocol: str
@@ -72,7 +73,7 @@ class Template:
             self.protocol: protocol_number(key[:2], at, sequence),
             **others,
         }
-        xml = _replaced(self.xml.decode(), texts).encode()
+        xml = _replaced(self.xml, texts).encode()
         copy = base64.b64encode(xml).decode()
         if not wire:
             self._remember(copy, xml, texts, code, key)
@@ -106,15 +107,19 @@ def key_of(event: SupplierNfIssued) -> str:
 
 
 def _replaced(text: str, texts: dict[str, str]) -> str:
-    for old, new in texts.items():
-        text = text.replace(old, new)
-    return text
+    return "".join([texts.get(piece, piece) for piece in _pieces(text, tuple(texts))])
+
+
+@cache
+def _pieces(text: str, stand_ins: tuple[str, ...]) -> list[str]:
+    """The text, cut before and behind each of them."""
+    return re.split(f"({'|'.join(map(re.escape, stand_ins))})", text)
 
 
 def _template(xml: bytes, key: str, code: str, protocol: str) -> Template:
     document = read(xml)
     assert isinstance(document, Document), document
-    return Template(xml, key, code, protocol, document.model_dump_json())
+    return Template(xml.decode(), key, code, protocol, document.model_dump_json())
 
 
 @cache

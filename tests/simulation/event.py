@@ -1,6 +1,5 @@
 """Events and packs as the simulated broker carries them: as objects, or (some seeds) as the very bytes of the wire."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -10,7 +9,7 @@ from schemas.model import Message
 from shared.broker.link import Delivery
 from shared.worker.decode import decode, decode_kept
 from shared.worker.incoming import Incoming, Kept
-from shared.worker.outbox import INBOUND, Outbox, exchange_of, routing_key_of, source_of
+from shared.worker.outbox import INBOUND, Outbox, route_of, source_of
 from shared.worker.routes import Routes
 
 FOR_EVER = timedelta(days=36_500)
@@ -55,6 +54,7 @@ class Saying(Outbox):
     def __init__(self, service: str, now: datetime, wire: bool) -> None:
         super().__init__(service, NO_BATCH, now)
         self.service = service
+        self.source = source_of(service)
         self.now = now
         self.wire = wire
         self.events: list[Event] = []
@@ -68,9 +68,8 @@ class Saying(Outbox):
         causation: str | None = None,
         trace: str | None = None,
     ) -> None:
-        source = source_of(self.service)
-        event = Event(envelope.reference(source, id), id, source, self.now, correlation, causation, message)
-        self.events.append(event)
+        ref = envelope.reference(self.source, id)
+        self.events.append(Event(ref, id, self.source, self.now, correlation, causation, message))
         if self.wire:
             super().add(message, id=id, correlation=correlation, causation=causation, trace=trace)
 
@@ -82,12 +81,13 @@ class Saying(Outbox):
             return tuple(Pack(o.exchange, o.routing_key, (), o.body, o.content_type) for o in self.packed())
         routed: dict[tuple[str, str], list[Event]] = {}
         for event in self.events:
-            route = exchange_of(event.data, self.service), routing_key_of(event.data, self.service)
-            routed.setdefault(route, []).append(event)
+            routed.setdefault(route_of(event.data, self.service), []).append(event)
         return tuple(
-            Pack(*route, tuple(events[at : at + envelope.PACK_EVENTS]))
-            for route, events in sorted(routed.items())
-            for at in range(0, len(events), envelope.PACK_EVENTS)
+            [
+                Pack(exchange, routing_key, tuple(events[at : at + envelope.PACK_EVENTS]))
+                for (exchange, routing_key), events in sorted(routed.items())
+                for at in range(0, len(events), envelope.PACK_EVENTS)
+            ]
         )
 
 
@@ -102,36 +102,44 @@ def inbound(source: str, id: str, message: Message, at: datetime, wire: bool) ->
 
 def opened(pack: Pack, tag: int, routes: Routes) -> list[Incoming]:
     """The events of a delivery, decoded, upcast and with their routes."""
+    if not pack.body:
+        return [_arrived(event, routes) for event in pack.events]
     delivery = Delivery(tag, "", pack.exchange, pack.routing_key, pack.content_type, {}, pack.body, False)
-    items = decode(delivery, FOR_EVER) if pack.body else [_arrived(event, delivery) for event in pack.events]
-    _assign(items, routes)
+    items = decode(delivery, FOR_EVER)
+    for item in items:
+        _assign(item, routes)
     return items
 
 
 def reopened(kept: Kept, event: Event | None, routes: Routes) -> Incoming:
     """An event that the inbox kept."""
-    item = decode_kept(kept, kept.body) if event is None else _arrived(event, None)
+    if event is not None:
+        item = _arrived(event, routes)
+        item.kept = kept
+        return item
+    item = decode_kept(kept, kept.body)
     item.kept = kept
-    _assign([item], routes)
+    _assign(item, routes)
     return item
 
 
-def _arrived(event: Event, delivery: Delivery | None) -> Arrived:
-    return Arrived(
+def _arrived(event: Event, routes: Routes) -> Incoming:
+    data = event.data
+    item = Arrived(
         ref=event.ref,
         source=event.source,
         id=event.id,
-        type=event.data.TYPE,
-        subject=event.data.subject,
+        type=data.TYPE,
+        subject=data.subject,
         time=event.time,
         correlation=event.correlation,
-        data=catalogue.upcast(event.data),
-        delivery=delivery,
+        data=catalogue.upcast(data),
         event=event,
     )
+    routes.assign(item)
+    return item
 
 
-def _assign(items: Sequence[Incoming], routes: Routes) -> None:
-    for item in items:
-        if item.fault is None:
-            routes.assign(item)
+def _assign(item: Incoming, routes: Routes) -> None:
+    if item.fault is None:
+        routes.assign(item)

@@ -61,12 +61,12 @@ class Invariants:
 
     def committed(self, service: str, transaction: Transaction) -> None:
         for result in transaction.results:
-            if result.status == "dead":
+            if result.status == "handled":
+                self._handled(service, result.item)
+            elif result.status == "dead":
                 raise Violated(
                     f"{service}: {result.item.type} {result.item.id} is dead: {result.reason} {result.error}"
                 )
-            if result.status == "handled":
-                self._handled(service, result.item)
             for row in result.decision.rows if result.decision is not None else ():
                 self._row(row)
         for key in sorted(transaction.fold.changed):
@@ -138,11 +138,11 @@ class Invariants:
 
     def hear(self, events: Iterable[Event]) -> None:
         for event in events:
-            if event.ref.int in self.said:
-                raise Violated(f"{event.data.TYPE} {event.id} was said by two commits")
-            self.said[event.ref.int] = event
-            self.by_model[type(event.data)].append(event.data)
-            if catalogue.by_type()[event.data.TYPE].kind == "fact":
+            ref, data = event.ref.int, event.data
+            if self.said.setdefault(ref, event) is not event:
+                raise Violated(f"{data.TYPE} {event.id} was said by two commits")
+            self.by_model[type(data)].append(data)
+            if catalogue.by_type()[data.TYPE].kind == "fact":
                 self._fact(event)
 
     def _fact(self, event: Event) -> None:
@@ -169,7 +169,7 @@ class Invariants:
 
 def fact_of(message: Message) -> tuple[Any, ...]:
     """What the message says, in short: nothing else of its type says the same."""
-    return (message.TYPE, *(getattr(message, name) for name in _identifying(type(message))))
+    return (message.TYPE, *[getattr(message, name) for name in _identifying(type(message))])
 
 
 @cache

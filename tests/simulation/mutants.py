@@ -1,6 +1,6 @@
 """Broken parts: each is a bug that somebody could write. The simulation must notice every one of them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid5
@@ -37,7 +37,7 @@ class ForgetsOutgoing(Store):
 
 
 class LocksNothing(Store):
-    def lock(self, keys: Iterable[str], holder: object) -> bool:
+    def lock(self, keys: Sequence[str], holder: object) -> bool:
         return True
 
 

@@ -13,6 +13,7 @@ from uuid import uuid5
 
 from schemas.runtime import ReminderDue
 from shared.worker.incoming import Incoming
+from shared.worker.outbox import derived
 from shared.worker.suspects import ATTEMPTS, MARKED_FROM
 from shared.worker.watermark import Watermark
 from tests.simulation.broker import Waiting
@@ -26,14 +27,19 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 SWEEP_SECONDS = 30.0
+SENT_AT_ONCE = 1
+"""Batches that are sent while the next one is handled."""
 MOST_REDELIVERIES = ATTEMPTS - 2
 """From the next one on a message is a dead letter by design: who kills a process more often must not wonder."""
 
 
 @dataclass(slots=True)
 class Batch:
+    """`tags` are those of the deliveries that brought its events, one for each event."""
+
     row: int
     items: list[Incoming]
+    tags: list[int]
     packs: tuple[Pack, ...] = ()
 
 
@@ -44,6 +50,7 @@ class Replica:
         self.name = name
         self.store = store
         self.world = world
+        self._routes = world.routes[store.service]
         self.skew = timedelta(seconds=world.random.uniform(-1, 1) * world.profile.skew)
         """How far its clock is off."""
         self.unacked: dict[int, Waiting] = {}
@@ -81,11 +88,7 @@ class Replica:
 
     def wake(self, name: str) -> None:
         task = self.tasks.get(name)
-        if task is None:
-            return
-        if task.awake:
-            task.again = True
-        else:
+        if task is not None:
             self.world.scheduler.wake(task)
 
     @property
@@ -135,49 +138,45 @@ class Replica:
     # from deliveries to committed batches
 
     def _handle(self) -> Steps:
+        due, committed, queue = self._due, self._committed, self.world.broker.queues[self.store.service]
         while True:
-            batches = self._take()
-            if not batches:
+            if not queue and not due:
                 yield IDLE
                 continue
+            batches = self._take()
             yield "taken"
             for batch in batches:
                 yield from self._transact(batch)
-                self._committed.append(batch)
+                committed.append(batch)
                 self.wake("sending")
-                while self._is_full:
+                while len(committed) > SENT_AT_ONCE:
                     yield IDLE
-
-    @property
-    def _is_full(self) -> bool:
-        """One batch is sent while the next one is handled."""
-        return len(self._committed) > 1
 
     def _take(self) -> list[Batch]:
         """What waits, up to a batch; what may have killed a process is handled event by event."""
         items: list[Incoming] = []
+        tags: list[int] = []
+        next_row = self.world.next_row
         most, broker, service = self.world.profile.batch, self.world.broker, self.store.service
         while self._due and len(items) < most:
             row = self._due.popleft()
-            items.append(reopened(row.kept, row.event, self.world.routes[service]))
+            items.append(reopened(row.kept, row.event, self._routes))
         while len(items) < most and (waiting := broker.take(service)) is not None:
             found = self._opened(waiting)
             if waiting.count >= MARKED_FROM - 1:
-                first = [self._batch(items)] if items else []
-                return [*first, *(self._batch([item]) for item in found)]
+                first = [Batch(next_row(), items, tags)] if items else []
+                return [*first, *(Batch(next_row(), [item], [self._tag]) for item in found)]
             items += found
-        return [self._batch(items)] if items else []
+            tags += [self._tag] * len(found)
+        return [Batch(next_row(), items, tags)]
 
     def _opened(self, waiting: Waiting) -> list[Incoming]:
         self._tag += 1
         self.unacked[self._tag] = waiting
-        found = opened(waiting.pack, self._tag, self.world.routes[self.store.service])
+        found = opened(waiting.pack, self._tag, self._routes)
         self._watermark.taken(self._tag, len(found))
         self.world.taken(self, self._tag, waiting)
         return found
-
-    def _batch(self, items: list[Incoming]) -> Batch:
-        return Batch(self.world.next_row(), items)
 
     def _transact(self, batch: Batch) -> Steps:
         """Until it is committed. Two things go wrong here: the database rolls back, or its answer gets lost."""
@@ -240,7 +239,7 @@ class Replica:
                     self.sent.append(batch.row)
                 yield "published"
             self._ack(batch)
-            if self._is_full:
+            if len(self._committed) > SENT_AT_ONCE:
                 self.wake("handling")
             self._committed.popleft()
 
@@ -252,11 +251,10 @@ class Replica:
 
     def _ack(self, batch: Batch) -> None:
         up_to = None
-        for item in batch.items:
-            if item.kept is not None:
-                self._offered.discard(item.ref)
-            elif item.delivery is not None:
-                up_to = self._watermark.done(item.delivery.tag) or up_to
+        for tag in batch.tags:
+            up_to = self._watermark.done(tag) or up_to
+        if self._offered:
+            self._offered.difference_update([item.ref for item in batch.items if item.kept is not None])
         if up_to is not None:
             self.ack_up_to(up_to)
 
@@ -267,8 +265,10 @@ class Replica:
     # what runs beside: due events, reminders, the sweeper
 
     def _tick(self) -> Steps:
+        scheduler, looked = self.world.scheduler, -1.0
         while True:
-            if self.up:
+            while self.up and looked != scheduler.seconds:  # what it said took its time: it looks again
+                looked = scheduler.seconds
                 self._offer_due()
                 yield from self._remind()
                 yield from self._sweep(SWEEP_SECONDS)
@@ -277,6 +277,8 @@ class Replica:
             yield IDLE
 
     def _offer_due(self) -> None:
+        if not self.store.kept:
+            return
         now = self.world.scheduler.now
         for ref, row in self.store.kept.items():
             due = row.kept.due
@@ -286,14 +288,15 @@ class Replica:
                 self.wake("handling")
 
     def _remind(self) -> Steps:
-        due = self.store.take_due_reminders(self.world.scheduler.now)
+        due = self.store.take_due_reminders(self.world.scheduler.now) if self.store.reminders else ()
         if not due:
             return
         saying = Saying(self.store.service, self.now, self.world.profile.wire)
         for (_, key, name), row in due:
             note = json.loads(json.dumps(dict(row.note)))
             message = ReminderDue(name=name, key=key, due=row.due, note=note)
-            saying.add(message, id=str(uuid5(row.generation, "due")), correlation=row.correlation)
+            generation = uuid5(row.cause, f"{self.store.service}/reminder/{name}")
+            saying.add(message, id=derived(generation, "due"), correlation=row.correlation)
         yield from self.send_saved(saying)
 
     def send_saved(self, saying: Saying) -> Steps:

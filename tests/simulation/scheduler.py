@@ -8,19 +8,21 @@ from collections.abc import Callable, Generator
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Final
+from zlib import crc32
 
 START = datetime(2026, 6, 1, 12, tzinfo=UTC)
 IDLE: Final = "idle"
-"""What a task yields that has nothing to do until somebody wakes it."""
+"""What a task yields that has nothing to do until somebody wakes it. It has looked for that since it last went on, so
+that whoever wakes a task that is awake need not be remembered."""
 OVER: Final = "over"
 """Where a task is that has ended."""
 Steps = Generator[str, None, None]
 
 
 class Task:
-    """One thread of steps; `at` is where it stands, `again` that somebody woke it while it was busy."""
+    """One thread of steps; `at` is where it stands."""
 
-    __slots__ = ("again", "at", "awake", "name", "number", "over", "steps")
+    __slots__ = ("at", "awake", "name", "number", "over", "steps")
 
     def __init__(self, number: int, name: str, steps: Steps) -> None:
         self.number = number
@@ -28,12 +30,7 @@ class Task:
         self.steps = steps
         self.at = "begun"
         self.awake = False
-        self.again = False
         self.over = False
-
-
-FIRED: Final = Task(0, "timer", iter(()))  # type: ignore[arg-type]
-"""Stands for a timer."""
 
 
 class Scheduler:
@@ -48,10 +45,15 @@ class Scheduler:
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
         self._awake: list[Task] = []
+        self.steps = 0
+        self.digest = 0
+        """Of who went on in which order, and where to."""
         self.starved = ""
         """Tasks whose name begins so get a turn only when nobody else wants one."""
         self.quiet: Callable[[], None] = lambda: None
         """Told when no task can go on, before time is let pass: it may wake some."""
+        self.told: Callable[[Task], None] | None = None
+        """Told of each task that went on and did something."""
 
     @property
     def now(self) -> datetime:
@@ -66,9 +68,7 @@ class Scheduler:
         return task
 
     def wake(self, task: Task) -> None:
-        if task.awake:
-            task.again = True
-        elif not task.over:
+        if not task.awake and not task.over:
             task.awake = True
             self._awake.append(task)
 
@@ -84,31 +84,41 @@ class Scheduler:
         self._count += 1
         heapq.heappush(self._timers, (self.seconds + seconds, self._count, do))
 
-    def step(self) -> Task | None:
-        """The task that went on, FIRED where a timer did instead, None where nothing is left to happen."""
-        self.seconds += self._tick
-        awake, timers = self._awake, self._timers
-        if not awake:
-            self.quiet()
-        if timers and (not awake or timers[0][0] <= self.seconds):
-            due, _, do = heapq.heappop(timers)
-            self.seconds = max(self.seconds, due)
-            do()
-            return FIRED
-        if not awake:
-            return None
-        place = self._pick() if self.starved else int(self._random() * len(awake))
-        task = awake[place]
-        at = task.at = next(task.steps, OVER)
-        if at is OVER:
-            task.over = True
-            self._sleep(task, place)
-        elif at is IDLE:
-            if task.again:
-                task.again = False
-            else:
-                self._sleep(task, place)
-        return task
+    def run(self, before: int) -> bool:
+        """Step by step, up to the one of this number. False: nothing is left to happen, which takes a step to see."""
+        awake, timers, random, tick = self._awake, self._timers, self._random, self._tick
+        steps, digest = self.steps, self.digest
+        try:
+            while (steps := steps + 1) < before:
+                self.seconds += tick
+                if not awake:
+                    self.quiet()
+                if timers and (not awake or timers[0][0] <= self.seconds):
+                    self._fire()
+                    continue
+                if not awake:
+                    return False
+                place = self._pick() if self.starved else int(random() * len(awake))
+                task = awake[place]
+                at = task.at = next(task.steps, OVER)
+                if at is IDLE:
+                    self._sleep(task, place)
+                    continue
+                digest = crc32(at.encode(), digest + task.number)
+                if self.told is not None:
+                    self.told(task)
+                if at is OVER:
+                    task.over = True
+                    self._sleep(task, place)
+            steps -= 1
+            return True
+        finally:
+            self.steps, self.digest = steps, digest
+
+    def _fire(self) -> None:
+        due, _, do = heapq.heappop(self._timers)
+        self.seconds = max(self.seconds, due)
+        do()
 
     def _pick(self) -> int:
         place = int(self.random.random() * len(self._awake))
@@ -119,7 +129,7 @@ class Scheduler:
 
     def _sleep(self, task: Task, place: int) -> None:
         """The task's own step may have changed the list, but only at its end."""
-        if task.awake:
-            self._awake[place] = self._awake[-1]
-            self._awake.pop()
-            task.awake = False
+        last = self._awake.pop()
+        if last is not task:
+            self._awake[place] = last
+        task.awake = False

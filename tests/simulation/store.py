@@ -1,6 +1,6 @@
 """One service's schema in memory: what its transactions have committed, nothing else."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -52,7 +52,8 @@ class ReminderRow:
     due: datetime
     note: Mapping[str, Any]
     correlation: str
-    generation: UUID
+    cause: UUID
+    """Ref of the event that set it."""
 
 
 Slot = tuple[str, str, str]
@@ -82,18 +83,22 @@ class Store:
     """Somebody has asked for a lock that was taken."""
     _tokens: int = 0
 
-    def lock(self, keys: Iterable[str], holder: object) -> bool:
+    def lock(self, keys: Sequence[str], holder: object) -> bool:
         """All of the keys, or none where somebody holds one."""
-        wanted = dict.fromkeys(keys, holder)
-        if not self.locks.keys().isdisjoint(wanted) and any(self.locks.get(k, holder) is not holder for k in wanted):
-            self.wanted = True
-            return False
-        self.locks |= wanted
+        locks = self.locks
+        for key in keys:
+            if locks.get(key, holder) is not holder:
+                self.wanted = True
+                return False
+        for key in keys:
+            locks[key] = holder
         return True
 
     def unlock(self, holder: object) -> None:
-        for key in [key for key, other in self.locks.items() if other is holder]:
-            del self.locks[key]
+        locks = self.locks
+        for key in [*locks]:
+            if locks[key] is holder:
+                del locks[key]
         if self.wanted:
             self.wanted = False
             self.released()
@@ -109,7 +114,8 @@ class Store:
         return {key: ref for key, ref in dead if key}
 
     def state(self, table: str, key: str) -> Model | None:
-        return self.tables.get(table, {}).get(key)
+        rows = self.tables.get(table)
+        return None if rows is None else rows.get(key)
 
     def save_state(self, table: str, key: str, state: Model) -> None:
         rows = self.tables.setdefault(table, {})
@@ -123,8 +129,11 @@ class Store:
 
     def due_calls(self, now: float) -> list[CallRow]:
         """The head of each lane that may be made now: nothing overtakes in a lane."""
-        heads = [lane[0] for lane in self.lanes.values()]
-        return [c for c in heads if (c.due if c.status == "pending" else c.lease_until) <= now]
+        return [
+            call
+            for call, *_ in self.lanes.values()
+            if (call.due if call.status == "pending" else call.lease_until) <= now
+        ]
 
     def lease(self, call: CallRow, until: float) -> int:
         """The token that fences it."""
@@ -159,7 +168,7 @@ class Store:
             self.outgoing[row] = Row(packs, now)
 
     def take_due_reminders(self, now: datetime) -> list[tuple[Slot, ReminderRow]]:
-        due = [(slot, row) for slot, row in self.reminders.items() if row.due <= now]
+        due = [one for one in self.reminders.items() if one[1].due <= now]
         for slot, _ in due:
             del self.reminders[slot]
         return due

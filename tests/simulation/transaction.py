@@ -57,27 +57,26 @@ class Transaction:
     def decide(self) -> None:
         """Under the keys' locks. Raises RolledBack where another transaction has a number series."""
         self._drop_known()
-        decidable = [i for i in self.items if i.fault is None and i.key is not None]
-        for item in decidable:
-            self.before[item.key or ""] = self._loaded(item)
-        states = {key: state for key, state in self.before.items() if state is not None}
-        self.fold = Fold(self.store.service, self.now, LADDER, states, self.store.held())
-        self.results = self.fold.results
-        self._load_first(decidable)
+        firsts = self._load_states()
+        fold = self.fold = Fold(self.store.service, self.now, LADDER, dict(self.before), self.store.held())
+        self.results = fold.results
+        for item in firsts:
+            if item.route.load is not None:
+                self._load_reference(item, self.store.tables)
         for item in self.items:
             if item.fault is None and item.key is not None and item.route.load is not None:
                 self._load_late(item)
-            self.fold.add(item)
+            fold.add(item)
         self._say()
 
-    def _load_first(self, decidable: Sequence[Incoming]) -> None:
-        """For the first event of each key, as the batch finds the tables."""
-        seen: set[str | None] = set()
-        for item in decidable:
-            if item.key not in seen:
-                seen.add(item.key)
-                if item.route.load is not None:
-                    self._load_reference(item, self.store.tables)
+    def _load_states(self) -> list[Incoming]:
+        """The first event of each key: what it loads is as the batch finds the tables."""
+        firsts: list[Incoming] = []
+        for item in self.items:
+            if item.fault is None and item.key is not None and item.key not in self.before:
+                self.before[item.key] = self._loaded(item)
+                firsts.append(item)
+        return firsts
 
     def _drop_known(self) -> None:
         wanted: dict[int, Incoming] = {}
@@ -135,7 +134,7 @@ class Transaction:
                     self.calls.append(self._call(call, uuid5(result.item.ref, f"{service}/call/{n}"), result.item))
                 if decision.forget or decision.reminders:
                     self._remind(result.item, decision)
-            if result.status == "dead":
+            elif result.status == "dead":
                 deadletter.record(self.outbox, service, "simulated", result, self.now)
         self.packs = self.outbox.packs()
 
@@ -150,32 +149,37 @@ class Transaction:
         for name in decision.forget:
             self.reminders[table, key, name] = None
         for reminder in decision.reminders:
-            generation = uuid5(item.ref, f"{self.store.service}/reminder/{reminder.name}")
-            row = ReminderRow(reminder.due, dict(reminder.note), item.correlation or item.id, generation)
+            row = ReminderRow(reminder.due, dict(reminder.note), item.correlation or item.id, item.ref)
             self.reminders[table, key, reminder.name] = row
 
     def commit(self, row: int, sent: Sequence[int], seconds: float) -> None:
         """All of it at once. RolledBack: another worker was faster with one of the events."""
-        fresh = [r.item.ref for r in self.results if r.item.kept is None]
-        if any(self.store.is_known(ref) for ref in fresh):
-            raise RolledBack("another worker was faster")
-        for key in sorted(self.fold.changed):
-            state = self.fold.states[key]
+        store, fold = self.store, self.fold
+        fresh = [result.item.ref for result in self.results if result.item.kept is None]
+        for ref in fresh:
+            if store.is_known(ref):
+                raise RolledBack("another worker was faster")
+        for key in sorted(fold.changed):
+            state = fold.states[key]
             assert state is not None
-            self.store.save_state(key.partition(":")[0], plain(key), state)
-        self.store.inbox.update([ref.int for ref in fresh])
+            table, _, name = key.partition(":")
+            store.save_state(table, name, state)
+        for ref in fresh:
+            store.inbox.add(ref.int)
         for result in self.results:
             self._settle(result)
-        self.store.series |= self.fold.numbers.following
+        if fold.numbers.following:
+            store.series |= fold.numbers.following
         for call in self.calls:
-            self.store.save_call(call)
+            store.save_call(call)
         for slot, reminder in self.reminders.items():
-            self.store.reminders.pop(slot, None)
+            store.reminders.pop(slot, None)
             if reminder is not None:
-                self.store.reminders[slot] = reminder
-        self.store.save_outgoing(row, self.packs, seconds)
+                store.reminders[slot] = reminder
+        if self.packs:
+            store.save_outgoing(row, self.packs, seconds)
         for other in sent:
-            self.store.outgoing.pop(other, None)
+            store.outgoing.pop(other, None)
 
     def _settle(self, result: Result) -> None:
         item = result.item

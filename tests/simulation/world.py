@@ -8,9 +8,9 @@ Everything that happens follows from the seed: clock, ids, order, faults.
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from random import Random
 from typing import Any, TypeVar
-from zlib import crc32
 
 from schemas import catalogue
 from schemas.model import Message
@@ -24,7 +24,7 @@ from tests.simulation.fleet import fleet, routes_of
 from tests.simulation.invariants import Invariants, Violated
 from tests.simulation.partners import Partners
 from tests.simulation.replica import SWEEP_SECONDS, Replica
-from tests.simulation.scheduler import FIRED, IDLE, Scheduler
+from tests.simulation.scheduler import Scheduler, Task
 from tests.simulation.store import CallRow, Store
 from tests.simulation.transaction import Transaction
 
@@ -73,14 +73,14 @@ class World:
         self.faults: Counter[str] = Counter()
         self.show = show
         self.trace: deque[str] = deque(maxlen=None if show else SHOWN)
-        self.digest = 0
-        self.steps = 0
-        self._rows = 0
+        self.next_row = count(1).__next__
+        """The number of an outgoing row that may come to be."""
         self._trouble = self.profile.crash + self.profile.cut + self.profile.starve
-        self._next_trouble = self._calm()
         self._most_steps = MOST_STEPS * orders
-        self._next_halt = self._next_trouble or self._most_steps
+        self._next_halt = self._calm() or self._most_steps
         self.scheduler.quiet = self._look_into_queues
+        if show:
+            self.scheduler.told = self._show_step
         self.routes = routes_of(parts.services)
         self._policies = {o.name: o.policy for service in parts.services for o in service.operations}
         self.stores = {s.name: parts.store(s.name, self._waker(s.name, "handling")) for s in parts.services}
@@ -105,9 +105,9 @@ class World:
         return Outcome(
             seed=self.seed,
             orders=len(self.order_ids),
-            steps=self.steps,
+            steps=self.scheduler.steps,
             messages=self.broker.published,
-            digest=self.digest,
+            digest=self.scheduler.digest,
             problems=found,
             faults=self.faults,
             last=list(self.trace),
@@ -115,28 +115,16 @@ class World:
 
     def _let_happen(self) -> None:
         """Step by step, until nothing is left to happen."""
-        step = self.scheduler.step
-        while True:
-            self.steps += 1
-            if self.steps == self._next_halt:
-                self._halt()
-            went_on = step()
-            if went_on is None:
-                return
-            at = went_on.at
-            if at is not IDLE and went_on is not FIRED:
-                self.digest = crc32(at.encode(), self.digest + went_on.number)
-                if self.show:
-                    self.note(f"{went_on.name} {at}")
+        while self.scheduler.run(self._next_halt):
+            self._halt()
 
     def _halt(self) -> None:
-        """Between two steps: trouble is due, or there were too many."""
-        if self.steps >= self._most_steps:
+        """Before a step: trouble is due, or there were too many."""
+        coming = self.scheduler.steps + 1
+        if coming >= self._most_steps:
             raise Violated("the world does not come to rest")
-        if self.steps == self._next_trouble:
-            self._make_trouble()
-            self._next_trouble = self.steps + self._calm()
-        self._next_halt = min(self._next_trouble or self._most_steps, self._most_steps)
+        self._make_trouble()
+        self._next_halt = min(coming + self._calm(), self._most_steps)
 
     def _calm(self) -> int:
         """Steps until the next trouble; 0: there is none."""
@@ -145,7 +133,8 @@ class World:
     def _look_into_queues(self) -> None:
         for service in self.stores:
             if self.broker.queues[service]:
-                self._waker(service, "handling")()
+                for replica in self._of[service]:
+                    replica.wake("handling")
 
     def _make_trouble(self) -> None:
         """A process is killed, a connection cut, or a service gets no turn for a while."""
@@ -170,6 +159,9 @@ class World:
                 replica.wake("ticking")
                 replica.wake("calling")
             self._let_happen()
+
+    def _show_step(self, task: Task) -> None:
+        self.note(f"{task.name} {task.at}")
 
     def note(self, what: str) -> None:
         if self.show:
@@ -202,10 +194,6 @@ class World:
 
     # what the parts tell the world
 
-    def next_row(self) -> int:
-        self._rows += 1
-        return self._rows
-
     def policy(self, call: CallRow) -> Policy:
         """KeyError: the service's table of operations lacks a request that its decisions make."""
         return self._policies[type(call.request).__name__]
@@ -225,7 +213,7 @@ class World:
                 late = self.random.choice((0.001, 5.0, 600.0)) * self.random.random()
                 self.wake_later(store.service, "ticking", (reminder.due - self.scheduler.now).total_seconds() + late)
         for call in transaction.calls:
-            self.wake_later(store.service, "calling", call.due - self.scheduler.seconds)
+            self.lease_later(store.service, call.due - self.scheduler.seconds)
         if self.show:
             self._show_results(transaction)
         self.invariants.committed(store.service, transaction)
@@ -270,24 +258,30 @@ class World:
         """Every replica's, some time from now: something is due that any of them may take."""
         self.scheduler.after(max(seconds, 0.0), self._waker(service, task))
 
+    def lease_later(self, service: str, seconds: float) -> None:
+        """A call is due, now or some time from now. One replica looks for it: of several only one would find it."""
+        if seconds > 0:
+            self.scheduler.after(seconds, lambda: self.lease_later(service, 0.0))
+            return
+        callers = [task for r in self._of[service] if (task := r.tasks.get("calling")) is not None]
+        if callers and not any(task.awake for task in callers):
+            self.scheduler.wake(callers[int(self.random.random() * len(callers))])
+
     def orphaned(self, service: str) -> None:
         """An outgoing row may be there that nobody sends: the sweeper finds it."""
         self.wake_later(service, "ticking", SWEEP_SECONDS + 1)
 
     def _arrived(self, service: str) -> None:
-        """The broker gives it to a consumer that has nothing to do; where all are busy, the first that has asks for it.
+        """The broker gives it to a consumer that has nothing to do; who is busy looks for more when it has done.
 
         Some worlds let messages pile up until nothing else happens: so batches become large.
         """
         if len(self.broker.queues[service]) < self.profile.patience:
             return
-        replicas = self._of.get(service, [])
+        replicas = self._of.get(service, ())
         idle = [task for r in replicas if (task := r.tasks.get("handling")) is not None and not task.awake]
         if idle:
             self.scheduler.wake(idle[int(self.random.random() * len(idle))])
-            return
-        for replica in replicas:
-            replica.wake("handling")
 
     def _waker(self, service: str, task: str) -> Any:
         def wake() -> None:

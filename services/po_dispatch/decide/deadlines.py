@@ -11,9 +11,8 @@ counts from when the PO was asked to be sent: one that cannot be reached for so 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from schemas.decision import Call, Context, Decision
 from schemas.model import Message
@@ -28,8 +27,7 @@ from services.po_dispatch.purchase_order import Late, PurchaseOrder
 from services.po_dispatch.state import Fulfilment, RemindSupplier
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(NamedTuple):
     """`since`: from when it is waited for."""
 
     po_id: str
@@ -70,7 +68,7 @@ def _of(po: PurchaseOrder, spans: Deadlines) -> Iterator[Deadline]:
     alerts: tuple[tuple[Late, datetime | None, timedelta], ...] = (
         ("prepayment", po.created_at if status is PoStatus.CREATED else None, spans.prepayment),
         ("supplier_nf", po.sent_at if _awaits_nf(po, status) else None, spans.supplier_nf),
-        ("dispatch", po.invoiced_at if po.goes_on and not po.has_left else None, spans.dispatch),
+        ("dispatch", po.invoiced_at if _awaits_goods(po) else None, spans.dispatch),
         ("cancellation", _asked_at(po, status), spans.confirmation),
     )
     for what, since, span in alerts:
@@ -80,6 +78,10 @@ def _of(po: PurchaseOrder, spans: Deadlines) -> Iterator[Deadline]:
 
 def _awaits_nf(po: PurchaseOrder, status: PoStatus) -> bool:
     return status in (PoStatus.SENT, PoStatus.CONFIRMED) and not po.sale_nf_keys and po.invoice_key is None
+
+
+def _awaits_goods(po: PurchaseOrder) -> bool:
+    return po.invoiced_at is not None and po.goes_on and not po.has_left
 
 
 def _asked_at(po: PurchaseOrder, status: PoStatus) -> datetime | None:

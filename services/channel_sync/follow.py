@@ -67,7 +67,7 @@ def _tell(
             continue
         if stage is Stage.SENT:
             calls.append(Call(f"channel:{channel.channel_id}", _request(order, sale, channel, fact, reference)))
-        telling = Telling(fact=fact, reference=reference, stage=stage, why=why, since=ctx.now)
+        telling = Telling.of_valid(fact=fact, reference=reference, stage=stage, why=why, since=ctx.now)
         if stage is Stage.REFUSED:
             refused.append(_refused(order, sale, telling))
         order = order.with_telling(telling)
@@ -191,7 +191,7 @@ def _notify(
     ]
     if not due:
         return order, []
-    notices = [Notice(fact=fact, reference=reference, stage=Stage.SENT) for fact, reference, _ in due]
+    notices = [Notice.of_valid(fact=fact, reference=reference, stage=Stage.SENT, why="") for fact, reference, _ in due]
     calls = [Call(MAIL, SendMail(mail=mail, fact=fact, reference=reference)) for fact, reference, mail in due]
     return order.model_copy(update={"notices": (*order.notices, *notices)}), calls
 

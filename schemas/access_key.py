@@ -53,6 +53,7 @@ def is_valid(key: str) -> bool:
     return PATTERN.fullmatch(key) is not None and "01" <= key[4:6] <= "12" and check_digit(key[:43]) == key[43]
 
 
+@lru_cache(maxsize=4096)
 def parts(key: str) -> KeyParts:
     """Take a key apart. Raises ValueError when its shape is not a key's; the DV is not looked at."""
     if PATTERN.fullmatch(key) is None:

@@ -39,7 +39,10 @@ class Timeline(Model, Generic[V]):
 
     def current(self, now: datetime) -> V:
         """The version in force, or the first to come."""
-        return self.at(now) or self.versions[0]
+        for later in self.versions[:0:-1]:
+            if later.valid_from <= now:
+                return later
+        return self.versions[0]
 
     def said(self) -> dict[datetime, datetime]:
         """When the version that starts at an instant was said."""

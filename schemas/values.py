@@ -6,6 +6,7 @@ Money is BRL as decimal strings with two places, unit prices have up to ten, tim
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer, PlainValidator, WithJsonSchema
@@ -19,7 +20,12 @@ _CENT = Decimal("0.01")
 
 
 def _money(value: Any) -> Decimal:
-    text = str(value) if isinstance(value, str | Decimal) else ""
+    return _cents(str(value) if isinstance(value, (str, Decimal)) else "")
+
+
+@lru_cache(maxsize=4096)
+def _cents(text: str) -> Decimal:
+    """Remembered: an order's messages and states name the same few amounts a hundred times."""
     if _MONEY.fullmatch(text) is None:
         raise ValueError('money is a decimal string in BRL with at most two places, e.g. "199.90"')
     return Decimal(text).quantize(_CENT)
@@ -33,8 +39,15 @@ def _amount(value: Any) -> Decimal:
 
 
 def _price(value: Any) -> Decimal:
-    text = format(value, "f") if isinstance(value, Decimal) else value
-    if not isinstance(text, str) or _PRICE.fullmatch(text) is None:
+    if isinstance(value, Decimal):
+        return _exact(format(value, "f"))
+    return _exact(value if isinstance(value, str) else "")
+
+
+@lru_cache(maxsize=4096)
+def _exact(text: str) -> Decimal:
+    """Remembered, as amounts are."""
+    if _PRICE.fullmatch(text) is None:
         raise ValueError('a unit price or quantity is a decimal string with at most ten places, e.g. "19.9025"')
     return Decimal(text)
 

@@ -32,9 +32,11 @@ def apportion(amount: Decimal, weights: Sequence[Decimal | int]) -> tuple[Decima
     Each part is its exact share rounded down or up to a cent; the cents left over go to the largest remainders,
     the earlier part first.
     """
-    total = sum(weights)
-    shares = [Decimal(weight) for weight in weights] if total else [Decimal(1)] * len(weights)
-    cents, whole = int(amount / CENT), sum(shares, Decimal(0))
+    cents = int(amount / CENT)
+    if len(weights) == 1:
+        return (cents * CENT,)
+    shares = [Decimal(weight) for weight in weights] if sum(weights) else [Decimal(1)] * len(weights)
+    whole = sum(shares, Decimal(0))
     exact = [divmod(cents * share, whole) for share in shares]
     parts = [int(quotient) for quotient, _ in exact]
     largest = sorted(range(len(parts)), key=lambda i: (-exact[i][1], i))

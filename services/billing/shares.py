@@ -8,7 +8,7 @@ anew: whatever happens between, the R of an order add up to the order, to the ce
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from schemas.order import Item, OrderReady
+from schemas.order import OrderReady
 from schemas.purchase_order import PoLine
 from services.billing.apportion import Share, divide, line_shares
 from services.billing.state import Bill, BilledPart
@@ -21,10 +21,11 @@ def of_unbilled(bill: Bill, order: OrderReady) -> Shares:
     """Of every PO line that no R bills yet. What no PO supplies (yet) keeps its part too."""
     billed = [part for invoice in bill.billing for part in invoice.parts]
     done = {(part.po_id, part.po_line) for part in billed}
+    open_lines = [(po_id, line) for po_id, line in _supplied(bill) if (po_id, line.line) not in done]
     found: dict[tuple[str, int], Share] = {}
     for item, share in zip(order.items, line_shares(order.items, order.freight, order.discount), strict=True):
         parts = [part for part in billed if part.order_line == item.line]
-        lines = [(po_id, line) for po_id, line in _supplying(bill, item) if (po_id, line.line) not in done]
+        lines = [(po_id, line) for po_id, line in open_lines if line.order_line == item.line]
         open_quantity = item.quantity - sum(part.quantity for part in parts)
         found.update(_divided(_rest(share, parts), lines, open_quantity))
     return found
@@ -37,20 +38,14 @@ def bought_twice(bill: Bill) -> frozenset[int]:
     bought = Counter[int]()
     for part in billed:
         bought[part.order_line] += part.quantity
-    for po_id in bill.sale_po_ids:
-        for line in bill.purchase_order(po_id).lines:
-            bought[line.order_line] += 0 if (po_id, line.line) in done else line.quantity
+    for po_id, line in _supplied(bill):
+        bought[line.order_line] += 0 if (po_id, line.line) in done else line.quantity
     items = bill.order.items if bill.order else ()
     return frozenset(item.line for item in items if bought[item.line] > item.quantity)
 
 
-def _supplying(bill: Bill, item: Item) -> list[tuple[str, PoLine]]:
-    return [
-        (po_id, line)
-        for po_id in bill.sale_po_ids
-        for line in bill.purchase_order(po_id).lines
-        if line.order_line == item.line
-    ]
+def _supplied(bill: Bill) -> list[tuple[str, PoLine]]:
+    return [(po_id, line) for po_id in bill.sale_po_ids for line in bill.purchase_order(po_id).lines]
 
 
 def _rest(share: Share, parts: Sequence[BilledPart]) -> Share:

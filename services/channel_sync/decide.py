@@ -87,7 +87,7 @@ def on_order_status_changed(order: Order | None, event: OrderStatusChanged, ctx:
     known = order or Order(order_id=event.order_id)
     if known.status_at is None or event.changed_at > known.status_at:
         known = _with(known, status=event.status, status_at=event.changed_at)
-    if event.status not in _UNPAID:
+    if not known.paid and event.status not in _UNPAID:
         known = _with(known, paid=True)
     if event.status in _ARRIVED and known.delivered_po_ids is None:
         known = _with(known, delivered_po_ids=tuple(po.po_id for po in event.purchase_orders))
@@ -112,7 +112,9 @@ def on_purchase_order(
     earlier = next((p for p in known.purchase_orders if p.po_id == event.po_id), None)
     if earlier is not None and _PROGRESS.index(earlier.progress) >= _PROGRESS.index(progress):
         return unchanged(known)
-    po = PurchaseOrder(po_id=event.po_id, po_number=event.po_number, supplier_id=event.supplier_id, progress=progress)
+    po = PurchaseOrder.of_valid(
+        po_id=event.po_id, po_number=event.po_number, supplier_id=event.supplier_id, progress=progress
+    )
     others = tuple(p for p in known.purchase_orders if p.po_id != event.po_id)
     return Decision(_with(known, purchase_orders=(*others, po)))
 
@@ -133,7 +135,7 @@ def on_invoice_issued(order: Order | None, event: InvoiceIssued, ctx: Context[Re
     known = order or Order(order_id=event.order_id)
     if any(i.access_key == event.access_key for i in known.invoices):
         return unchanged(known)
-    invoice = Invoice(
+    invoice = Invoice.of_valid(
         access_key=event.access_key,
         series=event.series,
         number=event.number,

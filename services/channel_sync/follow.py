@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from functools import partial
 
-from schemas.channel import ChannelChanged, ChannelUpdateRefused, Mail
+from schemas.channel import ChannelChanged, ChannelUpdateRefused, Fact, Mail
 from schemas.decision import Call, Context, Decision, Outcome, Request, later
 from schemas.model import Message
 from schemas.refund import RefundCause
 from schemas.store import StoreChanged
 from services.channel_sync import mails
-from services.channel_sync.release import Verdict, rule_for, verdicts
+from services.channel_sync.release import facts, rule_for
 from services.channel_sync.requests import (
     Access,
     SendInvoiceXml,
@@ -24,7 +24,7 @@ from services.channel_sync.requests import (
     TellRefund,
     TellShipment,
 )
-from services.channel_sync.state import ChannelOrder, MailFact, Notice, Reference, Sale, Stage, Telling
+from services.channel_sync.state import ChannelOrder, Invoice, MailFact, Notice, Reference, Sale, Stage, Telling
 
 _DECIDED = (Stage.SENT, Stage.CONFIRMED, Stage.REFUSED)
 MAIL = "mail"
@@ -58,46 +58,47 @@ def _tell(
 ) -> tuple[ChannelOrder, list[Call], list[Message]]:
     calls: list[Call] = []
     refused: list[Message] = []
-    for verdict in list(verdicts(order, sale, channel)):
-        known = order.telling(verdict.fact, verdict.reference)
-        if known is not None and (known.stage in _DECIDED or (known.stage, known.why) == (verdict.stage, verdict.why)):
+    for fact, reference, judged in facts(order, sale, channel):
+        known = order.telling(fact, reference)
+        if known is not None and known.stage in _DECIDED:
             continue
-        if verdict.stage is Stage.SENT:
-            calls.append(Call(f"channel:{channel.channel_id}", _request(order, sale, channel, verdict)))
-        if verdict.stage is Stage.REFUSED:
-            refused.append(_refused(order, sale, verdict))
-        telling = Telling(
-            fact=verdict.fact, reference=verdict.reference, stage=verdict.stage, why=verdict.why, since=ctx.now
-        )
+        stage, why = judged()
+        if known is not None and (known.stage, known.why) == (stage, why):
+            continue
+        if stage is Stage.SENT:
+            calls.append(Call(f"channel:{channel.channel_id}", _request(order, sale, channel, fact, reference)))
+        telling = Telling.of_valid(fact=fact, reference=reference, stage=stage, why=why, since=ctx.now)
+        if stage is Stage.REFUSED:
+            refused.append(_refused(order, sale, telling))
         order = order.with_telling(telling)
     return _without_sent_xml(order), calls, refused
 
 
-def _refused(order: ChannelOrder, sale: Sale, verdict: Verdict) -> ChannelUpdateRefused:
+def _refused(order: ChannelOrder, sale: Sale, telling: Telling) -> ChannelUpdateRefused:
     return ChannelUpdateRefused(
         order_id=order.order_id,
         channel_id=sale.channel_id,
-        fact=verdict.fact,
-        reference=verdict.reference,
+        fact=telling.fact,
+        reference=telling.reference,
         code=NOT_TAKEN,
-        detail=verdict.why,
+        detail=telling.why,
     )
 
 
-def _request(order: ChannelOrder, sale: Sale, channel: ChannelChanged, verdict: Verdict) -> Request:
-    match verdict.fact:
+def _request(order: ChannelOrder, sale: Sale, channel: ChannelChanged, fact: Fact, reference: str) -> Request:
+    match fact:
         case "invoice":
-            return _invoice_request(order, sale, channel, verdict.reference)
+            return _invoice_request(order, sale, channel, reference)
         case "shipment":
-            return _shipment_request(order, sale, channel, verdict.reference)
+            return _shipment_request(order, sale, channel, reference)
         case "delivered":
-            return _delivery_request(order, sale, channel, verdict.reference)
+            return _delivery_request(order, sale, channel, reference)
         case "cancelled":
             return TellCancellation(
                 access=_access(channel), order_code=sale.channel_order_code, reason=_REASONS["cancelled"]
             )
         case "refunded":
-            return _refund_request(order, sale, channel, verdict.reference)
+            return _refund_request(order, sale, channel, reference)
 
 
 def _invoice_request(order: ChannelOrder, sale: Sale, channel: ChannelChanged, access_key: str) -> Request:
@@ -182,14 +183,15 @@ def _notify(
     order: ChannelOrder, sale: Sale, store: StoreChanged, dispatch: timedelta
 ) -> tuple[ChannelOrder, list[Call]]:
     """`dispatch`: how soon after R the goods were promised to leave, when the customer ordered."""
+    sent = {(notice.fact, notice.reference) for notice in order.notices}
     due = [
         (fact, reference, written())
         for fact, reference, written in _mails(order, sale, store, dispatch)
-        if order.notice(fact, reference) is None
+        if (fact, reference) not in sent
     ]
     if not due:
         return order, []
-    notices = [Notice(fact=fact, reference=reference, stage=Stage.SENT) for fact, reference, _ in due]
+    notices = [Notice.of_valid(fact=fact, reference=reference, stage=Stage.SENT, why="") for fact, reference, _ in due]
     calls = [Call(MAIL, SendMail(mail=mail, fact=fact, reference=reference)) for fact, reference, mail in due]
     return order.model_copy(update={"notices": (*order.notices, *notices)}), calls
 
@@ -204,9 +206,7 @@ def _mails(
     if order.paid or order.invoices or order.shipments:
         yield "confirmed", "", partial(mails.confirmed, store, sale)
     for invoice in (i for i in order.invoices if not order.is_cancelled(i.access_key)):
-        gone = all(order.has_left(po_id) for po_id in invoice.po_ids)
-        within = None if gone else dispatch
-        yield "invoiced", invoice.access_key, partial(mails.invoiced, store, sale, invoice, within=within)
+        yield "invoiced", invoice.access_key, partial(_invoiced, order, sale, store, invoice, dispatch)
     for shipment in order.shipments:
         yield "shipped", shipment.shipment_id, partial(mails.shipped, store, sale, shipment)
     for delay in order.delays:
@@ -220,3 +220,8 @@ def _mails(
         yield "cancelled", "", partial(mails.cancelled, store, sale, paid=order.paid or order.to_refund)
     for refund in order.refunds:
         yield "refunded", refund.refund_id, partial(mails.refunded, store, sale, refund.amount)
+
+
+def _invoiced(order: ChannelOrder, sale: Sale, store: StoreChanged, invoice: Invoice, dispatch: timedelta) -> Mail:
+    gone = all(order.has_left(po_id) for po_id in invoice.po_ids)
+    return mails.invoiced(store, sale, invoice, within=None if gone else dispatch)

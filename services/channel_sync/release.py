@@ -3,8 +3,9 @@
 The rules are data (`channel.changed`); the most specific one for the order's logistics wins.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
 
 from schemas.channel import ChannelChanged, Fact, ReleaseRule
 from services.channel_sync.state import (
@@ -18,15 +19,16 @@ from services.channel_sync.state import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What is to become of one fact: SENT (it is due), HELD or NOT_TOLD, and why. REFUSED: the channel takes none, and
     a person must do what it does not."""
 
-    fact: Fact
-    reference: str
     stage: Stage
     why: str = ""
+
+
+Judged = tuple[Fact, str, Callable[[], Verdict]]
+"""A fact, its reference, and what says what is to become of it."""
 
 
 def rule_for(rules: Sequence[ReleaseRule], logistics: str) -> ReleaseRule:
@@ -36,115 +38,107 @@ def rule_for(rules: Sequence[ReleaseRule], logistics: str) -> ReleaseRule:
     return exact or general or ReleaseRule()
 
 
-def verdicts(order: ChannelOrder, sale: Sale, channel: ChannelChanged) -> Iterator[Verdict]:
-    """One for each fact known of the order, in the order in which a channel takes them."""
+def facts(order: ChannelOrder, sale: Sale, channel: ChannelChanged) -> Iterator[Judged]:
+    """Each fact known of the order, in the order in which a channel takes them.
+
+    None is judged yet: most were told long ago.
+    """
     rule = rule_for(channel.rules, sale.logistics.type)
     if order.cancellation == "done":
         yield from _of_cancelled(order, channel)
         return
     for invoice in order.invoices:
-        yield _invoice(order, sale, channel, rule, invoice)
+        yield "invoice", invoice.access_key, partial(_invoice, order, sale, channel, rule, invoice)
     for shipment in order.shipments:
-        yield _shipment(order, channel, rule, shipment)
+        yield "shipment", shipment.tracking_code, partial(_shipment, order, channel, rule, shipment)
     by_parcel = _knows_tracking(channel, rule) is None
     for delivery in order.deliveries if by_parcel else ():
-        yield _parcel_delivery(order, channel, rule, delivery)
+        yield "delivered", delivery.shipment_id, partial(_parcel_delivery, order, channel, rule, delivery)
     for po_id in dict.fromkeys(d.po_id for d in order.deliveries if not by_parcel):
-        yield _delivery(order, channel, rule, po_id)
+        yield "delivered", po_id, partial(_delivery, order, channel, rule, po_id)
     for refund in order.partial_refunds:
-        yield _refund(channel, refund)
+        yield "refunded", refund.refund_id, partial(_refund, channel, refund)
 
 
-def _of_cancelled(order: ChannelOrder, channel: ChannelChanged) -> Iterator[Verdict]:
+def _of_cancelled(order: ChannelOrder, channel: ChannelChanged) -> Iterator[Judged]:
     """That it is cancelled is all that is still told; what was held is not."""
     for telling in order.tellings:
         if telling.stage is Stage.HELD:
-            yield Verdict(telling.fact, telling.reference, Stage.NOT_TOLD, "not told: the order is cancelled")
+            yield telling.fact, telling.reference, partial(Verdict, Stage.NOT_TOLD, "not told: the order is cancelled")
     for refund in order.partial_refunds:
         why = "refund not told: the order is cancelled, and all of it goes back"
-        yield Verdict("refunded", refund.refund_id, Stage.NOT_TOLD, why)
+        yield "refunded", refund.refund_id, partial(Verdict, Stage.NOT_TOLD, why)
+    yield "cancelled", "", partial(_cancelled, order, channel)
+
+
+def _cancelled(order: ChannelOrder, channel: ChannelChanged) -> Verdict:
     if order.reported is not None and order.reported.status == "cancelled":
-        yield Verdict("cancelled", "", Stage.NOT_TOLD, f"cancelled not told: {channel.name} has said it itself")
-    elif channel.api == "mercado_livre":
-        yield Verdict("cancelled", "", Stage.NOT_TOLD, f"cancelled not told: the API of {channel.name} takes none")
-    else:
-        yield Verdict("cancelled", "", Stage.SENT)
+        return Verdict(Stage.NOT_TOLD, f"cancelled not told: {channel.name} has said it itself")
+    if channel.api == "mercado_livre":
+        return Verdict(Stage.NOT_TOLD, f"cancelled not told: the API of {channel.name} takes none")
+    return Verdict(Stage.SENT)
 
 
 def _invoice(order: ChannelOrder, sale: Sale, channel: ChannelChanged, rule: ReleaseRule, invoice: Invoice) -> Verdict:
-    def verdict(stage: Stage, why: str = "") -> Verdict:
-        return Verdict("invoice", invoice.access_key, stage, why)
-
     if order.is_cancelled(invoice.access_key):
-        return verdict(Stage.NOT_TOLD, "NF not told: it was cancelled")
+        return Verdict(Stage.NOT_TOLD, "NF not told: it was cancelled")
     if channel.api == "mercado_livre" and sale.logistics.shipment_id is None:
-        return verdict(Stage.HELD, f"NF held: the order names no shipment of {channel.name}")
+        return Verdict(Stage.HELD, f"NF held: the order names no shipment of {channel.name}")
     tracked = order.label is not None or bool(order.shipments_of(*invoice.po_ids))
     if rule.nf_key == "with_tracking" and not tracked:
-        return verdict(Stage.HELD, f"NF held: {channel.name} takes it with the tracking")
-    return verdict(Stage.SENT)
+        return Verdict(Stage.HELD, f"NF held: {channel.name} takes it with the tracking")
+    return Verdict(Stage.SENT)
 
 
 def _shipment(order: ChannelOrder, channel: ChannelChanged, rule: ReleaseRule, shipment: Shipment) -> Verdict:
-    def verdict(stage: Stage, why: str = "") -> Verdict:
-        return Verdict("shipment", shipment.tracking_code, stage, why)
-
     if (knows := _knows_tracking(channel, rule)) is not None:
-        return verdict(Stage.NOT_TOLD, knows)
+        return Verdict(Stage.NOT_TOLD, knows)
     invoice = order.invoice_of(shipment.po_id)
     if invoice is None:
-        return verdict(Stage.HELD, f"tracking held: the NF of PO {shipment.po_id} is not issued yet")
+        return Verdict(Stage.HELD, f"tracking held: the NF of PO {shipment.po_id} is not issued yet")
     if rule.tracking == "after_nf" and (waits := _nf_missing(order, channel, invoice)) is not None:
-        return verdict(Stage.HELD, f"tracking held: {waits}")
-    return verdict(Stage.SENT)
+        return Verdict(Stage.HELD, f"tracking held: {waits}")
+    return Verdict(Stage.SENT)
 
 
 def _parcel_delivery(order: ChannelOrder, channel: ChannelChanged, rule: ReleaseRule, delivery: Delivery) -> Verdict:
     """Each parcel by its tracking, which the channel must know before."""
-
-    def verdict(stage: Stage, why: str = "") -> Verdict:
-        return Verdict("delivered", delivery.shipment_id, stage, why)
-
     if (says := _says_delivered(order, channel, rule)) is not None:
-        return verdict(Stage.NOT_TOLD, says)
+        return Verdict(Stage.NOT_TOLD, says)
     parcel = next((s for s in order.shipments if s.shipment_id == delivery.shipment_id), None)
     match None if parcel is None else order.stage_of("shipment", parcel.tracking_code):
         case Stage.CONFIRMED:
-            return verdict(Stage.SENT)
+            return Verdict(Stage.SENT)
         case Stage.REFUSED:
-            return verdict(Stage.HELD, f"delivered held: {channel.name} refused the tracking")
+            return Verdict(Stage.HELD, f"delivered held: {channel.name} refused the tracking")
         case _:
-            return verdict(Stage.HELD, f"delivered held: {channel.name} has not confirmed the tracking")
+            return Verdict(Stage.HELD, f"delivered held: {channel.name} has not confirmed the tracking")
 
 
 def _delivery(order: ChannelOrder, channel: ChannelChanged, rule: ReleaseRule, po_id: str) -> Verdict:
     """A channel that knows no tracking hears of a PO when all its goods are there."""
-
-    def verdict(stage: Stage, why: str = "") -> Verdict:
-        return Verdict("delivered", po_id, stage, why)
-
     if (says := _says_delivered(order, channel, rule)) is not None:
-        return verdict(Stage.NOT_TOLD, says)
+        return Verdict(Stage.NOT_TOLD, says)
     parcels = order.shipments_of(po_id)
     arrived = {d.shipment_id for d in order.deliveries}
     missing = 0 if po_id in order.rest_arrived else sum(p.shipment_id not in arrived for p in parcels)
     if missing or not parcels:
-        return verdict(Stage.HELD, f"delivered held: {missing} of {len(parcels)} parcels of PO {po_id} are under way")
+        return Verdict(Stage.HELD, f"delivered held: {missing} of {len(parcels)} parcels of PO {po_id} are under way")
     if not order.has_arrived(po_id):
-        return verdict(Stage.HELD, f"delivered held: goods of PO {po_id} have not left yet")
+        return Verdict(Stage.HELD, f"delivered held: goods of PO {po_id} have not left yet")
     invoice = order.invoice_of(po_id)
     if invoice is None:
-        return verdict(Stage.HELD, f"delivered held: the NF of PO {po_id} is not issued yet")
+        return Verdict(Stage.HELD, f"delivered held: the NF of PO {po_id} is not issued yet")
     if (waits := _nf_missing(order, channel, invoice)) is not None:
-        return verdict(Stage.HELD, f"delivered held: {waits}")
-    return verdict(Stage.SENT)
+        return Verdict(Stage.HELD, f"delivered held: {waits}")
+    return Verdict(Stage.SENT)
 
 
 def _refund(channel: ChannelChanged, refund: PartialRefund) -> Verdict:
     if channel.api == "mercado_livre":
         why = f"BRL {refund.amount} not paid back: the API of {channel.name} takes no refund, a person pays it there"
-        return Verdict("refunded", refund.refund_id, Stage.REFUSED, why)
-    return Verdict("refunded", refund.refund_id, Stage.SENT)
+        return Verdict(Stage.REFUSED, why)
+    return Verdict(Stage.SENT)
 
 
 def _says_delivered(order: ChannelOrder, channel: ChannelChanged, rule: ReleaseRule) -> str | None:

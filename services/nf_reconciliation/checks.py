@@ -117,7 +117,9 @@ def key_problems(doc: Document) -> list[Problem]:
             Problem(code="invalid_issuer_cnpj", where="emit/CNPJ", expected=expected, found=doc.issuer.tax_id)
         )
     return problems + [
-        problem for where, expected, found in pairs for problem in _differs("key_disagrees", where, expected, found)
+        Problem(code="key_disagrees", where=where, expected=expected, found=found)
+        for where, expected, found in pairs
+        if expected != found
     ]
 
 

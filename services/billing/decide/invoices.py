@@ -70,7 +70,7 @@ def _issued(bill: Bill, invoice: Invoice, answer: SefazAnswered, ctx: Context[No
     bill, calls = _dispatch_marked(bill)
     bill, said, cancellations = wound_up(bill, ctx)
     bill, told, withdrawals = withdrawn(bill, bill.stopping.cancel_within, ctx)
-    fact = InvoiceIssued(
+    fact = InvoiceIssued.of_valid(
         order_id=bill.order_id,
         store_id=order.store_id,
         channel_id=order.channel_id,
@@ -86,7 +86,7 @@ def _issued(bill: Bill, invoice: Invoice, answer: SefazAnswered, ctx: Context[No
         xml=xml,
     )
     revenue = [ledger.invoiced(bill.order_id, invoice.invoice_id, invoice.total, at)] if invoice.total else []
-    document = InvoiceXml(
+    document = InvoiceXml.of_valid(
         access_key=invoice.access_key, order_id=bill.order_id, invoice_id=invoice.invoice_id, xml=xml, issued_at=at
     )
     return Decision(

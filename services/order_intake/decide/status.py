@@ -5,7 +5,7 @@ this NF matched too. Of several POs the least advanced decides, and what is not 
 advanced than any PO.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from schemas.order import PoStatus, Status
 from services.order_intake.decide.money import has_expired
@@ -32,15 +32,17 @@ def of_order(order: Order) -> Status | None:
 
 def _parts(order: Order) -> Iterator[Status]:
     pos = order.open_purchase_orders
-    missing = missing_lines(order)
-    if missing:
+    if missing := _missing(order, pos.values()):
         yield _sourcing(order, missing)
     yield from (of_po(order, po_id, po) for po_id, po in pos.items())
 
 
 def missing_lines(order: Order) -> dict[int, int]:
     """How many pieces of which of the order's lines are bought by no PO that it has now, and not given up."""
-    pos = order.open_purchase_orders.values()
+    return _missing(order, order.open_purchase_orders.values())
+
+
+def _missing(order: Order, pos: Iterable[PurchaseOrder]) -> dict[int, int]:
     left = {i.line: i.quantity - order.given_up.get(i.line, 0) for i in order.sale.items} if order.sale else {}
     for bought in (bought for po in pos for bought in (po.lines or {}).values()):
         left[bought.order_line] = left.get(bought.order_line, 0) - bought.quantity
@@ -115,6 +117,8 @@ def is_acknowledged(order: Order) -> bool:
 def of_purchase_orders(order: Order) -> tuple[PoStatus, ...]:
     """Where each PO of the order stands now."""
     return tuple(
-        PoStatus(po_id=po_id, po_number=po.po_number, supplier_id=po.supplier_id, status=of_po(order, po_id, po))
+        PoStatus.of_valid(
+            po_id=po_id, po_number=po.po_number, supplier_id=po.supplier_id, status=of_po(order, po_id, po)
+        )
         for po_id, po in order.open_purchase_orders.items()
     )

@@ -11,9 +11,8 @@ counts from when the PO was asked to be sent: one that cannot be reached for so 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from schemas.decision import Call, Context, Decision
 from schemas.model import Message
@@ -28,8 +27,7 @@ from services.po_dispatch.purchase_order import Late, PurchaseOrder
 from services.po_dispatch.state import Fulfilment, RemindSupplier
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(NamedTuple):
     """`since`: from when it is waited for."""
 
     po_id: str
@@ -67,26 +65,26 @@ def _of(po: PurchaseOrder, spans: Deadlines) -> Iterator[Deadline]:
         if po.reminded_at is None and po.sent_at is not None and po.goes_on:
             yield Deadline(po.po_id, "reminder", po.ordered_at, po.ordered_at + spans.confirmation / 2)
         yield Deadline(po.po_id, "confirmation", po.ordered_at, po.ordered_at + spans.confirmation)
-    alerts: tuple[tuple[Late, datetime | None, timedelta], ...] = (
-        ("prepayment", po.created_at if status is PoStatus.CREATED else None, spans.prepayment),
-        ("supplier_nf", po.sent_at if _awaits_nf(po, status) else None, spans.supplier_nf),
-        ("dispatch", po.invoiced_at if po.goes_on and not po.has_left else None, spans.dispatch),
-        ("cancellation", _asked_at(po, status), spans.confirmation),
-    )
-    for what, since, span in alerts:
-        if since is not None and not po.is_late(what):
+    for what, since, span in _alerts(po, status, spans):
+        if not po.is_late(what):
             yield Deadline(po.po_id, what, since, since + span)
+
+
+def _alerts(po: PurchaseOrder, status: PoStatus, spans: Deadlines) -> Iterator[tuple[Late, datetime, timedelta]]:
+    """What is waited for, since when, and how long. A cancellation's answer only of a supplier that was heard of: the
+    silence of the others ends sooner."""
+    if status is PoStatus.CREATED and po.created_at is not None:
+        yield "prepayment", po.created_at, spans.prepayment
+    if po.sent_at is not None and _awaits_nf(po, status):
+        yield "supplier_nf", po.sent_at, spans.supplier_nf
+    if po.invoiced_at is not None and po.goes_on and not po.has_left:
+        yield "dispatch", po.invoiced_at, spans.dispatch
+    if status is PoStatus.CANCELLING and po.cancellation is not None and po.was_heard_of:
+        yield "cancellation", po.cancellation.asked_at, spans.confirmation
 
 
 def _awaits_nf(po: PurchaseOrder, status: PoStatus) -> bool:
     return status in (PoStatus.SENT, PoStatus.CONFIRMED) and not po.sale_nf_keys and po.invoice_key is None
-
-
-def _asked_at(po: PurchaseOrder, status: PoStatus) -> datetime | None:
-    """Of a supplier that was heard of; silence ends the others sooner."""
-    if status is not PoStatus.CANCELLING or po.cancellation is None or not po.was_heard_of:
-        return None
-    return po.cancellation.asked_at
 
 
 def _missed(

@@ -46,7 +46,7 @@ def on_invoice_issued(fulfilment: Fulfilment | None, event: InvoiceIssued, ctx: 
     for po in new:
         noted = po.model_copy(update={"invoice_key": event.access_key, "invoiced_at": event.issued_at})
         fulfilment = fulfilment.with_po(noted)
-    held = HeldInvoice(access_key=event.access_key, po_ids=tuple(po.po_id for po in new), xml=event.xml)
+    held = HeldInvoice.of_valid(access_key=event.access_key, po_ids=tuple(po.po_id for po in new), xml=event.xml)
     return handed_over_what_is_due(fulfilment.model_copy(update={"held_invoices": (*fulfilment.held_invoices, held)}))
 
 
@@ -158,7 +158,7 @@ def _is_held(fulfilment: Fulfilment, po: PurchaseOrder) -> bool:
 
 def _hand_over(po: PurchaseOrder, invoice: HeldInvoice, label: Label | None) -> Call:
     assert po.number is not None  # on_invoice_issued waits for it
-    request = HandOverInvoice(
+    request = HandOverInvoice.of_valid(
         po_id=po.po_id,
         number=po.number,
         supplier=po.supplier,

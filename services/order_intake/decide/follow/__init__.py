@@ -11,7 +11,7 @@ from typing import Any
 
 from schemas.decision import Call, Context, Decision
 from schemas.model import Message
-from schemas.order import OrderPlaced, OrderReady, OrderStatusChanged, Status
+from schemas.order import OrderPlaced, OrderReady, OrderStatusChanged, PoStatus, Status
 from services.order_intake.decide import moves, status
 from services.order_intake.decide.follow import cancelling, deadlines, giving_up, refunding, revision, sales_order
 from services.order_intake.state import Order
@@ -42,22 +42,25 @@ def _moved(order: Order, now: datetime) -> tuple[Order, list[Message]]:
     events: list[Message] = []
     if new is None or placed is None or new == order.status:
         return order, events
+    pos = status.of_purchase_orders(order)
     for step in moves.way(order.status, new, acknowledged=status.is_acknowledged(order)):
         at = now if order.status_at is None else max(now, order.status_at + _TICK)
-        events.append(_status_changed(order, placed, step, at))
+        events.append(_status_changed(order, placed, pos, step, at))
         order = order.model_copy(update={"status": step, "status_at": at})
     return order, events
 
 
-def _status_changed(order: Order, placed: OrderPlaced, step: Status, at: datetime) -> OrderStatusChanged:
-    return OrderStatusChanged(
+def _status_changed(
+    order: Order, placed: OrderPlaced, pos: tuple[PoStatus, ...], step: Status, at: datetime
+) -> OrderStatusChanged:
+    return OrderStatusChanged.of_valid(
         order_id=placed.order_id,
         store_id=placed.store_id,
         channel_id=placed.channel_id,
         status=step,
         previous=order.status,
         changed_at=at,
-        purchase_orders=status.of_purchase_orders(order),
+        purchase_orders=pos,
     )
 
 

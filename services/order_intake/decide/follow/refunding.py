@@ -35,9 +35,9 @@ def due(order: Order, now: datetime) -> tuple[Order, list[Message]]:
     placed, cost = order.placed, _cost(order)
     if placed is None or cost is None or not order.is_registered:
         return order, []
-    too_much = sum((a.amount for a in order.approvals.values()), _NOTHING) - cost - _back(order)
+    too_much = _paid(order) - cost - _back(order)
     events: list[Message] = []
-    for payment in _last_first(order):
+    for payment in _last_first(order) if too_much > 0 else ():
         amount = min(too_much, payment.amount - _back(order, payment.payment_id))
         if amount > 0:
             too_much -= amount
@@ -66,9 +66,9 @@ def _surcharge(order: Order, total: Decimal) -> Decimal:
 def _unneeded(order: Order) -> frozenset[str]:
     """The payments without which the others cover the total: first those that go back as a whole already, then
     those that came last."""
-    if order.sale is None:
+    left = _paid(order) - order.sale.total if order.sale else _NOTHING
+    if left <= 0:
         return frozenset()
-    left = sum((a.amount for a in order.approvals.values()), _NOTHING) - order.sale.total
     unneeded = set()
     for name, approval in sorted(order.approvals.items(), key=lambda item: _came(order, item[0]), reverse=True):
         if approval.amount <= left:
@@ -94,6 +94,10 @@ def _billed(order: Order) -> Decimal | None:
     if len(totals) < len(invoices) or not billed >= order.open_purchase_orders.keys():
         return None
     return sum(totals, _NOTHING)
+
+
+def _paid(order: Order) -> Decimal:
+    return sum((approval.amount for approval in order.approvals.values()), _NOTHING)
 
 
 def _back(order: Order, payment_id: str | None = None) -> Decimal:

@@ -92,6 +92,12 @@ class Replica:
             self.world.scheduler.wake(task)
 
     @property
+    def is_busy(self) -> bool:
+        """In the middle of something."""
+        tasks = (*self.tasks.values(), *self.calling.running())
+        return any(task.awake and task.at is not IDLE for task in tasks)
+
+    @property
     def may_be_hit(self) -> bool:
         return all(waiting.count < MOST_REDELIVERIES for waiting in self.unacked.values())
 

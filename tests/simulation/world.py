@@ -32,6 +32,8 @@ M = TypeVar("M", bound=Message)
 MOST_STEPS = 200_000
 """For an order; a world that needs more does not come to rest."""
 SHOWN = 60
+AIMED = 0.7
+"""Share of the kills and cuts that hit a process with something under way, where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ class World:
             self.trace.append(f"{self.scheduler.seconds:10.3f} {what}")
 
     def _strike(self, how: str) -> None:
-        replica = self.random.choice(self.replicas)
+        replica = self._struck()
         if not replica.tasks or "session" not in replica.tasks or not replica.may_be_hit:
             return
         if how == "killed":
@@ -182,6 +184,11 @@ class World:
         self.note(f"{replica.name} {how}: {places}")
         self.scheduler.after(self.random.uniform(0.1, 40), back)
         self.orphaned(replica.store.service)
+
+    def _struck(self) -> Replica:
+        """Mostly one that has something under way: there the outcomes differ."""
+        busy = [replica for replica in self.replicas if replica.is_busy]
+        return self.random.choice(busy if busy and self.random.random() < AIMED else self.replicas)
 
     def take_apart(self) -> None:
         """Its parts know each other: what nobody needs any more would wait for the garbage collector, which would

@@ -47,7 +47,7 @@ M = TypeVar("M", bound=Model)
 
 
 def _made(cls: type[M], values: dict[str, Any], names: set[str]) -> M:
-    """`names` may be those of other models too: frozen ones do not change them."""
+    """`names` of the fields may be the set of other models too."""
     made = object.__new__(cls)
     _set_values(made, values)
     _set_names(made, names)
@@ -58,6 +58,7 @@ def _made(cls: type[M], values: dict[str, Any], names: set[str]) -> M:
 
 @cache
 def _names(cls: type[Model]) -> set[str]:
+    """One set for all models of a class: `model_fields_set` is for reading only."""
     return set(cls.__pydantic_fields__)
 
 

@@ -39,7 +39,7 @@ class Timeline(Model, Generic[V]):
 
     def current(self, now: datetime) -> V:
         """The version in force, or the first to come."""
-        for later in self.versions[:0:-1]:
+        for later in self.versions[:0:-1]:  # not the first: it is the answer whenever it starts
             if later.valid_from <= now:
                 return later
         return self.versions[0]

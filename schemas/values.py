@@ -20,7 +20,7 @@ _CENT = Decimal("0.01")
 
 
 def _money(value: Any) -> Decimal:
-    return _cents(str(value) if isinstance(value, (str, Decimal)) else "")
+    return _cents(str(value) if isinstance(value, str | Decimal) else "")
 
 
 @lru_cache(maxsize=4096)

@@ -112,9 +112,7 @@ def on_purchase_order(
     earlier = next((p for p in known.purchase_orders if p.po_id == event.po_id), None)
     if earlier is not None and _PROGRESS.index(earlier.progress) >= _PROGRESS.index(progress):
         return unchanged(known)
-    po = PurchaseOrder.of_valid(
-        po_id=event.po_id, po_number=event.po_number, supplier_id=event.supplier_id, progress=progress
-    )
+    po = PurchaseOrder(po_id=event.po_id, po_number=event.po_number, supplier_id=event.supplier_id, progress=progress)
     others = tuple(p for p in known.purchase_orders if p.po_id != event.po_id)
     return Decision(_with(known, purchase_orders=(*others, po)))
 

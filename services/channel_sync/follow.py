@@ -58,11 +58,11 @@ def _tell(
 ) -> tuple[ChannelOrder, list[Call], list[Message]]:
     calls: list[Call] = []
     refused: list[Message] = []
-    for fact, reference, judged in facts(order, sale, channel):
+    for fact, reference, judge in facts(order, sale, channel):
         known = order.telling(fact, reference)
         if known is not None and known.stage in _DECIDED:
             continue
-        stage, why = judged()
+        stage, why = judge()
         if known is not None and (known.stage, known.why) == (stage, why):
             continue
         if stage is Stage.SENT:

@@ -27,7 +27,7 @@ class Verdict(NamedTuple):
     why: str = ""
 
 
-Judged = tuple[Fact, str, Callable[[], Verdict]]
+Unjudged = tuple[Fact, str, Callable[[], Verdict]]
 """A fact, its reference, and what says what is to become of it."""
 
 
@@ -38,11 +38,9 @@ def rule_for(rules: Sequence[ReleaseRule], logistics: str) -> ReleaseRule:
     return exact or general or ReleaseRule()
 
 
-def facts(order: ChannelOrder, sale: Sale, channel: ChannelChanged) -> Iterator[Judged]:
-    """Each fact known of the order, in the order in which a channel takes them.
-
-    None is judged yet: most were told long ago.
-    """
+def facts(order: ChannelOrder, sale: Sale, channel: ChannelChanged) -> Iterator[Unjudged]:
+    """Each fact known of the order, in the order in which a channel takes them. Most were told long ago, so each is
+    judged only where it is asked for."""
     rule = rule_for(channel.rules, sale.logistics.type)
     if order.cancellation == "done":
         yield from _of_cancelled(order, channel)
@@ -60,7 +58,7 @@ def facts(order: ChannelOrder, sale: Sale, channel: ChannelChanged) -> Iterator[
         yield "refunded", refund.refund_id, partial(_refund, channel, refund)
 
 
-def _of_cancelled(order: ChannelOrder, channel: ChannelChanged) -> Iterator[Judged]:
+def _of_cancelled(order: ChannelOrder, channel: ChannelChanged) -> Iterator[Unjudged]:
     """That it is cancelled is all that is still told; what was held is not."""
     for telling in order.tellings:
         if telling.stage is Stage.HELD:

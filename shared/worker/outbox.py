@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from datetime import datetime
-from functools import cache
+from functools import lru_cache
 from itertools import groupby
 from uuid import UUID
 
@@ -26,7 +26,7 @@ def route_of(message: Message, service: str) -> tuple[str, str]:
     return _route(type(message), service, message.__dict__.get("service"))
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _route(model: type[Message], service: str, named: str | None) -> tuple[str, str]:
     """Facts, commands and dead letters have their own exchanges. `named`: the service that the message names."""
     entry = catalogue.by_type()[model.TYPE]

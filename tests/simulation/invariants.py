@@ -139,8 +139,9 @@ class Invariants:
     def hear(self, events: Iterable[Event]) -> None:
         for event in events:
             ref, data = event.ref.int, event.data
-            if self.said.setdefault(ref, event) is not event:
+            if ref in self.said:
                 raise Violated(f"{data.TYPE} {event.id} was said by two commits")
+            self.said[ref] = event
             self.by_model[type(data)].append(data)
             if catalogue.by_type()[data.TYPE].kind == "fact":
                 self._fact(event)

@@ -10,9 +10,13 @@ from typing import Any
 
 import pytest
 
+from schemas.sourcing import SourcingRetryDue
 from tests.simulation.__main__ import main
+from tests.simulation.event import Saying
+from tests.simulation.invariants import Invariants, Violated
 from tests.simulation.mutants import MUTANTS, Mutant
 from tests.simulation.replica import Replica
+from tests.simulation.scheduler import START
 from tests.simulation.store import Store
 from tests.simulation.world import Parts, World, run
 
@@ -35,6 +39,14 @@ def test_orders_reach_their_end_whatever_happens_on_the_way(chunk: int) -> None:
 def test_a_broken_part_is_noticed_within_few_seeds(mutant: Mutant) -> None:
     parts = mutant.parts()
     assert any(run(seed, ORDERS, parts).problems for seed in range(ENOUGH))
+
+
+def test_what_a_commit_says_again_is_noticed_though_it_is_the_same() -> None:
+    invariants, saying = Invariants(), Saying("po_dispatch", START, wire=False)
+    saying.add(SourcingRetryDue(order_id="O-1"), id="once")
+    invariants.hear(saying.events)
+    with pytest.raises(Violated, match="said by two commits"):
+        invariants.hear(saying.events)
 
 
 def test_the_same_seed_gives_the_same_trace() -> None:

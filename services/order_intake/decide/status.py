@@ -117,8 +117,6 @@ def is_acknowledged(order: Order) -> bool:
 def of_purchase_orders(order: Order) -> tuple[PoStatus, ...]:
     """Where each PO of the order stands now."""
     return tuple(
-        PoStatus.of_valid(
-            po_id=po_id, po_number=po.po_number, supplier_id=po.supplier_id, status=of_po(order, po_id, po)
-        )
+        PoStatus(po_id=po_id, po_number=po.po_number, supplier_id=po.supplier_id, status=of_po(order, po_id, po))
         for po_id, po in order.open_purchase_orders.items()
     )

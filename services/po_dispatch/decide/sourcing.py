@@ -127,6 +127,5 @@ def _opened(event: OrderReady, agreed: StoreChanged, now: StoreChanged) -> Custo
 
 
 def _line(item: Item) -> OrderLine:
-    """Not validated: all of it is a valid item's."""
     price = max(Decimal(0), item.total / item.quantity).quantize(_PLACES).normalize()
-    return OrderLine.of_valid(line=item.line, sku=item.sku, quantity=item.quantity, unit_price=price)
+    return OrderLine(line=item.line, sku=item.sku, quantity=item.quantity, unit_price=price)

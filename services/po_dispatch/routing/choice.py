@@ -1,7 +1,8 @@
 """PURE. The search for the best set of suppliers.
 
 Where the number of shipments decides first, every set of the smallest size that can do it is looked at while there are
-at most `EXACT_SETS` of that size; beyond that the supplier that serves most of the remaining lines is taken first,
+at most `EXACT_SETS` of that size; beyond that the supplier that serves most of the remaining lines is taken first (of
+equals the one whose offers stand nearest to the front, which may be one of less priority where fewer offer the line),
 which may cost a shipment more than needed. Where something else decides first, all sets are looked at while there are
 so few, smallest first, and beside them each line from its best offer.
 """
@@ -217,8 +218,8 @@ class _Search:
         }
 
     def _greedy(self) -> Chosen:
-        """Add the supplier that serves most of what is left, until all is served or no one helps; of equal ones that
-        whose offers stand nearest to the front of their lines."""
+        """Add the supplier that serves most of what is left, until all is served or no one helps; of equals the one
+        whose offers stand nearest to the front of their lines, by the sum of places."""
         group: list[str] = []
         chosen: Chosen = {}
         while len(chosen) < len(self.lines):

@@ -15,7 +15,7 @@ SHOWN_CANDIDATES = 5
 _SHORT: Mapping[Criterion, str] = {"priority": "priority", "cost": "cost", "lead_time": "lead time"}
 _NAMES: Mapping[Criterion, str] = {**_SHORT, "priority": "supplier priority"}
 _UNITS: Mapping[Criterion, str] = {"priority": "", "cost": "", "lead_time": " day(s)"}
-_ALONE = "would need more shipments, or a supplier of less priority for another line"
+_BETTER_BY_ITSELF = "would need more shipments, or a supplier of less priority for another line"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class Comparison:
             if own > its:
                 return f"{_NAMES[criterion]} {own}{_UNITS[criterion]}, the chosen one's is {its}"
             if own < its:
-                return _ALONE
-        return "as good as the chosen one" if offer.offer_id > self.winner.offer_id else _ALONE
+                return _BETTER_BY_ITSELF
+        return "as good as the chosen one" if offer.offer_id > self.winner.offer_id else _BETTER_BY_ITSELF
 
 
 def _candidate(line: int, offer: Offer, chosen: bool, reason: str) -> Candidate:

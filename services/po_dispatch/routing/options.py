@@ -18,7 +18,7 @@ class Market:
     offers: Mapping[str, Sequence[Offer]]
     """By SKU, in their own order: with stock or without, wherever they deliver to."""
     leading: Mapping[str, Sequence[Offer]]
-    """Of them, where the suppliers' priority decides before other things, those of the suppliers of the best one."""
+    """Of them, where the suppliers' priority decides first, those of the suppliers of the best priority."""
     makers: Mapping[str, Supplier]
     """By id: those that we know of."""
     at_work: Set[str]

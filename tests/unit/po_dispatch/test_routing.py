@@ -1,14 +1,18 @@
 """Which supplier delivers what, and why."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
+from schemas.supplier import OfferChanged
 from schemas.timeline import Timeline
 from services.po_dispatch import routing as routed
 from services.po_dispatch.catalogue import offers_of
-from services.po_dispatch.routing import DEFAULT, EXACT_SETS, SHOWN_CANDIDATES, Routing, Source
+from services.po_dispatch.routing import DEFAULT, EXACT_SETS, SHOWN_CANDIDATES, Routing, Source, choice
 from services.po_dispatch.routing.options import market_of
 from services.po_dispatch.routing.sources import Barred
 from services.po_dispatch.state import OrderLine, Sourcing
@@ -37,6 +41,7 @@ def route(
     criteria: Any = DEFAULT,
     barred: Barred = frozenset(),
     one_shipment: bool = False,
+    only: Collection[str] | None = None,
 ) -> Routing:
     skus = {line.sku for line in lines}
     reference = Sourcing(
@@ -44,7 +49,7 @@ def route(
         suppliers={source.offer.supplier_id: [source.supplier] for source in sources if source.supplier},
     )
     market = replace(market_of(skus, reference, NOW, uf, criteria), barred=barred)
-    return routed.route(lines, market, one_shipment=one_shipment)
+    return routed.route(lines, market, one_shipment=one_shipment, only=only)
 
 
 def chosen(routing: Routing) -> dict[int, str]:
@@ -154,3 +159,44 @@ def test_cost_before_priority_and_nothing_but_the_shipments_are_orders_too() -> 
         "x:A": "best of 1 shipment(s): the first of equals",
         "y:A": "as good as the chosen one",
     }
+
+
+def test_supplier_that_is_not_at_work_offers_nothing_not_even_where_the_label_is_with_it() -> None:
+    asleep = source("x", "A")
+    assert asleep.supplier is not None
+    sources = [Source(asleep.offer, asleep.supplier._replace(active=False)), source("y", "B")]
+    routing = route([line(1, "A"), line(2, "B")], sources, "SP")
+    assert (dict(routing.chosen), routing.without_offer, routing.without_stock) == ({}, (1,), ())
+    assert not route([line(1, "A")], sources, "SP", only={"x"}).chosen
+
+
+def test_what_is_to_come_leaves_the_cheapest_of_today_first() -> None:
+    """Also where a supplier offers a SKU twice: the order of what holds is not that of the newest versions."""
+    versions = [
+        [offer_changed("x", offer_id="x:1", cost=Decimal(9))],
+        [
+            offer_changed("x", offer_id="x:2", cost=Decimal(1)),
+            offer_changed("x", offer_id="x:2", cost=Decimal(20), valid_from=NOW + timedelta(days=1)),
+        ],
+    ]
+    timelines = [Timeline[OfferChanged](versions=tuple(of_one)) for of_one in versions]
+    suppliers = suppliers_by_id({"x": Timeline(versions=(supplier_changed("x"),))})
+    for criteria in (DEFAULT, ("cost", "lead_time")):
+        market = market_of(["A"], Sourcing(None, offers_by_sku(timelines, ["A"]), suppliers), NOW, "SP", criteria)
+        assert routed.route([line(1, "A")], market).chosen[1].offer.offer_id == "x:2"
+
+
+def test_of_suppliers_that_serve_equally_many_lines_the_one_nearest_to_the_front_is_added(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(choice, "EXACT_SETS", 0)
+    costs = {"a": {"A": 3, "B": 3}, "b": {"A": 1, "B": 2}, "c": {"A": 2, "C": 1}, "d": {"C": 2}}
+    sources = [source(id, sku, cost=Decimal(cost)) for id, offered in costs.items() for sku, cost in offered.items()]
+    routing = route([line(1, "A"), line(2, "B"), line(3, "C")], sources, "SP")
+    assert chosen(routing) == {1: "b", 2: "b", 3: "c"}
+
+
+def test_equal_of_a_lower_id_that_lost_would_have_needed_more_shipments() -> None:
+    routing = route([line(1, "A"), line(2, "B")], [source("a", "A"), source("z", "A"), source("z", "B")], "SP")
+    assert chosen(routing) == {1: "z", 2: "z"}
+    assert reasons(routing)["a:A"].startswith("would need more shipments")

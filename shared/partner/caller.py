@@ -16,7 +16,7 @@ import structlog
 from asyncpg import Connection, Pool
 from pydantic import ValidationError
 
-from schemas.model import Model
+from schemas.model import Model, places
 from schemas.text import storable_error
 from shared import metrics
 from shared.backoff import LONGEST_AWAY, jittered
@@ -24,7 +24,7 @@ from shared.broker.outgoing import Outgoing
 from shared.database import connection
 from shared.partner import gate, store
 from shared.partner.answers import Answers
-from shared.partner.errors import Rejected, Unavailable, Uncertain
+from shared.partner.errors import Rejected, Unavailable, Uncertain, Unreadable
 from shared.partner.operation import Attempt, Operation, Policy
 from shared.partner.report import exhausted
 from shared.worker.store import save_outgoing
@@ -200,6 +200,8 @@ class Caller:
             outcome, error, retry_after = "unavailable", str(problem), problem.retry_after
         except (Uncertain, TimeoutError) as problem:
             outcome, error = "uncertain", str(problem) or "timed out"
+        except Unreadable as problem:
+            outcome, error = "unreadable", str(problem)
         except Rejected as problem:
             outcome, error = "rejected", str(problem)
         except Exception:
@@ -226,10 +228,7 @@ class Caller:
 
     async def _try(self, session: aiohttp.ClientSession, operation: Operation, call: store.Leased) -> Model:
         attempt = Attempt(session, str(call.id), call.attempt, call.created_at)
-        try:
-            request = operation.request.model_validate_json(call.request, extra="ignore")
-        except ValidationError as error:
-            raise Rejected(f"the stored request does not fit {call.operation}: {error}") from error
+        request = _read(operation, call)
         if call.uncertain and operation.policy.uncertain == "stop" and call.attempt > 1:
             raise Rejected("whoever made it last did not say what came of it (killed, or cut off from the database)")
         async with asyncio.timeout(operation.policy.timeout):
@@ -244,9 +243,10 @@ class Caller:
     ) -> None:
         """Tries again later, or gives up: at once where trying again cannot help. What came of the call is stored
         before the circuit, which all calls of the partner share: a crash between them forgets a failure, or leaves the
-        circuit open until its next probe."""
+        circuit open until its next probe. What could not be read says nothing of either."""
         # With `stop` an uncertain call is only made after a person has said so, and that it was not taken is certain.
-        uncertain = outcome == "uncertain" or (call.uncertain and policy.uncertain != "stop")
+        made = outcome != "unreadable"
+        uncertain = outcome == "uncertain" or (call.uncertain and (policy.uncertain != "stop" or not made))
         now = datetime.now(UTC)
         hopeless = outcome in ("rejected", "failed") or (outcome == "uncertain" and policy.uncertain == "stop")
         if hopeless or now >= call.exhaust_at:
@@ -255,7 +255,7 @@ class Caller:
             await self._store_retry(call, now, error, uncertain, retry_after)
         if outcome in ("unavailable", "uncertain"):
             await self._note_failure(call.partner)
-        else:
+        elif made:
             await self._note_success(call.partner)  # it answers: what is wrong is the call
 
     async def _store_retry(
@@ -291,6 +291,14 @@ class Caller:
             await save_outgoing(con, batch, messages)
         log.error("call.exhausted", partner=call.partner, operation=call.operation, call=str(call.id))
         await self._send(batch, messages)
+
+
+def _read(operation: Operation, call: store.Leased) -> Model:
+    """Raises Unreadable. A field that is not known is not left out: who asked meant it."""
+    try:
+        return operation.request.model_validate_json(call.request)
+    except ValidationError as error:
+        raise Unreadable(f"{call.operation} of another release: {places(error)}") from error
 
 
 def _has_waited(call: store.Leased) -> bool:

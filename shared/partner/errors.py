@@ -14,5 +14,9 @@ class Uncertain(Exception):
     """Sent, but nobody knows whether it had an effect (time-out, connection lost, another 5xx)."""
 
 
+class Unreadable(Exception):
+    """Not sent: another release wrote the request, with what this one does not know. It is left to that release."""
+
+
 class Rejected(Exception):
     """The partner will never take this call as it is (a 4xx that the contract does not foresee)."""

@@ -24,6 +24,15 @@ class Ask(Request):
     what: str = "it"
 
 
+class NewerAsk(Ask):
+    """The same request in a newer release."""
+
+    sign: str | None = None
+
+
+NewerAsk.__name__ = Ask.__name__
+
+
 class Told(Model):
     what: str = "done"
 
@@ -53,10 +62,10 @@ async def sent_nowhere(batch: UUID, messages: Any) -> None:
 
 
 @asynccontextmanager
-async def calling(bench: Bench, partner: Partner, policy: Policy) -> AsyncIterator[None]:
+async def calling(bench: Bench, partner: Partner, policy: Policy, request: type[Request] = Ask) -> AsyncIterator[None]:
     stop = asyncio.Event()
     async with asyncpg.create_pool(bench.url, min_size=1, max_size=3) as pool:
-        operations = (Operation(Ask, partner.send, policy, partner.query),)
+        operations = (Operation(request, partner.send, policy, partner.query),)
         task = asyncio.create_task(Caller(NAME, "1", operations, pool, sent_nowhere, asyncio.Event()).run(stop))
         try:
             yield
@@ -76,10 +85,11 @@ async def call(
     window: float = 3600,
     uncertain: bool = False,
     occurrence: UUID | None = None,
+    request: str = "{}",
 ) -> None:
     await bench.rows(
         "insert into partner_call (id, partner, lane, key, aggregate, operation, request, status, attempt, due, "
-        "created_at, exhaust_at, lease_until, uncertain, occurrence) values ($1, $6, $7, 'k', 'tally', $2, '{}', $3, "
+        "created_at, exhaust_at, lease_until, uncertain, occurrence) values ($1, $6, $7, 'k', 'tally', $2, $10, $3, "
         "$4, now(), now(), $5, now() - interval '1 s', $8, $9) returning 1",
         uuid4(),
         operation,
@@ -90,6 +100,7 @@ async def call(
         lane,
         uncertain,
         occurrence,
+        request,
     )
 
 
@@ -147,6 +158,49 @@ async def looked_again(bench: Bench) -> bool:
     if not await bench.rows("select 1 from partner_call where partner = 'other'"):
         await call(bench, partner="other")
     return bool(await bench.rows("select 1 from partner_call where partner = 'other' and status = 'answered'"))
+
+
+@pytest.mark.parametrize("uncertain", [False, True])
+async def test_request_with_a_field_of_a_newer_release_is_left_to_it(bench: Bench, uncertain: bool) -> None:
+    """The old one neither makes it without the field nor gives it up, and forgets nothing that is known of it."""
+    await call(bench, attempt=1, uncertain=uncertain, request='{"sign": "secret"}')
+    await bench.rows("insert into partner_gate values ('erp', now(), null, 2) returning 1")
+    old, new = Partner(), Partner()
+    async with calling(bench, old, Policy(uncertain="query")):
+        await until(lambda: tried(bench, 3))
+        [row] = await bench.rows("select status, uncertain, error from partner_call")
+        [gate] = await bench.rows("select failures from partner_gate")
+        async with calling(bench, new, Policy(uncertain="query"), NewerAsk):
+            await until(lambda: statuses(bench, "answered"))
+    assert (row["uncertain"], gate["failures"]) == (uncertain, 2)
+    assert "sign: Extra inputs are not permitted" in row["error"]
+    assert "secret" not in row["error"]
+    assert (old.asked, old.queried) == (0, 0)
+    assert (new.asked, new.queried) == ((0, 1) if uncertain else (1, 0))
+
+
+async def test_uncertain_request_of_a_newer_release_still_stops_there(bench: Bench) -> None:
+    await call(bench, attempt=1, uncertain=True, request='{"sign": "secret"}')
+    new = Partner()
+    async with calling(bench, Partner(), Policy(uncertain="stop")):
+        await until(lambda: tried(bench, 2))
+    async with calling(bench, new, Policy(uncertain="stop"), NewerAsk):
+        await until(lambda: statuses(bench, "exhausted"))
+    assert new.asked == 0
+
+
+async def test_request_that_no_release_can_read_in_its_window_is_exhausted(bench: Bench) -> None:
+    await call(bench, request='{"sign": "secret"}', window=-1)
+    async with calling(bench, Partner(), Policy()):
+        await until(lambda: statuses(bench, "exhausted"))
+    [row] = await bench.rows("select error from partner_call")
+    assert row["error"].startswith("unreadable: Ask of another release: sign")
+
+
+async def tried(bench: Bench, attempts: int) -> bool:
+    """Whether it is waiting for its next try after so many."""
+    rows = await bench.rows("select attempt, error from partner_call where status = 'pending'")
+    return any(row["attempt"] >= attempts and row["error"] for row in rows)
 
 
 @pytest.mark.parametrize("status", ["pending", "leased"])

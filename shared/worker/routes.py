@@ -95,13 +95,18 @@ class Routes:
             item.fault = Fault("unknown_type", f"this release makes no call {said.operation!r}", may_pass=True)
             return
         answer, answered, exhausted = found
-        request = answer.request.model_validate(said.request, extra="ignore")
+        item.key = qualified(answer.aggregate, said.key)
+        try:
+            request = answer.request.model_validate(said.request)
+            reply = answer.answer.model_validate(said.answer) if isinstance(said, CallAnswered) else None
+        except ValidationError as error:
+            what = f"{said.operation} or its answer is of another release"
+            item.fault = Fault("unknown_version", f"{what}:\n{places(error)}", may_pass=True)
+            return
         if isinstance(said, CallAnswered):
-            reply = answer.answer.model_validate(said.answer, extra="ignore")
             item.data, item.route = Answered(said.call_id, request, reply, said.answered_at), answered
         else:
             item.data, item.route = Exhausted(said.call_id, request, said.error, said.exhausted_at), exhausted
-        item.key = qualified(answer.aggregate, said.key)
         item.closes_call = (UUID(said.call_id), said.generation)
 
 

@@ -5,7 +5,8 @@
 An order is loaded and decided again and again, as the service does it: `load_sourcing` reads what buying needs from a
 real PostgreSQL that has 20,000 other offers beside, and the decision on `order.ready` makes of it POs that are numbered
 and told, each candidate with its reason. The decision's time is all that the service does between the last row and the
-finished Decision; the load's is its statements and what it makes of the rows.
+finished Decision; the load's is its statements and what it makes of the rows. Routing is the part of the decision that
+finds and explains the choice, each time after a load of its own; what is bought in portions is left out of it.
 """
 
 import asyncio
@@ -37,6 +38,9 @@ from schemas.timeline import Timeline
 from schemas.values import Address, Company, Customer, Logistics
 from services.po_dispatch.__main__ import SUBSCRIPTIONS
 from services.po_dispatch.decide.making import PO_SERIES
+from services.po_dispatch.routing import route
+from services.po_dispatch.routing.options import market_of
+from services.po_dispatch.state import OrderLine
 from shared.migrate import migrate, service_url
 from shared.service import collect_less_often
 from shared.worker.store import save_states
@@ -189,13 +193,19 @@ async def measure(con: asyncpg.Connection, situation: Situation, times: int) -> 
     assert READY.load is not None
     ready = order(situation)
     cause = Cause("e", "/benchmark", ready.TYPE, "O-1", NOW, uuid4())
+    lines = [OrderLine(line=item.line, sku=item.sku, quantity=item.quantity) for item in ready.items]
     taken: list[tuple[float, float]] = []
+    routed: list[float] = []
     for _ in range(WARMING_UP + times):
         began = perf_counter()
         [reference] = await READY.load(con, ["O-1"], [ready])
         loaded = perf_counter()
         outcome = READY.decide(None, ready, Context(NOW, cause, reference, Numbers({PO_SERIES: 1}), "O-1"))
         taken.append((loaded - began, perf_counter() - loaded))
+        [reference] = await READY.load(con, ["O-1"], [ready])
+        loaded = perf_counter()
+        route(lines, market_of({line.sku for line in lines}, reference, NOW, "SP", situation.routing))
+        routed.append(perf_counter() - loaded)
     assert isinstance(outcome, Decision), outcome
     created = [event for event in outcome.events if isinstance(event, PurchaseOrderCreated)]
     assert sum(line.quantity for po in created for line in po.lines) == 2 * LINES
@@ -205,6 +215,7 @@ async def measure(con: asyncpg.Connection, situation: Situation, times: int) -> 
         "offers": LINES * situation.suppliers,
         "purchase_orders": len(created),
         "candidates_told": sum(len(po.candidates) for po in created),
+        "routing": _ms(routed[WARMING_UP:]),
         "decision": _ms(decision),
         "load": _ms(load),
         "load_and_decision": _ms([sum(both) for both in taken[WARMING_UP:]]),
@@ -234,7 +245,7 @@ async def run(times: int) -> list[dict[str, Any]]:
 
 
 def _cells(found: dict[str, Any]) -> Iterator[str]:
-    for part in ("decision", "load", "load_and_decision"):
+    for part in ("routing", "decision", "load", "load_and_decision"):
         yield "\n".join(f"{figure:.1f}" for figure in found[part].values())
 
 
@@ -253,7 +264,7 @@ def main(
         title=f"{LINES} lines, each situation {times} times",
         title_justify="left",
     )
-    for name in ("offers", "POs", "told", "decision", "load", "both"):
+    for name in ("offers", "POs", "told", "routing", "decision", "load", "both"):
         table.add_column(name, justify="right", no_wrap=True)
     for found in every:
         counts = (found["offers"], found["purchase_orders"], found["candidates_told"])
